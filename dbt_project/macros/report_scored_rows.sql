@@ -1,0 +1,16 @@
+{# Says at the end of a run how many rows each prediction table had scored in it. #}
+{% macro report_scored_rows() -%}
+    {% if execute and flags.WHICH in ('build', 'run') %}
+        {% for result in results if 'predictions' in result.node.config.get('tags', []) %}
+            {% if result.status == 'success' %}
+                {% set query %}
+                    select count(*) filter (where run_id = '{{ invocation_id }}'), count(*)
+                    from {{ result.node.relation_name }}
+                {% endset %}
+                {% set row = run_query(query).rows[0] %}
+                {% do log(result.node.name ~ ': scored ' ~ row[0] ~ ' of ' ~ row[1] ~ ' rows',
+                          info=true) %}
+            {% endif %}
+        {% endfor %}
+    {% endif %}
+{%- endmacro %}

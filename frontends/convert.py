@@ -1,0 +1,121 @@
+"""Find the converter of a fitted object by its public path, and run it.
+
+The converter of ``sklearn.linear_model.Ridge`` lives in ``frontends/sklearn/linear_model.py``,
+under its name in ``PREDICTORS`` or ``TRANSFORMERS``. No list elsewhere is edited.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from ..ir import Model, Signature
+from ..ir import steps as s
+from .graph import Graph, Names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..ir import Outputs
+    from .frames import Training
+
+_ISSUES = "https://github.com/foresql/foresql/issues"
+
+
+def convert(estimator: object, training: Training) -> Model:
+    """Translate a fitted predictor.
+
+    Parameters
+    ----------
+    estimator
+        A fitted estimator, pipeline or Booster.
+    training
+        The columns that it was trained on.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If any part has no exact translation; the message names the part, the reason, and what
+        to do.
+    SignatureError
+        If the frame does not fit the estimator.
+    """
+    graph = Graph(training.signature)
+    outputs = predict(estimator, training.signature.names, graph)
+    used = {name for step in graph.steps for name in step.inputs}
+    columns = tuple(c for c in training.signature.columns if c.name in used)
+    return Model(Signature(columns or training.signature.columns), tuple(graph.steps), outputs)
+
+
+def predict(estimator: Any, inputs: Names, graph: Graph) -> Outputs:  # noqa: ANN401
+    """Convert an estimator in the last place of a pipeline."""
+    with graph.inside(type(estimator).__name__):
+        converter = _converter(estimator, "PREDICTORS", graph)
+        return converter(estimator, inputs, graph)
+
+
+def transform(estimator: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+    """Convert a transformer; ``"passthrough"`` and ``"drop"`` are scikit-learn's own words."""
+    if estimator is None or estimator == "passthrough":
+        return inputs
+    if estimator == "drop" or not inputs:
+        return ()
+    with graph.inside(type(estimator).__name__):
+        converter = _converter(estimator, "TRANSFORMERS", graph)
+        return converter(estimator, inputs, graph)
+
+
+def public_path(kind: type) -> tuple[str, str]:
+    """Give the public module and the name of a class.
+
+    scikit-learn defines classes in private modules (``sklearn.linear_model._ridge``) and exports
+    them one level up; LightGBM exports everything at its top.
+    """
+    parts = kind.__module__.split(".")
+    public = [parts[0]]
+    for part in parts[1:]:
+        if part.startswith("_") or parts[0] == "lightgbm":
+            break
+        public.append(part)
+    return ".".join(public), kind.__name__
+
+
+def _converter(estimator: object, table: str, graph: Graph) -> Callable[..., Any]:
+    module, name = public_path(type(estimator))
+    path = f"{__package__}.{module}"
+    converters: dict[str, Callable[..., Any]] = {}
+    if _exists(path):
+        converters = getattr(import_module(path), table, {})
+    if name not in converters:
+        file = f"frontends/{module.replace('.', '/')}.py"
+        role = "predictor" if table == "PREDICTORS" else "transformer"
+        raise graph.refuse(
+            f"{module}.{name} has no exact translation as a {role} yet",
+            f"use a covered one (docs/coverage.md), or add it: one function in {file}; ask at "
+            f"{_ISSUES}",
+        )
+    return converters[name]
+
+
+def _exists(module: str) -> bool:
+    """Whether a frontend file is there; its parent folders may be missing too."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def require_fitted(estimator: Any, attribute: str, graph: Graph) -> Any:  # noqa: ANN401
+    """Give a fitted attribute, or refuse an estimator that was never fitted."""
+    value = getattr(estimator, attribute, None)
+    if value is None:
+        raise graph.refuse("it is not fitted", "call fit before you publish or register it")
+    return value
+
+
+def add_link(graph: Graph, inputs: Names, function: s.Function) -> Names:
+    """Append an elementwise function."""
+    return graph.columnwise(
+        inputs, function.value, lambda read, written: s.Elementwise(read, written, function)
+    )

@@ -1,0 +1,201 @@
+"""Training frames of pandas, polars, Arrow and numpy: their signature, and frames made like them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..errors import SignatureError
+from ..ir import Column, ColumnType, Signature
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..ir import Scalar
+
+_CANONICAL: Mapping[ColumnType, pa.DataType] = {
+    ColumnType.DOUBLE: pa.float64(),
+    ColumnType.BIGINT: pa.int64(),
+    ColumnType.BOOLEAN: pa.bool_(),
+    ColumnType.VARCHAR: pa.string(),
+    ColumnType.TIMESTAMP: pa.timestamp("us"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Training:
+    """What a model was trained on, as far as scoring and proving it needs to know.
+
+    Attributes
+    ----------
+    signature
+        The columns that the estimator was given, in its order.
+    table
+        The rows, in the signature's types.
+    rebuild
+        Makes a frame of the library's own kind and dtypes from a table like :attr:`table`, so
+        that the library can be asked about rows that we made up.
+    """
+
+    signature: Signature
+    table: pa.Table
+    rebuild: Callable[[pa.Table], Any]
+
+    @classmethod
+    def of(cls, like: object, estimator: object | None = None) -> Training:
+        """Read a frame; with an estimator, only the columns that it was trained on.
+
+        Raises
+        ------
+        SignatureError
+            If the frame is of an unknown kind, lacks a column, or has one of an unusable type.
+        """
+        table, rebuild = _read(like)
+        table = table.select(_features(table.column_names, estimator))
+        columns = [_column(name, table.column(name)) for name in table.column_names]
+        canonical = [
+            _canonical(column, table.column(column.name).combine_chunks()) for column in columns
+        ]
+        return cls(
+            Signature(tuple(columns)),
+            pa.table(canonical, names=[column.name for column in columns]),
+            rebuild,
+        )
+
+
+def _read(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:  # noqa: ANN401 - any frame
+    """Give a frame as Arrow, and the function that makes such frames from Arrow."""
+    kind = type(like).__module__.split(".")[0], type(like).__name__
+    match kind:
+        case ("pandas", "DataFrame"):
+            from .pandas import read_pandas
+
+            return read_pandas(like)
+        case ("polars", "DataFrame"):
+            return like.to_arrow(), lambda table: _as_polars(table, like)
+        case ("pyarrow", "Table" | "RecordBatch"):
+            table = pa.table(like)
+            return table, lambda made: _as_arrow(made, table.schema)
+        case ("numpy", "ndarray") if like.ndim == 2:  # noqa: PLR2004 - rows and columns
+            names = [f"x{index}" for index in range(like.shape[1])]
+            return pa.table([pa.array(column) for column in like.T], names=names), _as_numpy
+        case _:
+            message = (
+                f"A training frame of type {'.'.join(kind)} is not known. Give a pandas or polars "
+                "DataFrame, a pyarrow Table, or a two-dimensional numpy array, with the columns "
+                "that the model was trained on."
+            )
+            raise SignatureError(message)
+
+
+def _features(names: Sequence[str], estimator: Any) -> list[str]:  # noqa: ANN401
+    """Pick the columns that the estimator was trained on, in its order."""
+    duplicates = {name for name in names if list(names).count(name) > 1} if names else set()
+    if duplicates:
+        message = f"Columns {sorted(duplicates)} occur more than once; give each its own name."
+        raise SignatureError(message)
+    trained = _trained_names(estimator)
+    # LightGBM writes a space in a name as an underscore.
+    by_name = {name.replace(" ", "_"): name for name in names} | {name: name for name in names}
+    if trained is not None and all(name in by_name for name in trained):
+        return [by_name[name] for name in trained]
+    count = getattr(estimator, "n_features_in_", None) or (len(trained) if trained else len(names))
+    unnamed = trained is None or all(
+        name == f"Column_{index}" for index, name in enumerate(trained)
+    )
+    if unnamed and count == len(names):
+        return list(names)
+    if unnamed:
+        message = f"The model was trained on {count} columns, and the frame has {len(names)}."
+    else:
+        lacking = [name for name in trained or () if name not in by_name]
+        message = (
+            f"The model was trained on columns that the frame does not have: {lacking[:10]}. "
+            f"The frame has {list(names)[:20]}."
+        )
+    raise SignatureError(message + " Give the frame, or a part of it, that was passed to fit.")
+
+
+def _trained_names(estimator: Any) -> list[str] | None:  # noqa: ANN401
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None:
+        names = getattr(estimator, "feature_name", None)
+        names = names() if callable(names) else None
+    return None if names is None else [str(name) for name in names]
+
+
+def _column(name: str, values: pa.ChunkedArray) -> Column:
+    categories: tuple[Scalar, ...] | None = None
+    arrow_type = values.type
+    if pa.types.is_dictionary(arrow_type):
+        arrow_type = arrow_type.value_type
+        column_type = _column_type(name, arrow_type)
+        levels = values.combine_chunks().dictionary
+        categories = tuple(levels.cast(_CANONICAL[column_type]).to_pylist())
+    else:
+        column_type = _column_type(name, arrow_type)
+    nullable = values.null_count > 0
+    if pa.types.is_floating(arrow_type) and not nullable and categories is None:
+        nullable = bool(pc.any(pc.is_nan(values)).as_py())
+    return Column(name, column_type, nullable, categories)
+
+
+def _column_type(name: str, arrow_type: pa.DataType) -> ColumnType:  # noqa: PLR0911
+    types = pa.types
+    if types.is_boolean(arrow_type):
+        return ColumnType.BOOLEAN
+    if types.is_integer(arrow_type):
+        return ColumnType.BIGINT
+    if types.is_floating(arrow_type) or types.is_decimal(arrow_type) or types.is_null(arrow_type):
+        return ColumnType.DOUBLE
+    if types.is_string(arrow_type) or types.is_large_string(arrow_type):
+        return ColumnType.VARCHAR
+    if types.is_string_view(arrow_type):
+        return ColumnType.VARCHAR
+    if types.is_date(arrow_type) or types.is_timestamp(arrow_type):
+        return ColumnType.TIMESTAMP
+    message = (
+        f"Column {name!r} is {arrow_type}, which no model can read. Turn it into numbers, text, "
+        "booleans or times before training."
+    )
+    raise SignatureError(message)
+
+
+def _canonical(column: Column, values: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    if pa.types.is_decimal(values.type):
+        # Arrow's own cast from decimal is not correctly rounded; reading its text is.
+        values = values.cast(pa.string())
+    if column.type is ColumnType.DOUBLE and pa.types.is_floating(values.type):
+        values = pc.if_else(pc.is_nan(values), None, values)
+    try:
+        return values.cast(_CANONICAL[column.type])
+    except pa.ArrowInvalid as error:
+        message = f"Column {column.name!r} does not fit {column.type}: {error}"
+        raise SignatureError(message) from error
+
+
+def _as_polars(table: pa.Table, like: Any) -> Any:  # noqa: ANN401 - polars has no stub here
+    import polars as pl
+
+    frame = pl.from_arrow(table)
+    return frame.cast({name: like.schema[name] for name in frame.columns}, strict=False)
+
+
+def _as_arrow(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = [
+        table.column(name).combine_chunks().cast(schema.field(name).type, safe=False)
+        for name in table.column_names
+    ]
+    return pa.table(columns, names=table.column_names)
+
+
+def _as_numpy(table: pa.Table) -> np.ndarray:
+    columns = [column.to_numpy() for column in table.columns]
+    return np.stack(columns, axis=1)

@@ -1,0 +1,74 @@
+"""pandas frames: to Arrow, and back into the dtypes of the frame that trained the model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import SignatureError
+from .values import is_missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def read_pandas(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:  # noqa: ANN401
+    """Give a DataFrame as Arrow, and a function that makes such DataFrames from Arrow."""
+    for name in like.columns:
+        if not isinstance(name, str):
+            message = (
+                f"Column {name!r} has a name that is no text, and SQL finds columns by name. "
+                "Rename the columns (df.columns = df.columns.astype(str)) and fit again."
+            )
+            raise SignatureError(message)
+    columns = [_to_arrow(like[name], name) if (like.columns == name).sum() == 1 else None
+               for name in like.columns]
+    if any(column is None for column in columns):
+        twice = like.columns[like.columns.duplicated()].tolist()
+        message = f"Columns {twice} occur more than once; give each its own name."
+        raise SignatureError(message)
+    table = pa.table(columns, names=list(like.columns))
+
+    def rebuild(made: pa.Table) -> Any:  # noqa: ANN401
+        import pandas as pd
+
+        series = {name: _series(made.column(name), like[name]) for name in made.column_names}
+        return pd.DataFrame(series)
+
+    return table, rebuild
+
+
+def _to_arrow(series: Any, name: str) -> pa.Array:  # noqa: ANN401
+    try:
+        column = pa.array(series, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        message = (
+            f"Column {name!r} holds values of several types: {error}. Give it one type before "
+            "training, for example df[c].astype(str)."
+        )
+        raise SignatureError(message) from error
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _series(values: pa.ChunkedArray, like: Any) -> Any:  # noqa: ANN401
+    """Make a column of ``like``'s dtype; where NULLs do not fit it, of the dtype they force."""
+    import pandas as pd
+
+    dtype = like.dtype
+    plain = values.to_pylist()
+    if isinstance(dtype, pd.CategoricalDtype):
+        levels = list(dtype.categories)
+        surplus = dict.fromkeys(v for v in plain if v is not None and v not in set(levels))
+        return pd.Series(pd.Categorical(plain, [*levels, *surplus], ordered=dtype.ordered))
+    if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
+        # A float32 training column is asked in float64: that is what SQL's DOUBLE holds.
+        if values.null_count or dtype.kind == "f":
+            return pd.Series(values.to_numpy().astype(np.float64))
+        return pd.Series(values.to_numpy()).astype(np.int64 if dtype.kind in "iu" else dtype)
+    if dtype == np.dtype(object):
+        seen = [value for value in like if is_missing(value)]
+        missing = seen[0] if seen else np.nan
+        return pd.Series([missing if v is None else v for v in plain], dtype=object)
+    return pd.Series(plain).astype(dtype)

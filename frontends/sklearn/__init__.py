@@ -1,0 +1,1 @@
+"""Converters for scikit-learn, one file for each of its public modules."""

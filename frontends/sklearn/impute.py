@@ -1,0 +1,56 @@
+"""``sklearn.impute``: SimpleImputer."""
+
+from __future__ import annotations
+
+import numbers
+from typing import TYPE_CHECKING, Any
+
+from ...ir import ColumnType
+from ...ir import steps as s
+from ..convert import require_fitted
+from ..values import is_missing, key_of
+
+if TYPE_CHECKING:
+    from ..graph import Graph, Names
+
+
+def convert_simple_imputer(imputer: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+    """Fill missing values with the fitted statistics, then append the missing indicators."""
+    statistics = require_fitted(imputer, "statistics_", graph)
+    columns = _mark_missing(imputer, inputs, graph)
+    kept = [i for i, fill in enumerate(statistics) if not is_missing(fill)]
+    outputs: list[str] = []
+    for index in kept:
+        name = columns[index]
+        column_type = graph.types[name]
+        is_number = column_type.is_number
+        fill = float(statistics[index]) if is_number else key_of(statistics[index], column_type)
+        step = s.Impute((name,), graph.fresh([name], "imputed"), (fill,))
+        outputs += graph.add(step, ColumnType.DOUBLE if is_number else column_type)
+    if imputer.add_indicator:
+        flagged = tuple(columns[index] for index in imputer.indicator_.features_)
+        if flagged:
+            outputs += graph.columnwise(flagged, "is_missing", s.IsMissing)
+    return tuple(outputs)
+
+
+def _mark_missing(imputer: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+    """Make the imputer's placeholder missing, where it is not NaN, None or NA already."""
+    numeric = tuple(name for name in inputs if graph.types[name].is_number)
+    placeholder = imputer.missing_values
+    if is_missing(placeholder):
+        graph.require(numeric, missing=False, infinite=True)
+        return inputs
+    if not isinstance(placeholder, numbers.Real) or len(numeric) != len(inputs):
+        raise graph.refuse(
+            f"missing_values={placeholder!r} on text columns has no translation",
+            "replace the placeholder by NULL in the data and fit with missing_values=np.nan",
+        )
+    graph.require(inputs, missing=True, infinite=True)
+    value = float(placeholder)
+    return graph.columnwise(
+        inputs, "null_if", lambda read, written: s.NullIf(read, written, value, value)
+    )
+
+
+TRANSFORMERS = {"SimpleImputer": convert_simple_imputer}

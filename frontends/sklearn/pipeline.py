@@ -1,0 +1,51 @@
+"""``sklearn.pipeline``: Pipeline and FeatureUnion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...ir.steps import Operator
+from ..convert import predict, transform
+
+if TYPE_CHECKING:
+    from ...ir import Outputs
+    from ..graph import Graph, Names
+
+
+def convert_pipeline(pipeline: Any, inputs: Names, graph: Graph) -> Outputs:  # noqa: ANN401
+    """All steps but the last transform; the last predicts."""
+    *before, (name, predictor) = pipeline.steps
+    columns = _transform_all(before, inputs, graph)
+    with graph.inside(name):
+        return predict(predictor, columns, graph)
+
+
+def convert_pipeline_transformer(pipeline: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+    """Every step transforms."""
+    return _transform_all(pipeline.steps, inputs, graph)
+
+
+def _transform_all(steps: list[tuple[str, Any]], inputs: Names, graph: Graph) -> Names:
+    columns = inputs
+    for name, transformer in steps:
+        with graph.inside(name):
+            columns = transform(transformer, columns, graph)
+    return columns
+
+
+def convert_feature_union(union: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+    """The outputs of all transformers side by side, each times its weight."""
+    outputs: list[str] = []
+    weights = union.transformer_weights or {}
+    for name, transformer in union.transformer_list:
+        with graph.inside(name):
+            columns = transform(transformer, inputs, graph)
+            if name in weights and columns:
+                graph.require_numbers(columns)
+                columns = graph.arithmetic(columns, Operator.MULTIPLY, weights[name])
+        outputs.extend(columns)
+    return tuple(outputs)
+
+
+PREDICTORS = {"Pipeline": convert_pipeline}
+TRANSFORMERS = {"Pipeline": convert_pipeline_transformer, "FeatureUnion": convert_feature_union}

@@ -1,0 +1,139 @@
+"""``sklearn.preprocessing``: scalers and encoders."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...ir import steps as s
+from ...ir.steps import Operator
+from ..convert import require_fitted
+from ..values import is_missing, key_of
+
+if TYPE_CHECKING:
+    from ..graph import Graph, Names
+
+
+def convert_standard_scaler(scaler: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+    """Subtract the mean, then divide by the scale: two roundings, as the library does."""
+    require_fitted(scaler, "n_features_in_", graph)
+    graph.require_numbers(inputs)
+    graph.require(inputs, missing=False, infinite=True)
+    columns = inputs
+    if scaler.with_mean:
+        columns = graph.arithmetic(columns, Operator.SUBTRACT, scaler.mean_)
+    if scaler.with_std:
+        columns = graph.arithmetic(columns, Operator.DIVIDE, scaler.scale_)
+    return columns
+
+
+def convert_min_max_scaler(scaler: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+    """Multiply by the scale, then add the offset; clip where it was asked for."""
+    scale = require_fitted(scaler, "scale_", graph)
+    graph.require_numbers(inputs)
+    graph.require(inputs, missing=False, infinite=True)
+    columns = graph.arithmetic(inputs, Operator.MULTIPLY, scale)
+    columns = graph.arithmetic(columns, Operator.ADD, scaler.min_)
+    if scaler.clip:
+        low, high = (float(bound) for bound in scaler.feature_range)
+        columns = graph.columnwise(
+            columns, "clip", lambda read, written: s.Clip(read, written, low, high)
+        )
+    return columns
+
+
+def convert_ordinal_encoder(encoder: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+    """Each category's position, with the fitted numbers for unknown and missing values."""
+    require_fitted(encoder, "categories_", graph)
+    unknown = None
+    if encoder.handle_unknown == "use_encoded_value":
+        unknown = float(encoder.unknown_value)
+    outputs: list[str] = []
+    for index, name in enumerate(inputs):
+        codes, missing = _category_codes(encoder, index)
+        if missing is not None:
+            missing = float(encoder.encoded_missing_value)
+        outputs.append(_lookup(encoder, index, name, codes, (missing, unknown), graph))
+    return tuple(outputs)
+
+
+def convert_one_hot_encoder(encoder: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+    """Each category's position, then one column a position that was not dropped."""
+    require_fitted(encoder, "categories_", graph)
+    outputs: list[str] = []
+    for index, name in enumerate(inputs):
+        codes, missing = _category_codes(encoder, index)
+        unknown = _one_hot_unknown(encoder, index, codes)
+        code = _lookup(encoder, index, name, codes, (missing, unknown), graph)
+        dropped = encoder._drop_idx_after_grouping  # noqa: SLF001 - no public equivalent
+        drop = None if dropped is None else dropped[index]
+        kept = [float(c) for c in np.unique(codes) if c != drop]
+        if kept:
+            columns = graph.fresh([f"{name}={int(c)}" for c in kept], "hot")
+            outputs += graph.add(s.OneHot((code,), columns, np.array(kept)))
+    return tuple(outputs)
+
+
+def _one_hot_unknown(encoder: Any, index: int, codes: np.ndarray) -> float | None:  # noqa: ANN401
+    """The code of an unknown value: none (refused), that of the rare ones, or all zeros (NaN)."""
+    if encoder.handle_unknown == "error":
+        return None
+    rare = _rare(encoder, index)
+    if encoder.handle_unknown in {"infrequent_if_exist", "warn"} and rare is not None:
+        return float(codes[rare[0]])
+    return math.nan
+
+
+def _rare(encoder: Any, index: int) -> np.ndarray | None:  # noqa: ANN401
+    """Positions of the categories that were grouped as infrequent."""
+    indices = getattr(encoder, "_infrequent_indices", None)
+    return None if indices is None else indices[index]
+
+
+def _category_codes(encoder: Any, index: int) -> tuple[np.ndarray, float | None]:  # noqa: ANN401
+    """The code of each category after grouping the rare ones, and that of a missing value."""
+    categories = encoder.categories_[index]
+    codes = np.arange(len(categories), dtype=np.float64)
+    if _rare(encoder, index) is not None:
+        mapping = encoder._default_to_infrequent_mappings[index]  # noqa: SLF001 - no public one
+        codes = np.asarray(mapping, np.float64)
+    missing = [codes[i] for i, value in enumerate(categories) if is_missing(value)]
+    return codes, float(missing[0]) if missing else None
+
+
+def _lookup(  # noqa: PLR0913 - one call site each, all named
+    encoder: Any,  # noqa: ANN401
+    index: int,
+    name: str,
+    codes: np.ndarray,
+    fallback: tuple[float | None, float | None],
+    graph: Graph,
+) -> str:
+    """Append the lookup; a missing value that is no category counts as unknown."""
+    missing, unknown = fallback
+    categories = encoder.categories_[index]
+    present = [i for i, value in enumerate(categories) if not is_missing(value)]
+    if len(categories) - len(present) > 1:
+        raise graph.refuse(
+            f"column {name!r} has several kinds of missing value (None and NaN) as categories",
+            "use one of them in the training frame; SQL knows NULL only",
+        )
+    keys = tuple(key_of(categories[i], graph.types[name]) for i in present)
+    where = graph.path.rsplit(".", 1)[-1]
+    if missing is None:
+        missing = unknown
+    if graph.types[name].is_number:
+        graph.require((name,), missing=False, infinite=True)
+    output = graph.fresh([name], "code")
+    step = s.Lookup((name,), (output[0],), where, keys, codes[present], missing, unknown)
+    return graph.add(step)[0]
+
+
+TRANSFORMERS = {
+    "MinMaxScaler": convert_min_max_scaler,
+    "OneHotEncoder": convert_one_hot_encoder,
+    "OrdinalEncoder": convert_ordinal_encoder,
+    "StandardScaler": convert_standard_scaler,
+}

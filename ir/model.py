@@ -1,0 +1,218 @@
+"""A model: its signature, its steps, and which columns are its answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, assert_never
+
+from ..errors import BundleError
+from . import steps as s
+from .signature import ColumnType, Scalar, Signature
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Which columns answer which question.
+
+    Attributes
+    ----------
+    prediction
+        What the library's ``predict`` gives: one column, or several where it gives a vector. With
+        ``classes`` the column holds an index into them.
+    classes
+        The labels of a classifier, in the library's order.
+    probabilities
+        One column a class, or none.
+    margins
+        Raw scores, before any link; contributions are given in their units.
+    """
+
+    prediction: tuple[str, ...]
+    classes: tuple[Scalar, ...] | None = None
+    probabilities: tuple[str, ...] = ()
+    margins: tuple[str, ...] = ()
+
+    @property
+    def label_type(self) -> ColumnType:
+        """The SQL type of a label."""
+        kinds = {type(label) for label in self.classes or ()}
+        if kinds == {bool}:
+            return ColumnType.BOOLEAN
+        if kinds == {int}:
+            return ColumnType.BIGINT
+        return ColumnType.VARCHAR if kinds == {str} else ColumnType.DOUBLE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A fitted model in foresql's own terms.
+
+    ``background`` holds the training mean of columns that enter a :class:`~.steps.Dot`; the
+    contributions of a linear model are measured from there. ``residuals`` are sorted absolute
+    errors on calibration rows, from which conformal intervals are read.
+
+    Raises
+    ------
+    BundleError
+        If a step reads a column that nothing wrote, writes one twice, or has the wrong shape.
+    """
+
+    signature: Signature
+    steps: tuple[s.Step, ...]
+    outputs: Outputs
+    background: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    residuals: tuple[float, ...] = ()
+    types: Mapping[str, ColumnType] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        types = {column.name: column.type for column in self.signature.columns}
+        for index, step in enumerate(self.steps):
+            place = f"Step {index} ({type(step).__name__})"
+            for name in step.inputs:
+                if name not in types:
+                    msg = f"{place} reads column {name!r}, which nothing wrote before it."
+                    raise BundleError(msg)
+            _check_step(step, types, place)
+            for position, name in enumerate(s.outputs_of(step)):
+                if name in types:
+                    msg = f"{place} writes column {name!r} a second time."
+                    raise BundleError(msg)
+                types[name] = _output_type(step, position, types)
+        self._check_outputs(types)
+        object.__setattr__(self, "types", MappingProxyType(types))
+
+    def _check_outputs(self, types: Mapping[str, ColumnType]) -> None:
+        answers = self.outputs
+        for name in (*answers.prediction, *answers.probabilities, *answers.margins):
+            if types.get(name) is not ColumnType.DOUBLE:
+                msg = f"The output {name!r} is not a column that a step computed."
+                raise BundleError(msg)
+        if not answers.prediction:
+            msg = "The model has no prediction."
+            raise BundleError(msg)
+        if answers.classes is not None and len(answers.prediction) != 1:
+            msg = "A classifier predicts one label."
+            raise BundleError(msg)
+        if answers.probabilities and len(answers.probabilities) != len(answers.classes or ()):
+            msg = "There is not one probability for each class."
+            raise BundleError(msg)
+
+    def is_key(self, name: str) -> bool:
+        """Whether a signature column is read by value (as a category) and not as a number."""
+        column_type = self.signature[name].type
+        if not column_type.is_number:
+            return True
+        if column_type is ColumnType.DOUBLE:
+            return False
+        return any(_reads_as_key(step, name) for step in self.steps)
+
+
+def _reads_as_key(step: s.Step, name: str) -> bool:
+    match step:
+        case s.Lookup():
+            return name in step.inputs
+        case s.Impute():
+            return any(
+                name == source and not isinstance(fill, float)
+                for source, fill in zip(step.inputs, step.fills, strict=True)
+            )
+        case _:
+            return False
+
+
+def _output_type(step: s.Step, position: int, types: Mapping[str, ColumnType]) -> ColumnType:
+    """Give the type of a step's output: a key that is imputed stays a key, all else is float64."""
+    if isinstance(step, s.Impute) and not isinstance(step.fills[position], float):
+        return types[step.inputs[position]]
+    return ColumnType.DOUBLE
+
+
+def _check_step(step: s.Step, types: Mapping[str, ColumnType], place: str) -> None:
+    if not step.inputs:
+        msg = f"{place} has no inputs."
+        raise BundleError(msg)
+    if not isinstance(step, s.Lookup | s.Impute | s.IsMissing | s.Require):
+        for name in step.inputs:
+            if not types[name].is_number:
+                msg = f"{place} needs numbers, but column {name!r} is {types[name]}."
+                raise BundleError(msg)
+    problem = _shape_problem(step) or _key_problem(step, types)
+    if problem:
+        raise BundleError(f"{place}: {problem}.")
+
+
+_KEY_TYPES: Mapping[ColumnType, type] = {
+    ColumnType.DOUBLE: float,
+    ColumnType.BIGINT: int,
+    ColumnType.BOOLEAN: bool,
+    ColumnType.VARCHAR: str,
+    ColumnType.TIMESTAMP: int,
+}
+
+
+def _key_problem(step: s.Step, types: Mapping[str, ColumnType]) -> str | None:
+    """Say which key or fill is not of its column's type."""
+    match step:
+        case s.Lookup():
+            pairs = [(step.inputs[0], key) for key in step.keys]
+        case s.Impute():
+            pairs = list(zip(step.inputs, step.fills, strict=True))
+        case _:
+            return None
+    for name, key in pairs:
+        is_number = isinstance(step, s.Impute) and isinstance(key, float) and types[name].is_number
+        if type(key) is not _KEY_TYPES[types[name]] and not is_number:
+            return f"{key!r} is not a value of column {name!r}, which is {types[name]}"
+    return None
+
+
+def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911 - one return a step
+    match step:
+        case s.Require():
+            return None
+        case s.NullIf() | s.IsMissing() | s.Clip() | s.Elementwise() | s.Softmax():
+            return _unless(len(step.inputs) == len(step.outputs), "not one output an input")
+        case s.Impute():
+            sizes = {len(step.inputs), len(step.outputs), len(step.fills)}
+            return _unless(len(sizes) == 1, "not one fill and one output an input")
+        case s.Arithmetic():
+            sizes = {len(step.inputs), len(step.outputs), step.operands.size}
+            return _unless(
+                len(sizes) == 1 and step.operands.ndim == 1, "not one operand and output an input"
+            )
+        case s.Lookup():
+            fits = step.values.shape == (len(step.keys),) and _are_single(step)
+            return _unless(fits and len(set(step.keys)) == len(step.keys), "not one value a key")
+        case s.OneHot():
+            fits = step.codes.shape == (len(step.outputs),) and len(step.inputs) == 1
+            return _unless(fits, "not one code an output")
+        case s.Dot():
+            shape = (len(step.inputs), len(step.outputs))
+            fits = step.weights.shape == shape and step.intercepts.shape == shape[1:]
+            return _unless(fits, f"the weights are not {shape[0]} by {shape[1]}")
+        case s.Forest():
+            trees = step.trees
+            fits = trees.features <= len(step.inputs)
+            targets = trees.output.max(initial=-1) < len(step.outputs)
+            return _unless(
+                fits and targets and trees.output.min(initial=0) >= 0,
+                "a tree reads or writes a column that is not there",
+            )
+        case s.Argmax():
+            return _unless(len(step.outputs) == 1, "not one output")
+        case s.Exceeds():
+            return _unless(_are_single(step), "not one input and one output")
+        case _:
+            assert_never(step)
+
+
+def _are_single(step: s.Lookup | s.Exceeds) -> bool:
+    return len(step.inputs) == len(step.outputs) == 1
+
+
+def _unless(fits: bool, problem: str) -> str | None:  # noqa: FBT001 - reads as a sentence
+    return None if fits else problem

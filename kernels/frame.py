@@ -1,0 +1,175 @@
+"""Rows as numpy arrays: numbers as float64, keys as small integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..errors import SignatureError
+from ..ir import ColumnType
+from ..ir import steps as s
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from ..ir import Model, Scalar
+
+_ARROW_KEYS: Mapping[ColumnType, pa.DataType] = {
+    ColumnType.BIGINT: pa.int64(),
+    ColumnType.BOOLEAN: pa.bool_(),
+    ColumnType.VARCHAR: pa.string(),
+    ColumnType.TIMESTAMP: pa.timestamp("us"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The values of a key column that a model tells apart.
+
+    A key's code is its position here; ``missing`` and ``unknown`` are the two codes after them.
+    """
+
+    keys: tuple[Scalar, ...]
+    type: ColumnType
+
+    @property
+    def missing(self) -> int:
+        """The code of NULL."""
+        return len(self.keys)
+
+    @property
+    def unknown(self) -> int:
+        """The code of every value that is no key."""
+        return len(self.keys) + 1
+
+    def encode(self, column: pa.Array) -> NDArray[np.intp]:
+        """Turn a column into codes."""
+        arrow_type = _ARROW_KEYS[self.type]
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        keys = pa.array(self.keys, pa.int64() if self.type is ColumnType.TIMESTAMP else arrow_type)
+        found = pc.index_in(column.cast(arrow_type), keys.cast(arrow_type), skip_nulls=True)
+        codes = np.asarray(pc.fill_null(found, self.unknown)).astype(np.intp)
+        if column.null_count:
+            codes[np.asarray(column.is_null())] = self.missing
+        return codes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One batch of rows, decoded as a model's signature says.
+
+    ``numbers`` holds float64[rows] a number column, NaN for NULL; ``codes`` holds intp[rows] a key
+    column; ``source`` is the batch itself, from which error messages quote.
+    """
+
+    rows: int
+    numbers: Mapping[str, NDArray[np.float64]]
+    codes: Mapping[str, NDArray[np.intp]]
+    vocabularies: Mapping[str, Vocabulary]
+    source: Mapping[str, pa.Array]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoder:
+    """Reads Arrow batches into frames for one model."""
+
+    numbers: tuple[str, ...]
+    vocabularies: Mapping[str, Vocabulary]
+
+    @classmethod
+    def of(cls, model: Model) -> Decoder:
+        """Find which columns a model reads as numbers and which as keys."""
+        vocabularies = _vocabularies(model)
+        numbers = [c.name for c in model.signature.columns if c.type.is_number]
+        return cls(tuple(n for n in numbers if _read_as_number(model, n)), vocabularies)
+
+    def decode(self, batch: pa.RecordBatch | pa.Table | pa.StructArray) -> Frame:
+        """Decode the columns that the model reads; further columns are ignored.
+
+        Raises
+        ------
+        SignatureError
+            If a column is not there or cannot be read as its type.
+        """
+        names = dict.fromkeys((*self.numbers, *self.vocabularies))
+        source = {name: _column(batch, name) for name in names}
+        return Frame(
+            len(batch),
+            {name: to_float64(source[name], name) for name in self.numbers},
+            {name: v.encode(source[name]) for name, v in self.vocabularies.items()},
+            self.vocabularies,
+            source,
+        )
+
+
+def to_float64(column: pa.Array, name: str) -> NDArray[np.float64]:
+    """Read a number column of any width as float64, NULL as NaN.
+
+    Decimals go through their text, because Arrow's own cast is not correctly rounded.
+    """
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.string())
+    elif not (
+        pa.types.is_integer(column.type)
+        or pa.types.is_floating(column.type)
+        or pa.types.is_boolean(column.type)
+        or pa.types.is_null(column.type)
+    ):
+        message = f"Column {name!r} is {column.type}, and the model was trained on numbers."
+        raise SignatureError(message)
+    elif pa.types.is_boolean(column.type):
+        column = column.cast(pa.uint8())
+    return column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+
+
+def _column(batch: pa.RecordBatch | pa.Table | pa.StructArray, name: str) -> pa.Array:
+    if isinstance(batch, pa.StructArray):
+        # flatten() would apply the struct's own nulls; a NULL row has NULL fields anyway.
+        return batch.field(name)
+    if batch.schema.get_field_index(name) < 0:
+        there = ", ".join(batch.schema.names[:20])
+        message = f"Column {name!r} is missing. There are: {there}."
+        raise SignatureError(message)
+    column = batch.column(name)
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _vocabularies(model: Model) -> dict[str, Vocabulary]:
+    """Collect, for each key column of the signature, every key that any step looks for in it."""
+    keys: dict[str, dict[Scalar, None]] = {
+        name: {} for name in model.signature.names if model.is_key(name)
+    }
+    root = {name: name for name in keys}
+    for step in model.steps:
+        match step:
+            case s.Lookup() if step.inputs[0] in root:
+                keys[root[step.inputs[0]]].update(dict.fromkeys(step.keys))
+            case s.Impute():
+                for name, output, fill in zip(step.inputs, step.outputs, step.fills, strict=True):
+                    if name in root and not isinstance(fill, float):
+                        root[output] = root[name]
+                        keys[root[name]][fill] = None
+            case _:
+                continue
+    return {n: Vocabulary(tuple(k), model.signature[n].type) for n, k in keys.items()}
+
+
+def _read_as_number(model: Model, name: str) -> bool:
+    """Whether any step reads the column as a number (it may be read as a key too)."""
+    if not model.is_key(name):
+        return True
+    for step in model.steps:
+        if name not in step.inputs or isinstance(step, s.Require | s.IsMissing | s.Lookup):
+            continue
+        if not isinstance(step, s.Impute) or isinstance(
+            step.fills[step.inputs.index(name)], float
+        ):
+            return True
+    return False

@@ -1,0 +1,67 @@
+"""Weighted sums in a fixed order: a row's bits do not depend on its batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .columns import Indicators, as_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ..ir.steps import Dot
+    from .columns import ColumnValues, Values
+
+
+class LinearKernel:
+    """Runs a dot step."""
+
+    def __init__(self, step: Dot) -> None:
+        """Keep the step; its weights are ready as they are."""
+        self._step = step
+
+    def run(self, values: Values) -> None:
+        """Write one weighted sum an output."""
+        step = self._step
+        sums = np.zeros((len(step.outputs), values.rows))
+        columns = [values.get(name) for name in step.inputs]
+        index = 0
+        while index < len(columns):
+            column = columns[index]
+            if isinstance(column, Indicators):
+                index += _add_indicators(column, columns[index:], step.weights[index:], sums)
+                continue
+            x = as_numbers(column)
+            for total, weight in zip(sums, step.weights[index].tolist(), strict=True):
+                total += x * weight
+            index += 1
+        for name, total, intercept in zip(step.outputs, sums, step.intercepts, strict=True):
+            values.put(name, total + intercept)
+
+
+def _add_indicators(
+    first: Indicators,
+    columns: Sequence[ColumnValues],
+    weights: NDArray[np.float64],
+    sums: NDArray[np.float64],
+) -> int:
+    """Add a run of columns of one one-hot step and give its length.
+
+    At most one of them is 1 in a row, so its weight is added; adding the zeros of the others
+    would change no bit.
+    """
+    table = np.zeros((int(first.codes.max(initial=0)) + 1, weights.shape[1]))
+    run = 0
+    for column, weight in zip(columns, weights, strict=True):
+        if not isinstance(column, Indicators) or column.codes is not first.codes:
+            break
+        if column.position < len(table):
+            table[column.position] = weight
+        run += 1
+    for output, total in enumerate(sums):
+        total += table[first.codes, output]
+    return run

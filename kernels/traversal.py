@@ -1,0 +1,85 @@
+"""Walk the trees node by node, all rows at once: for trees with more leaves than a lane has bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..ir.trees import LEAF
+from .coding import CategoryCoding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from ..ir import Trees
+    from .coding import Coding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Traversal:
+    """A forest of any size, compared by code.
+
+    A numeric split is the highest code that goes left. ``member`` says for each category set
+    which codes are in it: bool[sets, codes].
+    """
+
+    trees: Trees
+    split: NDArray[np.intp]
+    missing: NDArray[np.intp]
+    member: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, trees: Trees, codings: Mapping[int, Coding]) -> Traversal:
+        """Translate thresholds and sets into codes."""
+        split = np.zeros(len(trees.feature), np.intp)
+        missing = np.zeros(len(trees.feature), np.intp)
+        most = max((coding.codes for coding in codings.values()), default=1)
+        member = np.zeros((len(trees.set_start) - 1, most), np.bool_)
+        for feature, coding in codings.items():
+            nodes = trees.feature == feature
+            missing[nodes] = coding.missing
+            if isinstance(coding, CategoryCoding):
+                for index in np.unique(trees.category_set[nodes]).tolist():
+                    inside = np.searchsorted(coding.categories, trees.categories(index))
+                    member[index, inside] = True
+            else:
+                split[nodes] = np.searchsorted(coding.thresholds, trees.threshold[nodes])
+        return cls(trees, split, missing, member)
+
+    def add_to(self, scores: NDArray[np.float64], codes: Mapping[int, NDArray[np.intp]]) -> None:
+        """Add every tree's leaf to ``scores``, float64[outputs, rows], in the order of the trees."""
+        rows = scores.shape[1]
+        matrix = np.zeros((max(codes, default=0) + 1, rows), np.intp)
+        for feature, column in codes.items():
+            matrix[feature] = column
+        for root, output in zip(self.trees.root, self.trees.output, strict=True):
+            scores[output] += self.trees.value[self._leaf(int(root), matrix)]
+
+    def _leaf(self, root: int, matrix: NDArray[np.intp]) -> NDArray[np.intp]:
+        trees = self.trees
+        at = np.full(matrix.shape[1], root)
+        walking = np.arange(matrix.shape[1]) if trees.feature[root] != LEAF else np.arange(0)
+        while len(walking):
+            node = at[walking]
+            next_node = np.where(
+                self._goes_left(node, matrix[trees.feature[node], walking]),
+                trees.left[node],
+                trees.right[node],
+            )
+            at[walking] = next_node
+            walking = walking[trees.feature[next_node] != LEAF]
+        return at
+
+    def _goes_left(self, node: NDArray[np.intp], code: NDArray[np.intp]) -> NDArray[np.bool_]:
+        trees = self.trees
+        goes_left = code <= self.split[node]
+        sets = trees.category_set[node]
+        by_set = sets >= 0
+        goes_left[by_set] = self.member[sets[by_set], code[by_set]]
+        is_missing = code == self.missing[node]
+        goes_left[is_missing] = trees.missing_left[node[is_missing]]
+        return goes_left
