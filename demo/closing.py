@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ NEXT_COMMANDS = {
 
 def print_figures(console: Console, figures: dict[str, Any]) -> None:
     """Print the figures as one small table."""
-    table = Table(title="Figures", title_justify="left", show_header=False)
+    table = Table(title="Figures", title_justify="left", show_header=False, box=box.SIMPLE)
     table.add_column(style="dim")
     table.add_column()
     scoring = figures["scoring"]
@@ -42,9 +43,9 @@ def print_figures(console: Console, figures: dict[str, Any]) -> None:
     for model in figures["models"]:
         table.add_row(
             f"{model['alias']}, {model['kind']}",
-            f"{model['reference']}, AUC {model['auc']:.4f}, certified on "
-            f"{model['certificate_rows']:,} rows, largest difference "
-            f"{model['largest_difference']:g}",
+            f"{model['reference']}, AUC {model['auc']:.4f}\n"
+            f"certified on {model['certificate_rows']:,} rows, "
+            f"largest difference {model['largest_difference']:g}",
         )
     table.add_row("whole demo", f"{figures['seconds']:.0f} s")
     console.print(table)

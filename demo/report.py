@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+from rich import box
 from rich.bar import Bar
 from rich.syntax import Syntax
 from rich.table import Table
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "ask_questions", "print_answers"]
 
 MODEL = "delay@champion"
-BAR_WIDTH = 30
+BAR_WIDTH = 22
 
 SCORING_QUERY = """\
 SELECT {group},
@@ -137,7 +138,8 @@ def share_bars(answer: Answer) -> Table:
 
 
 def new_table(answer: Answer) -> Table:
-    table = Table(title=f"{answer.question.title}, October to December", title_justify="left")
+    title = f"{answer.question.title}, October to December"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column(answer.name)
     table.add_column("flights", justify="right")
     return table

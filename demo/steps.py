@@ -49,7 +49,10 @@ class Steps:
             BarColumn(),
             TimeElapsedColumn(),
         )
-        with Progress(*columns, console=self.console, transient=True) as screen:
+        terminal = self.console.is_terminal
+        with Progress(
+            *columns, console=self.console, transient=True, disable=not terminal
+        ) as screen:
             step = Step(title, screen, screen.add_task(title, total=None))
             started = perf_counter()
             yield step

@@ -74,13 +74,9 @@ def read_split(database: Path, first_test_day: str = FIRST_TEST_DAY) -> Split:
 def train_champion(split: Split) -> Trained:
     """Fit LightGBM, which takes categories and missing values as they are."""
     from lightgbm import LGBMClassifier
-    from pandas import CategoricalDtype
 
-    categories = {
-        name: CategoricalDtype(sorted(split.train_features[name].dropna().unique()))
-        for name in CATEGORIES
-    }
-    features = split.train_features.astype(categories)
+    categories = {name: sorted(split.train_features[name].dropna().unique()) for name in CATEGORIES}
+    features = as_categories(split.train_features, categories)
     estimator = LGBMClassifier(
         n_estimators=150,
         learning_rate=0.06,
@@ -91,9 +87,8 @@ def train_champion(split: Split) -> Trained:
         verbose=-1,
     )
     estimator.fit(features, split.train_labels)
-    return Trained(
-        estimator, features, auc(estimator, split, split.test_features.astype(categories))
-    )
+    test_features = as_categories(split.test_features, categories)
+    return Trained(estimator, features, auc(estimator, split, test_features))
 
 
 def train_challenger(split: Split) -> Trained:
@@ -118,6 +113,17 @@ def train_challenger(split: Split) -> Trained:
     estimator = Pipeline([("columns", columns), ("classify", LogisticRegression(max_iter=300))])
     estimator.fit(split.train_features, split.train_labels)
     return Trained(estimator, split.train_features, auc(estimator, split, split.test_features))
+
+
+def as_categories(frame: pd.DataFrame, categories: dict[str, list[str]]) -> pd.DataFrame:
+    """Make texts categories; a text that is none of them is missing, as it is when scored."""
+    from pandas import CategoricalDtype
+
+    columns: dict[str, Any] = {
+        name: frame[name].where(frame[name].isin(known)).astype(CategoricalDtype(known))
+        for name, known in categories.items()
+    }
+    return frame.assign(**columns)
 
 
 def auc(estimator: Any, split: Split, test_features: pd.DataFrame) -> float:

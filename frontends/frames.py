@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +66,12 @@ class Training:
             pa.table(canonical, names=[column.name for column in columns]),
             rebuild,
         )
+
+
+    def only(self, names: Sequence[str]) -> Training:
+        """Keep the columns that a model reads."""
+        columns = tuple(self.signature[name] for name in names)
+        return replace(self, signature=Signature(columns), table=self.table.select(list(names)))
 
 
 def _read(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:  # noqa: ANN401 - any frame

@@ -118,9 +118,11 @@ def _run_trees(text: ModelText, columns: Names, graph: Graph) -> Answers:
             lambda names, made: s.NullIf(names, made, -LIGHTGBM_ZERO, LIGHTGBM_ZERO),
         )
     sums = graph.add(s.Forest(columns, graph.numbered("margin", text.outputs), built.trees))
+    scores = sums
     if text.average:
-        sums = graph.arithmetic(sums, Operator.DIVIDE, float(text.iterations))
-    return Answers(_link(text, sums, graph), sums)
+        # A random forest's raw_score is the plain sum; only its predictions are averages.
+        scores = graph.arithmetic(sums, Operator.DIVIDE, float(text.iterations))
+    return Answers(_link(text, scores, graph), sums)
 
 
 _IDENTITY = frozenset(

@@ -6,9 +6,8 @@ The annotation of a field picks its coder, so a new step needs no code here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,10 @@ from . import steps as s
 from .model import Model, Outputs
 from .signature import Column, ColumnType, Scalar, Signature
 from .trees import Trees
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from enum import StrEnum
 
 Array: TypeAlias = NDArray[Any]
 Arrays: TypeAlias = dict[str, Array]
@@ -69,9 +72,18 @@ def decode_model(document: Json, arrays: Mapping[str, Array]) -> Model:
         residuals = tuple(_array(np.float64)(arrays, "residuals").tolist())
         background = {str(k): _float(v) for k, v in _mapping(top["background"]).items()}
         outputs = _decode_outputs(top["outputs"])
-        return Model(Signature(columns), steps, outputs, background, residuals)
+        model = Model(Signature(columns), steps, outputs, background, residuals)
     except SignatureError as error:
         raise BundleError(str(error)) from error
+    _check_spelling(model, document, arrays)
+    return model
+
+
+def _check_spelling(model: Model, document: Json, arrays: Mapping[str, Array]) -> None:
+    """Refuse what this codec would write differently: shared, renamed or unused arrays."""
+    again, names = encode_model(model)
+    if again != document or set(names) != set(arrays):
+        raise _fail("each array to be used once, under the name of its field", sorted(arrays))
 
 
 def _encode_optional(values: tuple[Scalar, ...] | None) -> Json:
@@ -195,7 +207,7 @@ def _float(value: Json, _arrays: object = None) -> float:
         raise _fail("a number", value)
     if isinstance(value, bool) or not isinstance(value, float | int):
         raise _fail("a number", value)
-    return float(value)
+    return float(_int64(value)) if isinstance(value, int) else value
 
 
 def _optional_float(value: Json, _arrays: object) -> float | None:
@@ -203,9 +215,16 @@ def _optional_float(value: Json, _arrays: object) -> float | None:
 
 
 def _scalar(value: Json) -> Scalar:
-    if isinstance(value, str | bool | int):
+    if isinstance(value, str | bool):
         return value
-    return _float(value)
+    return _int64(value) if isinstance(value, int) else _float(value)
+
+
+def _int64(value: int) -> int:
+    """No engine holds a larger key, and a larger number may not even become a float."""
+    if not -(2**63) <= value < 2**63:
+        raise _fail("an integer of 64 bits", value)
+    return value
 
 
 def _scalars(value: Json, _arrays: object = None) -> tuple[Scalar, ...]:
@@ -216,11 +235,12 @@ def _optional_scalars(value: Json) -> tuple[Scalar, ...] | None:
     return None if value is None else _scalars(value)
 
 
-def _choice(kind: type[Any]) -> Callable[[Json, object], Any]:
+def _choice(kind: type[StrEnum]) -> Callable[[Json, object], Any]:
     def decode(value: Json, _arrays: object) -> object:
-        if value not in set(kind):
-            raise _fail(f"one of {[member.value for member in kind]}", value)
-        return kind(value)
+        try:
+            return kind(value)
+        except ValueError as error:
+            raise _fail(f"one of {[member.value for member in kind]}", value) from error
 
     return decode
 

@@ -108,9 +108,10 @@ def _check_shapes(trees: Trees) -> None:
             _refuse(f"{field.name} has {len(array)} entries for {nodes} nodes.")
     if len(trees.output) != trees.count:
         _refuse(f"{len(trees.output)} outputs for {trees.count} trees.")
-    if nodes and (not trees.count or trees.root[0] != 0):
+    if not trees.count or trees.root[0] != 0:
         _refuse("the first tree does not start at node 0.")
-    if (np.diff(trees.root) <= 0).any() or (trees.root >= nodes).any():
+    # Without the sign, a difference that overflows would pass for an ascending one.
+    if (trees.root < 0).any() or (np.diff(trees.root) <= 0).any() or (trees.root >= nodes).any():
         _refuse("the roots are not ascending node numbers.")
 
 
@@ -135,8 +136,10 @@ def _check_sets(trees: Trees) -> None:
     sets = len(trees.set_start) - 1
     if sets < 0 or trees.set_start[0] != 0 or trees.set_start[-1] != len(trees.set_values):
         _refuse("the category sets do not cover their values.")
-    if (np.diff(trees.set_start) < 0).any() or (trees.set_values < 0).any():
-        _refuse("a category set is empty before it starts, or holds a negative category.")
+    if (trees.set_start < 0).any() or (trees.set_values < 0).any():
+        _refuse("a category set, or a category, is negative.")
+    if (np.diff(trees.set_start) < 0).any():
+        _refuse("a category set ends before it starts.")
     if (trees.category_set >= sets).any() or (trees.category_set < -1).any():
         _refuse("a node names a category set that is not there.")
     numeric = {int(f) for f in np.unique(trees.feature[trees.category_set < 0]) if f != LEAF}

@@ -66,7 +66,7 @@ class Traversal:
         while len(walking):
             node = at[walking]
             next_node = np.where(
-                self._goes_left(node, matrix[trees.feature[node], walking]),
+                self.goes_left(node, matrix[trees.feature[node], walking]),
                 trees.left[node],
                 trees.right[node],
             )
@@ -74,12 +74,10 @@ class Traversal:
             walking = walking[trees.feature[next_node] != LEAF]
         return at
 
-    def _goes_left(self, node: NDArray[np.intp], code: NDArray[np.intp]) -> NDArray[np.bool_]:
-        trees = self.trees
+    def goes_left(self, node: NDArray[np.intp], code: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Decide splits; ``node`` and ``code`` broadcast."""
         goes_left = code <= self.split[node]
-        sets = trees.category_set[node]
-        by_set = sets >= 0
-        goes_left[by_set] = self.member[sets[by_set], code[by_set]]
-        is_missing = code == self.missing[node]
-        goes_left[is_missing] = trees.missing_left[node[is_missing]]
-        return goes_left
+        sets = self.trees.category_set[node]
+        if (sets >= 0).any():
+            goes_left = np.where(sets >= 0, self.member[sets, code], goes_left)
+        return np.where(code == self.missing[node], self.trees.missing_left[node], goes_left)

@@ -8,8 +8,9 @@
                     from {{ result.node.relation_name }}
                 {% endset %}
                 {% set row = run_query(query).rows[0] %}
-                {% do log(result.node.name ~ ': scored ' ~ row[0] ~ ' of ' ~ row[1] ~ ' rows',
-                          info=true) %}
+                {% do log('%s: scored %s of %s rows' | format(
+                    result.node.name, '{:,}'.format(row[0]), '{:,}'.format(row[1])
+                ), info=true) %}
             {% endif %}
         {% endfor %}
     {% endif %}

@@ -131,7 +131,18 @@ def _lookup(  # noqa: PLR0913 - one call site each, all named
     return graph.add(step)[0]
 
 
+def convert_function_transformer(transformer: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+    """Pass columns through: the identity, which ``remainder="passthrough"`` becomes."""
+    if transformer.func is not None:
+        raise graph.refuse(
+            f"function {transformer.func!r} has no exact translation yet",
+            "compute the column in the query or the training frame instead",
+        )
+    return inputs
+
+
 TRANSFORMERS = {
+    "FunctionTransformer": convert_function_transformer,
     "MinMaxScaler": convert_min_max_scaler,
     "OneHotEncoder": convert_one_hot_encoder,
     "OrdinalEncoder": convert_ordinal_encoder,

@@ -1,0 +1,128 @@
+"""Golden rows: probe rows with the library's own answers, kept in the bundle.
+
+Where the library is not installed, any route can still be held against it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import BundleError, CertificationError
+from .compare import differences, rounding_bound
+from .oracle import Answers
+from .probes import table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ..ir import Model
+    from ..kernels import Scorer
+
+_MOST_ROWS, _FEWEST_ROWS, _CELLS = 200, 10, 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """Rows (a tuple of values each, in the order of ``columns``) and the library's answers."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    prediction: tuple[Any, ...]
+    probabilities: tuple[tuple[float, ...], ...]
+
+    @classmethod
+    def of(cls, table: pa.Table, answers: Answers) -> Golden:
+        """Keep as many rows as make a small file, whatever their width."""
+        count = min(_MOST_ROWS, max(_FEWEST_ROWS, _CELLS // table.num_columns), len(table))
+        native = [
+            column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+            for column in table.slice(0, count).columns
+        ]
+        return cls(
+            tuple(table.column_names),
+            tuple(zip(*(column.to_pylist() for column in native), strict=True)),
+            tuple(answers.prediction[:count].tolist()),
+            tuple(map(tuple, answers.probabilities[:count].tolist())),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain JSON values; numbers that JSON lacks become ``{"float": text}``."""
+        return {
+            "columns": list(self.columns),
+            "rows": _encode(self.rows),
+            "prediction": _encode(self.prediction),
+            "probabilities": _encode(self.probabilities),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Golden:
+        """Read what :meth:`to_json` wrote.
+
+        Raises
+        ------
+        BundleError
+            If it is something else.
+        """
+        try:
+            return cls(
+                tuple(document["columns"]),
+                tuple(tuple(row) for row in _decode(document["rows"])),
+                tuple(_decode(document["prediction"])),
+                tuple(tuple(row) for row in _decode(document["probabilities"])),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"The bundle's golden rows cannot be read: {error!r}."
+            raise BundleError(message) from error
+
+
+def check_golden(
+    golden: Golden, model: Model, scorer: Scorer, run: Callable[[pa.Table], Answers | str]
+) -> float:
+    """Hold a route against the golden rows, and give the largest relative difference.
+
+    Raises
+    ------
+    CertificationError
+        If it differs by more than the gate allows.
+    """
+    table = table_of(model, [list(values) for values in zip(*golden.rows, strict=True)])
+    ours = run(table)
+    if isinstance(ours, str):
+        message = f"The route refuses the golden rows: {ours}"
+        raise CertificationError(message)
+    bound = rounding_bound(model, scorer.run(scorer.decoder.decode(table)))
+    rows = len(golden.rows)
+    if model.outputs.classes is not None:
+        if ours.prediction.tolist() != list(golden.prediction):
+            message = "A label differs from the library's on the golden rows."
+            raise CertificationError(message)
+        mine, theirs = ours.probabilities, np.array(golden.probabilities, np.float64)
+    else:
+        mine = ours.prediction.reshape(rows, -1)
+        theirs = np.array(golden.prediction, np.float64).reshape(rows, -1)
+    largest, row = differences(mine, theirs, bound, exact=False)
+    if row is not None:
+        message = f"Golden row {row}: {mine[row].tolist()}, and the library {theirs[row].tolist()}."
+        raise CertificationError(message)
+    return largest
+
+
+def _encode(value: Any) -> Any:  # noqa: ANN401 - plain values of any depth
+    if isinstance(value, tuple | list):
+        return [_encode(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": repr(value)}
+    return value
+
+
+def _decode(value: Any) -> Any:  # noqa: ANN401 - plain values of any depth
+    if isinstance(value, list):
+        return [_decode(item) for item in value]
+    if isinstance(value, dict):
+        return float(value["float"])
+    return value

@@ -1,0 +1,258 @@
+"""Rows that sit where routes disagree: on every threshold and one step either side of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..ir import ColumnType
+from ..ir import steps as s
+from ..ir.steps import Operator
+from ..ir.thresholds import LIGHTGBM_ZERO
+from ..ir.trees import LEAF
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from ..ir import Model, Scalar
+
+EXTREMES = (
+    *(0.0, -0.0, 5e-324, -5e-324, 1e-310, 1e-36, -1e-36),
+    *(LIGHTGBM_ZERO, -LIGHTGBM_ZERO, float(np.nextafter(LIGHTGBM_ZERO, 1)), 0.1, 1.0, -1.0),
+    *(2.0**31, -(2.0**31), 2.0**53 + 2, 1e15, -1e15),
+)
+HUGE = (1e300, -1e300, float(np.finfo(np.float64).max), float(np.finfo(np.float32).max), 1e39)
+_TEXTS = ("", " ", "unseen", "UNSEEN", "1", "1.0", "nan", "None", "NULL", "naïve ☃", "a" * 300)
+_INTEGERS = (-1, 0, 1, 2**31, -(2**31), 2**53 + 1, -(2**53) - 1, 2**62)
+_TIMES = (-1, 0, 1, 4_102_444_800_000_000)
+_MOST_CATEGORIES = 5000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """A group of rows that share what is odd about them.
+
+    In ``boundaries`` nothing is: the library must answer. It may refuse the other groups, and
+    then every route has to.
+    """
+
+    name: str
+    table: pa.Table
+
+
+def make_probes(model: Model, table: pa.Table, rows: int, seed: int) -> list[Probe]:
+    """Make at least ``rows`` probe rows from the training table and the model's own splits.
+
+    Each cell keeps its training value, or takes one from the column's pool, with equal chance, so
+    that splits are probed together with their neighbours and not only alone.
+    """
+    rng = np.random.default_rng(seed)
+    thresholds = split_values(model)
+    pools = {
+        column.name: _pool(model, column.name, table, thresholds.get(column.name, []))
+        for column in model.signature.columns
+    }
+    groups = [Probe("boundaries", _mixed(model, table, pools, rows, rng))]
+    side = max(rows // 10, 50)
+    for name, odd in _odd_values(model).items():
+        base = _mixed(model, table, pools, side, rng)
+        changed = {column: values for column, values in odd.items() if values}
+        if changed:
+            groups.append(Probe(name, _sprinkled(model, base, changed, rng)))
+    return groups
+
+
+def split_values(model: Model) -> dict[str, list[float]]:
+    """For each source column, the values at which any tree splits, traced back through scaling."""
+    origin: dict[str, tuple[str, list[s.Arithmetic]]] = {}
+    found: dict[str, set[float]] = {name: set() for name in model.signature.names}
+    for name in model.signature.names:
+        origin[name] = (name, [])
+    for step in model.steps:
+        match step:
+            case s.Impute() | s.NullIf() | s.Clip():
+                for read, written in zip(step.inputs, step.outputs, strict=True):
+                    if read in origin:
+                        origin[written] = origin[read]
+            case s.Arithmetic():
+                for read, written in zip(step.inputs, step.outputs, strict=True):
+                    if read in origin:
+                        source, chain = origin[read]
+                        origin[written] = (source, [*chain, _only(step, read)])
+            case s.Forest():
+                for index, name in enumerate(step.inputs):
+                    if name in origin:
+                        source, chain = origin[name]
+                        found[source] |= _traced_back(_splits(step, index), chain)
+            case _:
+                continue
+    return {name: sorted(values) for name, values in found.items()}
+
+
+def _only(step: s.Arithmetic, name: str) -> s.Arithmetic:
+    index = step.inputs.index(name)
+    return s.Arithmetic((name,), (name,), step.operator, step.operands[index : index + 1])
+
+
+def _splits(step: s.Forest, index: int) -> NDArray[np.float64]:
+    trees = step.trees
+    nodes = (trees.feature == index) & (trees.feature != LEAF)
+    numeric = np.unique(trees.threshold[nodes & (trees.category_set < 0)])
+    sets = np.unique(trees.category_set[nodes & (trees.category_set >= 0)])
+    members = [trees.categories(number) for number in sets.tolist()]
+    return np.concatenate([numeric, *members]).astype(np.float64)
+
+
+_INVERSE = {
+    Operator.ADD: lambda y, c: y - c,
+    Operator.SUBTRACT: lambda y, c: y + c,
+    Operator.SUBTRACT_FROM: lambda y, c: c - y,
+    Operator.MULTIPLY: lambda y, c: y / c,
+    Operator.DIVIDE: lambda y, c: y * c,
+}
+
+
+def _traced_back(values: NDArray[np.float64], chain: list[s.Arithmetic]) -> set[float]:
+    with np.errstate(all="ignore"):
+        for step in reversed(chain):
+            values = _INVERSE[step.operator](values, float(step.operands[0]))
+    return set(values[np.isfinite(values)].tolist())
+
+
+def _pool(model: Model, name: str, table: pa.Table, splits: list[float]) -> list[Scalar | None]:
+    """Values to draw for a column, none of which the library refuses as such."""
+    column = model.signature[name]
+    seen: list[Scalar | None] = []
+    if column.type.is_number and not model.is_key(name):
+        exact = np.array([*splits, *EXTREMES])
+        near = [exact, np.nextafter(exact, np.inf), np.nextafter(exact, -np.inf)]
+        seen = np.unique(np.concatenate(near)).tolist() + [-0.0]
+        if column.type is ColumnType.BOOLEAN:
+            seen = [True, False]
+        elif column.type is ColumnType.BIGINT:
+            seen = sorted({int(v) for v in seen} | {int(v) + 1 for v in seen} | {*_INTEGERS})
+    else:
+        seen = [*keys_of(model, name)][:_MOST_CATEGORIES] or _distinct(table, name)
+    return [*seen, None] if column.nullable else seen
+
+
+def keys_of(model: Model, name: str) -> dict[Scalar, None]:
+    """All values that the model looks for in a column."""
+    keys: dict[Scalar, None] = {}
+    reads = {name}
+    for step in model.steps:
+        match step:
+            case s.Lookup() if step.inputs[0] in reads:
+                keys.update(dict.fromkeys(step.keys))
+            case s.Impute():
+                for read, written in zip(step.inputs, step.outputs, strict=True):
+                    if read in reads:
+                        reads.add(written)
+            case _:
+                continue
+    return keys
+
+
+def _distinct(table: pa.Table, name: str) -> list[Any]:
+    values = _native(table.column(name)).unique().to_pylist()
+    return [value for value in values if value is not None][:_MOST_CATEGORIES]
+
+
+def _native(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Times as the integers that :class:`~..ir.Column` keeps them as."""
+    return column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+
+
+def _mixed(
+    model: Model,
+    table: pa.Table,
+    pools: Mapping[str, list[Any]],
+    rows: int,
+    rng: np.random.Generator,
+) -> pa.Table:
+    picked = rng.integers(len(table), size=rows) if len(table) else None
+    columns: list[list[Any]] = []
+    for column in model.signature.columns:
+        pool = pools[column.name] or [None]
+        drawn = [pool[i] for i in rng.integers(len(pool), size=rows).tolist()]
+        if picked is not None:
+            trained = _native(table.column(column.name)).take(picked).to_pylist()
+            keep = rng.random(rows) < 0.5  # noqa: PLR2004 - an even chance
+            drawn = [t if k else d for t, d, k in zip(trained, drawn, keep, strict=True)]
+        columns.append(drawn)
+    return table_of(model, columns)
+
+
+def _sprinkled(
+    model: Model, base: pa.Table, odd: Mapping[str, list[Any]], rng: np.random.Generator
+) -> pa.Table:
+    """Put an odd value into about two cells of every row."""
+    columns: list[list[Any]] = []
+    share = min(2 / len(odd), 1.0)
+    for column in model.signature.columns:
+        values = _native(base.column(column.name)).to_pylist()
+        if column.name in odd:
+            choices = odd[column.name]
+            hit = np.flatnonzero(rng.random(len(values)) < share)
+            for row, choice in zip(hit, rng.integers(len(choices), size=len(hit)), strict=True):
+                values[row] = choices[choice]
+        columns.append(values)
+    return table_of(model, columns)
+
+
+def _odd_values(model: Model) -> dict[str, dict[str, list[Any]]]:
+    """For each group of odd rows, the values that make them odd, by column."""
+    doubles = [c.name for c in model.signature.columns if c.type is ColumnType.DOUBLE]
+    return {
+        "missing": {name: [None] for name in model.signature.names},
+        "infinite": {name: [np.inf, -np.inf] for name in doubles},
+        "huge": {name: list(HUGE) for name in doubles},
+        "unseen": {name: _unseen(model, name) for name in model.signature.names},
+    }
+
+
+def _unseen(model: Model, name: str) -> list[Any]:
+    keys = keys_of(model, name)
+    if not keys:
+        return []
+    match model.signature[name].type:
+        case ColumnType.VARCHAR:
+            swapped = [str(key).swapcase() for key in keys] + [f" {key}" for key in keys]
+            candidates: list[Any] = [*_TEXTS, *swapped[:100]]
+        case ColumnType.BIGINT:
+            candidates = list(_INTEGERS)
+        case ColumnType.TIMESTAMP:
+            candidates = list(_TIMES)
+        case ColumnType.DOUBLE:
+            candidates = [float(np.nextafter(float(key), np.inf)) for key in keys]
+        case ColumnType.BOOLEAN:
+            candidates = [True, False]
+    return [value for value in candidates if value not in keys]
+
+
+def table_of(model: Model, columns: list[list[Any]]) -> pa.Table:
+    """Make a table in the signature's types from plain values, a list a column."""
+    arrays = [
+        _array(values, column.type)
+        for values, column in zip(columns, model.signature.columns, strict=True)
+    ]
+    return pa.table(arrays, names=list(model.signature.names))
+
+
+def _array(values: list[Any], column_type: ColumnType) -> pa.Array:
+    match column_type:
+        case ColumnType.DOUBLE:
+            return pa.array(values, pa.float64())
+        case ColumnType.BIGINT:
+            return pa.array(values, pa.int64())
+        case ColumnType.BOOLEAN:
+            return pa.array(values, pa.bool_())
+        case ColumnType.VARCHAR:
+            return pa.array(values, pa.string())
+        case ColumnType.TIMESTAMP:
+            return pa.array(values, pa.int64()).cast(pa.timestamp("us"))

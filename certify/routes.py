@@ -1,0 +1,93 @@
+"""The routes by which a model can answer, each as a function from rows to answers or a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+import duckdb
+import numpy as np
+
+from ..errors import ForesqlError
+from ..ir.codec import decode_model, encode_model
+from ..kernels import Scorer
+from ..udfs.duckdb import register_scorer
+from .oracle import Answers
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ..ir import Model
+
+Route: TypeAlias = "Callable[[pa.Table], Answers | str]"
+
+_NAME = "predict_probe"
+
+
+def kernel(model: Model, connection: duckdb.DuckDBPyConnection) -> Route:  # noqa: ARG001
+    """The numpy kernel on the converted model."""
+    return _scored_by(Scorer(model))
+
+
+def reloaded(model: Model, connection: duckdb.DuckDBPyConnection) -> Route:  # noqa: ARG001
+    """The numpy kernel on the model as its bundle will give it back."""
+    return _scored_by(Scorer(decode_model(*encode_model(model))))
+
+
+def duckdb_udf(model: Model, connection: duckdb.DuckDBPyConnection) -> Route:
+    """The SQL functions in DuckDB, by row."""
+    registration = register_scorer(connection, Scorer(model), _NAME)
+    names = [registration.functions.get(kind) for kind in ("predict", "predict_proba")]
+    calls = ", ".join(f"{name}(probes) AS {name}" for name in names if name)
+
+    def run(table: pa.Table) -> Answers | str:
+        connection.register("probes", table)
+        try:
+            found = connection.execute(f"SELECT {calls} FROM probes").to_arrow_table()
+        except duckdb.Error as error:
+            return str(error)
+        prediction = _as_array(found.column(0))
+        return Answers(prediction, _probabilities(found, model), np.empty((0, 0)))
+
+    return run
+
+
+ROUTES: Mapping[str, Callable[[Model, duckdb.DuckDBPyConnection], Route]] = {
+    "kernel": kernel,
+    "reloaded": reloaded,
+    "duckdb": duckdb_udf,
+}
+
+
+def _scored_by(scorer: Scorer) -> Route:
+    classes = scorer.model.outputs.classes
+
+    def run(table: pa.Table) -> Answers | str:
+        try:
+            scores = scorer.score(table)
+        except ForesqlError as error:
+            return str(error)
+        prediction = scores.prediction
+        if classes is not None:
+            prediction = np.array(classes, object)[prediction[:, 0].astype(np.intp)]
+        return Answers(prediction, scores.probabilities, scores.margins)
+
+    return run
+
+
+def _as_array(column: pa.ChunkedArray) -> np.ndarray:
+    values = column.combine_chunks()
+    if hasattr(values.type, "list_size") and values.type.list_size > 0:
+        return values.flatten().to_numpy().reshape(len(values), -1)
+    return np.array(values.to_pylist(), object if values.type == "string" else None)
+
+
+def _probabilities(found: pa.Table, model: Model) -> np.ndarray:
+    """Rebuild the library's matrix: the positive class's column stands for both of a binary."""
+    if found.num_columns == 1:
+        return np.empty((0, 0))
+    column = found.column(1).combine_chunks()
+    if len(model.outputs.probabilities) == 2:  # noqa: PLR2004 - negative and positive
+        positive = column.to_numpy()
+        return np.stack([1.0 - positive, positive], axis=1)
+    return np.stack([field.to_numpy() for field in column.flatten()], axis=1)

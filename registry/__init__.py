@@ -1,0 +1,20 @@
+"""Where models live: immutable versions, aliases moved by compare-and-swap, on a plain folder."""
+
+from .aliases import ANY, AnyVersion
+from .location import default_path
+from .records import AliasMove, ModelSummary, Reason, Version
+from .references import Reference, parse_reference
+from .store import Registry
+
+__all__ = [
+    "ANY",
+    "AliasMove",
+    "AnyVersion",
+    "ModelSummary",
+    "Reason",
+    "Reference",
+    "Registry",
+    "Version",
+    "default_path",
+    "parse_reference",
+]

@@ -1,0 +1,124 @@
+"""Files that appear whole or not at all, under a name that only one process can take.
+
+A file is written under a temporary name, forced to disk, and then linked to its final name. The
+link fails if the name is taken: that is the compare-and-swap. There is no lock to be left behind.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TEMPORARY_PREFIX = ".tmp-"
+
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+# Windows cannot unlink a read-only file, and temporary names are unlinked.
+_RIGHTS = 0o666 if os.name == "nt" else 0o444
+
+
+def publish_file(path: Path, content: bytes) -> None:
+    """Make a read-only file appear, whole and on disk.
+
+    Raises
+    ------
+    FileExistsError
+        If the name is taken; the file that has it is on disk and stays as it is.
+    RegistryError
+        If the file cannot be written.
+    """
+    with _explained(path), _temporary(path.parent, content) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            # A network file system may make the link and lose the answer: then the name is ours.
+            if not path.samefile(temporary):
+                raise
+
+
+def restore_file(path: Path, content: bytes) -> None:
+    """Put ``content`` in place of a damaged file, in one step."""
+    with _explained(path), _temporary(path.parent, content) as temporary:
+        temporary.replace(path)
+
+
+def make_folder(root: Path, *parts: str) -> Path:
+    """Make a folder below ``root`` where it is missing, on disk up to the root."""
+    folder = root
+    for part in parts:
+        parent, folder = folder, folder / part
+        with _explained(folder):
+            if not folder.is_dir():
+                folder.mkdir(exist_ok=True)
+            _sync_folder(parent)
+    return folder
+
+
+def remove_temporaries(root: Path, older_than: float) -> tuple[Path, ...]:
+    """Remove what killed writers left; ``older_than`` (seconds) spares those that still write."""
+    limit = time.time() - older_than
+    removed: list[Path] = []
+    for path in sorted(root.rglob(f"{TEMPORARY_PREFIX}*")):
+        try:
+            if path.stat().st_mtime < limit:
+                path.unlink()
+                removed.append(path)
+        except FileNotFoundError:
+            continue
+    return tuple(removed)
+
+
+@contextmanager
+def _temporary(folder: Path, content: bytes) -> Iterator[Path]:
+    path = folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, _RIGHTS)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+        _sync_folder(folder)
+
+
+_O_BINARY: int = getattr(os, "O_BINARY", 0)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows opens no folders, and keeps their entries by itself
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network file systems
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        reason = f"{path} cannot be written: {error.strerror or error}."
+        if error.errno in _NO_LINKS:
+            reason += (
+                " Is it a file system without hard links, such as FAT or a mounted bucket? They "
+                "decide who wins when two processes publish. Put the registry on another one."
+            )
+        raise RegistryError(reason) from error

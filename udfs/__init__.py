@@ -1,0 +1,1 @@
+"""Models as functions inside engines: one file or folder an engine."""

@@ -1,0 +1,124 @@
+"""The SQL text of the macros through which a model's functions are called.
+
+A macro takes a row (a table alias or any struct with the model's columns), or one argument a
+column, by position or by name. Each column goes through a check macro of its own, whose name is
+the error message that a wrong type gives: DuckDB's binder quotes it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...ir import ColumnType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ...ir import Column, Model
+
+CHECK_SCHEMA = "foresql"
+"""The schema of the check macros, so that they do not clutter the user's own."""
+
+_WIDE = 64
+_FEWEST_FOR_POSITION = 2
+
+
+class Argument(NamedTuple):
+    """How a column's values enter a function."""
+
+    accepts: str
+    noun: str
+    expression: str
+    passed: str
+
+
+_NUMBER = Argument("DOUBLE", "a number", "value", "DOUBLE")
+_KEYS: Mapping[ColumnType, Argument] = {
+    ColumnType.BIGINT: Argument("HUGEINT", "an integer", "CAST(value AS BIGINT)", "BIGINT"),
+    ColumnType.BOOLEAN: Argument("BOOLEAN", "a boolean", "value", "BOOLEAN"),
+    ColumnType.VARCHAR: Argument("VARCHAR", "text", "value", "VARCHAR"),
+    ColumnType.TIMESTAMP: Argument("TIMESTAMP", "a date or time", "value", "TIMESTAMP"),
+}
+_BOOLEAN_NUMBER = Argument("BOOLEAN", "a boolean", "CAST(value AS DOUBLE)", "DOUBLE")
+
+
+def argument_of(model: Model, column: Column) -> Argument:
+    """Say which SQL types a column accepts and as which it reaches the kernel."""
+    if model.is_key(column.name):
+        return _KEYS[column.type]
+    return _BOOLEAN_NUMBER if column.type is ColumnType.BOOLEAN else _NUMBER
+
+
+def quote(identifier: str) -> str:
+    """Quote an identifier."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Quote a string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def check_name(name: str, model: Model, column: Column) -> str:
+    """Name the macro that checks a column: the message that a wrong type gives."""
+    return f"{name}: column {column.name} must be {argument_of(model, column).noun}"
+
+
+def check_macros(name: str, model: Model) -> Iterator[str]:
+    """Create the check macros of all columns."""
+    for column in model.signature.columns:
+        argument = argument_of(model, column)
+        yield (
+            f"CREATE OR REPLACE MACRO {CHECK_SCHEMA}.{quote(check_name(name, model, column))}"
+            f"(value {argument.accepts}) AS {argument.expression}"
+        )
+
+
+def function_macro(
+    name: str, checks: str, udf: str, model: Model, *, takes_level: bool = False
+) -> str:
+    """Create one function: by row, and by position or name.
+
+    ``checks`` is the name under which the check macros were made.
+    """
+    columns = model.signature.columns
+    level = [_unused("level", model)] if takes_level else []
+    row = _unused("row", model)
+    by_row = _overload([row, *level], _of_row(checks, udf, model, row, level))
+    names = [quote(column.name) for column in columns]
+    call = _call(checks, udf, model, "", level)
+    if len(columns) < _FEWEST_FOR_POSITION:
+        # A row and a single value are both one argument: the type of the value decides.
+        names = [f"{names[0]} {argument_of(model, columns[0]).accepts}"]
+        return f"CREATE OR REPLACE MACRO {quote(name)}{_overload([*names, *level], call)}, {by_row}"
+    return f"CREATE OR REPLACE MACRO {quote(name)}{by_row}, {_overload([*names, *level], call)}"
+
+
+def _overload(parameters: list[str], body: str) -> str:
+    return f"({', '.join(parameters)}) AS {body}"
+
+
+def _of_row(checks: str, udf: str, model: Model, row: str, level: list[str]) -> str:
+    if len(model.signature.columns) <= _WIDE:
+        return _call(checks, udf, model, f"{row}.", level)
+    # DuckDB copies the whole row into each field access of a macro's parameter: quadratic in the
+    # columns. A lambda binds the row once; it only costs what a narrow row would lose in pruning.
+    call = _call(checks, udf, model, "each_row.", level)
+    return f"list_transform([{row}], lambda each_row: {call})[1]"
+
+
+def _call(checks: str, udf: str, model: Model, prefix: str, level: list[str]) -> str:
+    fields = ", ".join(
+        f"{literal(column.name)}: {CHECK_SCHEMA}.{quote(check_name(checks, model, column))}"
+        f"({prefix}{quote(column.name)})"
+        for column in model.signature.columns
+    )
+    return f"{quote(udf)}({', '.join(['{' + fields + '}', *level])})"
+
+
+def _unused(wanted: str, model: Model) -> str:
+    """Give a parameter a name that no column has."""
+    taken = {name.casefold() for name in model.signature.names}
+    while wanted in taken:
+        wanted += "_"
+    return quote(wanted)
