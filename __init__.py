@@ -1,1 +1,40 @@
 """foresql: a trained model inside the data warehouse, with the library's own answer."""
+
+from .certify import Certificate, Published, certify, publish
+from .errors import (
+    BundleError,
+    CertificationError,
+    ForesqlError,
+    RegistrationError,
+    RegistryError,
+    ScoringError,
+    SignatureError,
+    UnsupportedModelError,
+)
+from .registry import Registry
+from .scoring import open_model, register, run_query, score_file
+from .udfs.duckdb import Registration, unregister
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BundleError",
+    "Certificate",
+    "CertificationError",
+    "ForesqlError",
+    "Published",
+    "Registration",
+    "RegistrationError",
+    "Registry",
+    "RegistryError",
+    "ScoringError",
+    "SignatureError",
+    "UnsupportedModelError",
+    "certify",
+    "open_model",
+    "publish",
+    "register",
+    "run_query",
+    "score_file",
+    "unregister",
+]

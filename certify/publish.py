@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import subprocess
 from dataclasses import dataclass, replace
@@ -19,6 +18,8 @@ from ..ir.bundle import Bundle
 from ..kernels import Scorer
 from ..kernels.contributions import with_background
 from ..registry import ANY, Registry, default_path
+from ..registry.references import check_name
+from ..registry.records import current_user
 from .gate import PROBE_ROWS, Certificate, certify, library_versions
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def publish(  # noqa: PLR0913 - keyword options of one call
     """
     report = progress or (lambda _: None)
     store = Registry.open(Path(registry) if registry else default_path(), create=True)
-    store.check_name(name)
+    check_name(name, "model")
     report("converting")
     training = Training.of(like, estimator)
     model = prepare(estimator, training, calibration)
@@ -99,7 +100,7 @@ def publish(  # noqa: PLR0913 - keyword options of one call
         "description": description,
         "metrics": {key: float(value) for key, value in (metrics or {}).items()},
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "created_by": getpass.getuser(),
+        "created_by": current_user(),
         "estimator": f"{type(estimator).__module__}.{type(estimator).__qualname__}",
         "training": {"rows": len(training.table), "sha256": fingerprint(training.table)},
         "versions": library_versions(),
@@ -107,7 +108,7 @@ def publish(  # noqa: PLR0913 - keyword options of one call
         "certificate": certificate.to_json(),
         "golden": certificate.golden.to_json(),
     }
-    version = store.add_version(name, Bundle(model, card))
+    version = store.add_version(name, Bundle(model, card), description=description)
     if alias is not None:
         store.move_alias(name, alias, version.version, expected=ANY, reason="publish")
     return Published(name, version.version, version.digest, alias, certificate)

@@ -48,7 +48,7 @@ def run_dbt(
     title
         Name of the log file in the workspace's `logs`.
     *arguments
-        The command and its options, such as `"build", "--target", "scoring"`.
+        The command and its options, such as `"build", "--full-refresh"`.
     progress
         Told how many nodes of how many are finished.
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "ask_questions", "print_answers"]
 
 MODEL = "delay@champion"
-BAR_WIDTH = 22
+BAR_WIDTH = 20
 
 SCORING_QUERY = """\
 SELECT {group},

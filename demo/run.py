@@ -75,7 +75,7 @@ def prepare_features(workspace: Workspace, steps: Steps) -> dict[str, int]:
         run_dbt(
             workspace,
             "build_features",
-            *("build", "--target", "training", "--select", "+flight_features +flight_outcomes"),
+            *("build", "--select", "+flight_features +flight_outcomes"),
             progress=step.advance,
         )
         step.title = "Built features and outcomes with dbt"
@@ -115,6 +115,7 @@ def publish_model(
             alias=alias,
             registry=workspace.registry,
             description=DESCRIPTION,
+            progress=step.say,
         )
         certificate = version.certificate
         step.title = (

@@ -28,6 +28,10 @@ class Step:
     seconds: float = 0.0
     """Wall-clock seconds, once the step is done."""
 
+    def say(self, what: str) -> None:
+        """Show what the step does at the moment."""
+        self.screen.update(self.task, description=f"{self.title} [dim]({what})[/]")
+
     def advance(self, done: int, total: int) -> None:
         """Show how much of the step is done."""
         self.screen.update(self.task, completed=done, total=total)

@@ -26,6 +26,11 @@ class LinearKernel:
 
     def run(self, values: Values) -> None:
         """Write one weighted sum an output."""
+        for name, total in zip(self._step.outputs, self.sums(values), strict=True):
+            values.put(name, total)
+
+    def sums(self, values: Values) -> NDArray[np.float64]:
+        """Give the weighted sums: float64[outputs, rows]."""
         step = self._step
         sums = np.zeros((len(step.outputs), values.rows))
         columns = [values.get(name) for name in step.inputs]
@@ -39,8 +44,8 @@ class LinearKernel:
             for total, weight in zip(sums, step.weights[index].tolist(), strict=True):
                 total += x * weight
             index += 1
-        for name, total, intercept in zip(step.outputs, sums, step.intercepts, strict=True):
-            values.put(name, total + intercept)
+        sums += step.intercepts[:, None]
+        return sums
 
 
 def _add_indicators(

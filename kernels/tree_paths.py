@@ -111,9 +111,7 @@ def _levels(inner: NDArray[np.intp], roots: int) -> Iterator[tuple[NDArray[np.in
         first, end = last, below.stop
 
 
-def _earlier(
-    split: NDArray[np.int32], parent: NDArray[np.intp], roots: int
-) -> NDArray[np.intp]:
+def _earlier(split: NDArray[np.int32], parent: NDArray[np.intp], roots: int) -> NDArray[np.intp]:
     """Climb from all positions at once; ``split`` is the input whose split leads to each."""
     earlier = parent.copy()
     climbing = np.arange(roots, len(parent))
@@ -124,9 +122,7 @@ def _earlier(
     return earlier
 
 
-def _ratio(
-    cover: NDArray[np.float64], parent: NDArray[np.intp], roots: int
-) -> NDArray[np.float64]:
+def _ratio(cover: NDArray[np.float64], parent: NDArray[np.intp], roots: int) -> NDArray[np.float64]:
     """Divide by the parent's cover; where that is 0, no training row goes either way."""
     above = cover[parent]
     ratio = np.divide(cover, above, out=np.zeros(len(cover)), where=above > 0)

@@ -1,6 +1,7 @@
 """Where models live: immutable versions, aliases moved by compare-and-swap, on a plain folder."""
 
 from .aliases import ANY, AnyVersion
+from .catalog import Catalog
 from .location import default_path
 from .records import AliasMove, ModelSummary, Reason, Version
 from .references import Reference, parse_reference
@@ -10,6 +11,7 @@ __all__ = [
     "ANY",
     "AliasMove",
     "AnyVersion",
+    "Catalog",
     "ModelSummary",
     "Reason",
     "Reference",

@@ -10,20 +10,22 @@ import errno
 import os
 import time
 import uuid
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..errors import RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
+    from pathlib import Path
 
 TEMPORARY_PREFIX = ".tmp-"
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+_NO_SYNC = {errno.EINVAL, errno.ENOTSUP}
 # Windows cannot unlink a read-only file, and temporary names are unlinked.
 _RIGHTS = 0o666 if os.name == "nt" else 0o444
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 def publish_file(path: Path, content: bytes) -> None:
@@ -46,7 +48,10 @@ def publish_file(path: Path, content: bytes) -> None:
 
 
 def restore_file(path: Path, content: bytes) -> None:
-    """Put ``content`` in place of a damaged file, in one step."""
+    """Put ``content`` in place of a file that is damaged, in one step; a whole one is left."""
+    with _explained(path):
+        if path.read_bytes() == content:
+            return
     with _explained(path), _temporary(path.parent, content) as temporary:
         temporary.replace(path)
 
@@ -57,8 +62,10 @@ def make_folder(root: Path, *parts: str) -> Path:
     for part in parts:
         parent, folder = folder, folder / part
         with _explained(folder):
-            if not folder.is_dir():
+            try:
                 folder.mkdir(exist_ok=True)
+            except FileExistsError:
+                raise NotADirectoryError(errno.ENOTDIR, "a file has its place") from None
             _sync_folder(parent)
     return folder
 
@@ -68,20 +75,18 @@ def remove_temporaries(root: Path, older_than: float) -> tuple[Path, ...]:
     limit = time.time() - older_than
     removed: list[Path] = []
     for path in sorted(root.rglob(f"{TEMPORARY_PREFIX}*")):
-        try:
+        with _explained(path), suppress(FileNotFoundError):
             if path.stat().st_mtime < limit:
                 path.unlink()
                 removed.append(path)
-        except FileNotFoundError:
-            continue
     return tuple(removed)
 
 
 @contextmanager
-def _temporary(folder: Path, content: bytes) -> Iterator[Path]:
+def _temporary(folder: Path, content: bytes) -> Generator[Path]:
     path = folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _O_BINARY, _RIGHTS)
+        descriptor = os.open(path, _FLAGS, _RIGHTS)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
@@ -92,9 +97,6 @@ def _temporary(folder: Path, content: bytes) -> Iterator[Path]:
         _sync_folder(folder)
 
 
-_O_BINARY: int = getattr(os, "O_BINARY", 0)
-
-
 def _sync_folder(folder: Path) -> None:
     if os.name == "nt":  # Windows opens no folders, and keeps their entries by itself
         return
@@ -102,14 +104,14 @@ def _sync_folder(folder: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network file systems
+        if error.errno not in _NO_SYNC:  # some network file systems sync files, but no folders
             raise
     finally:
         os.close(descriptor)
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explained(path: Path) -> Generator[None]:
     try:
         yield
     except FileExistsError:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..errors import RegistryError
 from .atomic import make_folder, publish_file
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class Journal:
             names = [path.name for path in self.root.joinpath(*self.parts).iterdir()]
         except FileNotFoundError:
             return ()
+        except OSError as error:
+            raise RegistryError(f"The registry cannot be read: {error}.") from error
         return tuple(sorted(int(name.split(".")[0]) for name in names if _FILE.fullmatch(name)))
 
     def file(self, number: int) -> Path:

@@ -31,9 +31,9 @@ def make_registry(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         make_folder(path.parent, path.name)
+        strangers = [entry.name for entry in path.iterdir() if not entry.name.startswith(".")]
     except OSError as error:
-        raise RegistryError(f"{path} cannot be made a folder: {error}.") from error
-    strangers = [entry.name for entry in path.iterdir() if not entry.name.startswith(".")]
+        raise RegistryError(f"{path} cannot be made a registry: {error}.") from error
     # The marker comes first, so whoever sees other files of a registry sees the marker, too.
     if strangers and not (path / MARKER).exists():
         raise RegistryError(

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ..errors import RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+
+Digest: TypeAlias = str
+"""A sha256 as 64 hexadecimal digits."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Reason(StrEnum):
@@ -30,7 +37,7 @@ class Version:
 
     name: str
     version: int
-    digest: str
+    digest: Digest
     created_at: datetime
     created_by: str
     description: str
@@ -76,27 +83,61 @@ def decode_record(kind: type[Record], path: Path) -> Record:
 
     Raises
     ------
-    FileNotFoundError
-        If there is none.
     RegistryError
-        If it is not what :func:`encode_record` writes.
+        If it is not what :func:`encode_record` writes, or not there.
     """
+    annotations = {field.name: str(field.type) for field in fields(kind)}
     try:
         values = json.loads(path.read_bytes())
-        annotations = {field.name: str(field.type) for field in fields(kind)}
-        if not isinstance(values, dict) or set(values) != set(annotations):
-            raise _damaged(path, f"it does not have exactly the members {list(annotations)}")
-        return kind(**{name: _DECODERS[annotations[name]](v) for name, v in values.items()})
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, error) from error
+        members = set(values) if isinstance(values, dict) else set[str]()
+        wrong = members ^ set(annotations)
+        if not wrong:
+            return kind(**{name: _DECODERS[annotations[name]](v) for name, v in values.items()})
+    except (OSError, ValueError, RecursionError) as error:
+        raise damaged(path, error) from error
+    raise damaged(path, f"it has too few or too many members: {', '.join(sorted(wrong))}")
 
 
 def damaged(path: Path, problem: object) -> RegistryError:
-    """Give the error for a record that nobody can have written as it is."""
+    """Give the error for a record that is not as it was written."""
     return RegistryError(
         f"The record {path} is damaged: {problem}.\n"
         "  What to do: copy this file back from a backup of the registry."
     )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")  # noqa: TRY004 - the file is wrong, no caller
+    return value
+
+
+def _number(value: object) -> int:
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{value!r} is no positive integer")
+    return value
+
+
+def _digest(value: object) -> str:
+    if not _DIGEST.fullmatch(_text(value)):
+        raise ValueError(f"{value!r} is no sha256")
+    return _text(value)
+
+
+def _time(value: object) -> datetime:
+    time = datetime.fromisoformat(_text(value))
+    if time.tzinfo is None:
+        raise ValueError(f"{value!r} names no time zone")
+    return time
+
+
+_DECODERS: Mapping[str, Callable[[object], Any]] = {
+    "str": _text,
+    "int": _number,
+    "Digest": _digest,
+    "datetime": _time,
+    "Reason": lambda value: Reason(_text(value)),
+}
 
 
 def current_user() -> str:

@@ -14,8 +14,8 @@ REPOSITORY = Path(__file__).parents[2]
 # Lowest first. A folder (or the module `cli`) imports levels below its own, never its neighbours.
 LEVELS = (
     ("ir",),
-    ("frontends", "kernels", "models_sql"),
-    ("udfs", "registry"),
+    ("frontends", "kernels", "models_sql", "registry"),
+    ("udfs",),
     ("certify",),
     ("scoring",),
     ("streams", "serving", "monitoring"),

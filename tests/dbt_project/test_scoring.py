@@ -1,5 +1,7 @@
 """`delay_predictions` scores what is stale, all of it, and nothing else."""
 
+from foresql import Registry
+
 PREDICTIONS = "select flight_id, late_probability, predicted_late from delay_predictions"
 
 
@@ -47,3 +49,29 @@ def test_new_and_deleted_flights_come_and_go(project):
     # Neighbours of both are scored too where a count or mean that they see has changed.
     changed = {flight for flight in before.keys() & after.keys() if before[flight] != after[flight]}
     assert scored_in(project, run) == new | changed
+
+
+def test_another_champion_scores_all_and_rollback_brings_its_answers_back(project):
+    before = project.query(f"{PREDICTIONS} order by all")
+    (challenger,) = project.query("select distinct model_version + 1 from delay_predictions")[0]
+    registry = Registry(project.workspace.registry)
+
+    registry.move_alias("delay", "champion", challenger, expected=challenger - 1)
+    run = project.build()
+    promoted = project.query(f"{PREDICTIONS} order by all")
+    assert scored_in(project, run) == {flight for (flight, *_) in before}
+    assert project.query("select distinct model_version from delay_predictions") == [(challenger,)]
+    assert promoted != before
+
+    registry.rollback("delay", "champion")
+    run = project.build()
+    assert scored_in(project, run) == {flight for (flight, *_) in before}
+    assert project.query(f"{PREDICTIONS} order by all") == before
+
+
+def test_the_challenger_scores_into_its_own_table(project):
+    run = project.build("--vars", "score_challenger: true")
+    assert not scored_in(project, run)
+    assert project.query(
+        "select count(*), count(distinct model_version) from delay_challenger_predictions"
+    ) == [(len(project.query(PREDICTIONS)), 1)]

@@ -1,5 +1,5 @@
 """Models as functions of a DuckDB connection: arrow UDFs behind SQL macros."""
 
-from .registration import Registration, register_scorer, unregister
+from .registration import Registration, register_absent, register_scorer, unregister
 
-__all__ = ["Registration", "register_scorer", "unregister"]
+__all__ = ["Registration", "register_absent", "register_scorer", "unregister"]

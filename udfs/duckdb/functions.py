@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...ir import Model
+    from ...kernels import Scores
     from .recent import OnceScorer
 
 PREDICT, PROBA, EXPLAIN, INTERVAL = "predict", "predict_proba", "explain", "interval"
@@ -42,11 +43,16 @@ class Function:
 def functions_of(once: OnceScorer) -> tuple[list[Function], dict[str, str]]:
     """List the functions that a model has, and why it lacks the others."""
     model = once.scorer.model
-    functions = [Function(PREDICT, _prediction_type(model), lambda rows: _predict(once, rows))]
+    scores = _scored(once)
+    functions = [
+        Function(PREDICT, _prediction_type(model), lambda rows: predictions(model, scores(rows)))
+    ]
     omitted: dict[str, str] = {}
-    problem = _probability_problem(model)
+    problem = probability_problem(model)
     if problem is None:
-        functions.append(Function(PROBA, _proba_type(model), lambda rows: _proba(once, rows)))
+        functions.append(
+            Function(PROBA, _proba_type(model), lambda rows: probabilities(model, scores(rows)))
+        )
     else:
         omitted[PROBA] = problem
     problem = explanation_problem(model) or _label_problem(model)
@@ -79,18 +85,23 @@ def _prediction_type(model: Model) -> pa.DataType:
     return pa.float64()
 
 
-def _predict(once: OnceScorer, rows: pa.StructArray) -> pa.Array:
-    prediction = once.score(once.scorer.decoder.decode(rows)).prediction
-    outputs = once.scorer.model.outputs
-    if outputs.classes is not None:
-        return pa.array(outputs.classes).take(pa.array(prediction[:, 0].astype(np.int64)))
-    if len(outputs.prediction) > 1:
+def _scored(once: OnceScorer) -> Callable[[pa.StructArray], Scores]:
+    return lambda rows: once.score(once.scorer.decoder.decode(rows))
+
+
+def predictions(model: Model, scores: Scores) -> pa.Array:
+    """Give what ``predict`` gives: values, vectors or labels."""
+    prediction, classes = scores.prediction, model.outputs.classes
+    if classes is not None:
+        return pa.array(classes).take(pa.array(prediction[:, 0].astype(np.int64)))
+    if prediction.shape[1] > 1:
         flat = pa.array(np.ascontiguousarray(prediction).ravel())
-        return pa.FixedSizeListArray.from_arrays(flat, len(outputs.prediction))
+        return pa.FixedSizeListArray.from_arrays(flat, prediction.shape[1])
     return pa.array(np.ascontiguousarray(prediction[:, 0]))
 
 
-def _probability_problem(model: Model) -> str | None:
+def probability_problem(model: Model) -> str | None:
+    """Say why a model has no probabilities, or None where it has."""
     if not model.outputs.probabilities:
         return "the model gives no class probabilities"
     return _label_problem(model)
@@ -115,12 +126,11 @@ def _proba_type(model: Model) -> pa.DataType:
     return pa.struct([(label, pa.float64()) for label in labels])
 
 
-def _proba(once: OnceScorer, rows: pa.StructArray) -> pa.Array:
-    """The positive class's probability, or a struct from class to probability."""
-    probabilities = once.score(once.scorer.decoder.decode(rows)).probabilities
-    if probabilities.shape[1] == _BINARY:
-        return pa.array(np.ascontiguousarray(probabilities[:, 1]))
-    return _struct(_labels(once.scorer.model), probabilities.T)
+def probabilities(model: Model, scores: Scores) -> pa.Array:
+    """Give the positive class's probability, or a struct from class to probability."""
+    if scores.probabilities.shape[1] == _BINARY:
+        return pa.array(np.ascontiguousarray(scores.probabilities[:, 1]))
+    return _struct(_labels(model), scores.probabilities.T)
 
 
 def _explain_type(model: Model) -> pa.DataType:
@@ -158,7 +168,7 @@ def _interval(once: OnceScorer, rows: pa.StructArray, level: pa.Array) -> pa.Arr
     if not ((levels > 0) & (levels < 1)).all():
         message = "The confidence level of an interval lies between 0 and 1, for example 0.9."
         raise ScoringError(message)
-    prediction = once.score(once.scorer.decoder.decode(rows)).prediction[:, 0]
+    prediction = _scored(once)(rows).prediction[:, 0]
     width = conformal_widths(once.scorer.model.residuals, levels)
     return _struct(["low", "high"], np.stack([prediction - width, prediction + width]))
 

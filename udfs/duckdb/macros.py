@@ -17,10 +17,41 @@ if TYPE_CHECKING:
     from ...ir import Column, Model
 
 CHECK_SCHEMA = "foresql"
-"""The schema of the check macros, so that they do not clutter the user's own."""
+_MAIN = "main"
 
 _WIDE = 64
 _FEWEST_FOR_POSITION = 2
+
+
+class Place(NamedTuple):
+    """Where a model's macros live: a database of the connection, and the function's name there.
+
+    The check macros are named after the predicting function. Macros in the current database are
+    not qualified by its name: they must go on working when its file is renamed.
+    """
+
+    catalog: str
+    name: str
+    is_current: bool = True
+
+    @property
+    def _prefix(self) -> str:
+        return "" if self.is_current else f"{quote(self.catalog)}."
+
+    @property
+    def check_schema(self) -> str:
+        """The schema of the check macros, so that they do not clutter the user's own."""
+        return self._prefix + CHECK_SCHEMA
+
+    def macro(self, function: str) -> str:
+        """Qualify a function."""
+        return f"{self._prefix}{_MAIN}.{quote(function)}"
+
+    def check(self, model: Model, column: Column) -> str:
+        """Name the macro that checks a column: the message that a wrong type gives."""
+        noun = argument_of(model, column).noun
+        message = f"{self.name}: column {column.name} must be {noun}"
+        return f"{self.check_schema}.{quote(message)}"
 
 
 class Argument(NamedTuple):
@@ -59,61 +90,61 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def check_name(name: str, model: Model, column: Column) -> str:
-    """Name the macro that checks a column: the message that a wrong type gives."""
-    return f"{name}: column {column.name} must be {argument_of(model, column).noun}"
-
-
-def check_macros(name: str, model: Model) -> Iterator[str]:
+def check_macros(place: Place, model: Model) -> Iterator[str]:
     """Create the check macros of all columns."""
     for column in model.signature.columns:
         argument = argument_of(model, column)
         yield (
-            f"CREATE OR REPLACE MACRO {CHECK_SCHEMA}.{quote(check_name(name, model, column))}"
-            f"(value {argument.accepts}) AS {argument.expression}"
+            f"CREATE OR REPLACE MACRO {place.check(model, column)}(value {argument.accepts}) AS "
+            f"{argument.expression}"
         )
 
 
 def function_macro(
-    name: str, checks: str, udf: str, model: Model, *, takes_level: bool = False
+    place: Place, function: str, udf: str, model: Model, *, takes_level: bool = False
 ) -> str:
-    """Create one function: by row, and by position or name.
-
-    ``checks`` is the name under which the check macros were made.
-    """
+    """Create one function: by row, and by position or name."""
     columns = model.signature.columns
     level = [_unused("level", model)] if takes_level else []
     row = _unused("row", model)
-    by_row = _overload([row, *level], _of_row(checks, udf, model, row, level))
+    by_row = _overload([row, *level], _of_row(place, udf, model, row, level))
     names = [quote(column.name) for column in columns]
-    call = _call(checks, udf, model, "", level)
+    by_value = _call(place, udf, model, "", level)
+    created = f"CREATE OR REPLACE MACRO {place.macro(function)}"
     if len(columns) < _FEWEST_FOR_POSITION:
         # A row and a single value are both one argument: the type of the value decides.
         names = [f"{names[0]} {argument_of(model, columns[0]).accepts}"]
-        return f"CREATE OR REPLACE MACRO {quote(name)}{_overload([*names, *level], call)}, {by_row}"
-    return f"CREATE OR REPLACE MACRO {quote(name)}{by_row}, {_overload([*names, *level], call)}"
+        return f"{created}{_overload([*names, *level], by_value)}, {by_row}"
+    return f"{created}{by_row}, {_overload([*names, *level], by_value)}"
 
 
 def _overload(parameters: list[str], body: str) -> str:
     return f"({', '.join(parameters)}) AS {body}"
 
 
-def _of_row(checks: str, udf: str, model: Model, row: str, level: list[str]) -> str:
+def _of_row(place: Place, udf: str, model: Model, row: str, level: list[str]) -> str:
     if len(model.signature.columns) <= _WIDE:
-        return _call(checks, udf, model, f"{row}.", level)
+        return _call(place, udf, model, f"{row}.", level)
     # DuckDB copies the whole row into each field access of a macro's parameter: quadratic in the
     # columns. A lambda binds the row once; it only costs what a narrow row would lose in pruning.
-    call = _call(checks, udf, model, "each_row.", level)
+    call = _call(place, udf, model, "each_row.", level)
     return f"list_transform([{row}], lambda each_row: {call})[1]"
 
 
-def _call(checks: str, udf: str, model: Model, prefix: str, level: list[str]) -> str:
+def features_struct(place: Place, model: Model, prefix: str = "") -> str:
+    """Write the struct that a model reads: each column checked, and in the kernel's type.
+
+    ``prefix`` stands before each column name, such as the name of a table and a dot.
+    """
     fields = ", ".join(
-        f"{literal(column.name)}: {CHECK_SCHEMA}.{quote(check_name(checks, model, column))}"
-        f"({prefix}{quote(column.name)})"
+        f"{literal(column.name)}: {place.check(model, column)}({prefix}{quote(column.name)})"
         for column in model.signature.columns
     )
-    return f"{quote(udf)}({', '.join(['{' + fields + '}', *level])})"
+    return "{" + fields + "}"
+
+
+def _call(place: Place, udf: str, model: Model, prefix: str, level: list[str]) -> str:
+    return f"{quote(udf)}({', '.join([features_struct(place, model, prefix), *level])})"
 
 
 def _unused(wanted: str, model: Model) -> str:

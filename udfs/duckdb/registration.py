@@ -16,12 +16,21 @@ import pyarrow as pa
 
 from ...errors import ForesqlError, RegistrationError
 from .functions import functions_of
-from .macros import CHECK_SCHEMA, argument_of, check_macros, function_macro, literal, quote
+from .macros import (
+    CHECK_SCHEMA,
+    Place,
+    argument_of,
+    check_macros,
+    function_macro,
+    literal,
+    quote,
+)
 from .recent import OnceScorer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from ...ir import Model
     from ...kernels import Scorer
     from .functions import Function
 
@@ -50,6 +59,7 @@ class Registration:
     omitted: Mapping[str, str]
     _once: OnceScorer = field(repr=False)
     _connection: duckdb.DuckDBPyConnection = field(repr=False)
+    _catalog: str = field(repr=False)
 
     @property
     def rows_scored(self) -> int:
@@ -58,13 +68,29 @@ class Registration:
 
     def unregister(self) -> None:
         """Drop the functions."""
-        unregister(self._connection, self.name)
+        unregister(self._connection, self.name, catalog=self._catalog)
 
 
 def register_scorer(
-    connection: duckdb.DuckDBPyConnection, scorer: Scorer, name: str, version: int | None = None
+    connection: duckdb.DuckDBPyConnection,
+    scorer: Scorer,
+    name: str,
+    *,
+    version: int | None = None,
+    catalog: str | None = None,
 ) -> Registration:
     """Make a model's functions callable in SQL, replacing those of the same name.
+
+    Parameters
+    ----------
+    connection, scorer
+        The connection, and the model made ready.
+    name
+        The predicting function's name; the others are named after it.
+    version
+        The model's version, for its ``version`` function; it has none without.
+    catalog
+        The attached database in which the macros are stored; the current one by default.
 
     Raises
     ------
@@ -72,48 +98,87 @@ def register_scorer(
         If the name is not an identifier or belongs to something that is not ours, or the
         database is read-only. What was registered before stays.
     """
-    _check_name(name)
+    place = _place(connection, name, catalog)
     once = OnceScorer(scorer)
     functions, omitted = functions_of(once)
     names = {function.kind: function_name(name, function.kind) for function in functions}
-    before = _existing(connection, name, (*names.values(), function_name(name, "version")))
+    if version is not None:
+        names["version"] = function_name(name, "version")
+    before = _existing(connection, place, names.values())
     token = secrets.token_hex(4)
-    created: list[str] = []
+    udfs = {f.kind: f"{_UDF_PREFIX}{names[f.kind]}_{token}" for f in functions}
     try:
         for function in functions:
-            udf = f"{_UDF_PREFIX}{names[function.kind]}_{token}"
-            _create_udf(connection, udf, function, scorer)
-            created.append(udf)
+            _create_udf(connection, udfs[function.kind], function, scorer)
         with _transaction(connection):
-            _drop_macros(connection, name)
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {CHECK_SCHEMA}")
-            for statement in check_macros(name, scorer.model):
+            _drop_macros(connection, place)
+            for statement in _macros(place, scorer.model, functions, names, udfs):
                 connection.execute(statement)
-            for function, udf in zip(functions, created, strict=True):
-                connection.execute(
-                    function_macro(
-                        names[function.kind],
-                        name,
-                        udf,
-                        scorer.model,
-                        takes_level=function.takes_level,
-                    )
-                )
             if version is not None:
-                names["version"] = function_name(name, "version")
-                connection.execute(
-                    f"CREATE OR REPLACE MACRO {quote(names['version'])}() AS "
-                    f"CAST({{'{_UDF_PREFIX}version': {version:d}}}.{_UDF_PREFIX}version AS BIGINT)"
-                )
+                connection.execute(_version_macro(place, names["version"], version))
     except duckdb.Error as error:
-        _remove_udfs(connection, created)
+        _remove_udfs(connection, udfs.values())
         raise _explained(error, name) from error
     _remove_udfs(connection, before)
-    _remove_at_exit(connection, created)
-    return Registration(name, names, omitted, once, connection)
+    _remove_at_exit(connection, udfs.values())
+    return Registration(name, names, omitted, once, connection, place.catalog)
 
 
-def unregister(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+def _place(connection: duckdb.DuckDBPyConnection, name: str, catalog: str | None) -> Place:
+    """Check the name, and find the database for the macros."""
+    if not _NAME.fullmatch(name):
+        message = (
+            f"{name!r} cannot name a function: use a letter, then at most 62 letters, digits and "
+            "underscores."
+        )
+        raise RegistrationError(message)
+    row = connection.execute("SELECT current_database()").fetchone()
+    current = str(row[0]) if row else "memory"
+    return Place(catalog or current, name, catalog in {None, current})
+
+
+def _macros(
+    place: Place,
+    model: Model,
+    functions: Sequence[Function],
+    names: Mapping[str, str],
+    udfs: Mapping[str, str],
+) -> Iterator[str]:
+    yield f"CREATE SCHEMA IF NOT EXISTS {place.check_schema}"
+    yield from check_macros(place, model)
+    for function in functions:
+        kind = function.kind
+        level = function.takes_level
+        yield function_macro(place, names[kind], udfs[kind], model, takes_level=level)
+
+
+def _version_macro(place: Place, function: str, version: int) -> str:
+    """A constant; the struct's field marks the macro as ours."""
+    field = f"{_UDF_PREFIX}version"
+    constant = f"CAST({{'{field}': {version:d}}}.{field} AS BIGINT)"
+    return f"CREATE OR REPLACE MACRO {place.macro(function)}() AS {constant}"
+
+
+def register_absent(connection: duckdb.DuckDBPyConnection, name: str, reason: str) -> None:
+    """Make functions that say, when a query calls them, why there is no model behind them."""
+    place = _place(connection, name, None)
+    names = [function_name(name, kind) for kind in KINDS]
+    udfs = _existing(connection, place, names)
+    field = f"{_UDF_PREFIX}reason"
+    body = f"CAST(error({{'{field}': {literal(reason)}}}.{field}) AS DOUBLE)"
+    with _transaction(connection):
+        _drop_macros(connection, place)
+        for function in names:
+            parameters = "" if function == function_name(name, "version") else '"row"'
+            connection.execute(
+                f"CREATE OR REPLACE MACRO {place.macro(function)}({parameters}) AS {body}"
+            )
+    _remove_udfs(connection, udfs)
+
+
+def unregister(
+    connection: duckdb.DuckDBPyConnection, name: str, *, catalog: str | None = None
+) -> None:
     """Drop all functions that a model has under a name.
 
     Raises
@@ -121,10 +186,10 @@ def unregister(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     RegistrationError
         If there are none.
     """
-    _check_name(name)
-    udfs = _existing(connection, name, ())
+    place = _place(connection, name, catalog)
+    udfs = _existing(connection, place, ())
     with _transaction(connection):
-        dropped = _drop_macros(connection, name)
+        dropped = _drop_macros(connection, place)
     if not dropped:
         message = f"No model is registered as {name!r} in this connection."
         raise RegistrationError(message)
@@ -140,16 +205,8 @@ def function_name(name: str, kind: str) -> str:
     return f"{name}_{'proba' if kind == 'predict_proba' else kind}"
 
 
-_KINDS = (_PREDICT, "predict_proba", "explain", "interval", "version")
-
-
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        message = (
-            f"{name!r} cannot name a function: use a letter, then at most 62 letters, digits and "
-            "underscores."
-        )
-        raise RegistrationError(message)
+KINDS = (_PREDICT, "predict_proba", "explain", "interval", "version")
+"""Every kind of function that a registration can make."""
 
 
 def _create_udf(
@@ -194,40 +251,48 @@ def _sql_type(
 
 
 def _existing(
-    connection: duckdb.DuckDBPyConnection, name: str, wanted: tuple[str, ...]
+    connection: duckdb.DuckDBPyConnection, place: Place, wanted: Iterable[str]
 ) -> list[str]:
-    """Give the UDFs behind the present functions of a name; refuse to touch foreign ones."""
+    """Give the UDFs behind the present functions of a name; refuse to replace foreign ones."""
     ours: list[str] = []
     pattern = re.compile(re.escape(_UDF_PREFIX) + r"\w+_[0-9a-f]{8}")
-    for function in dict.fromkeys([*(function_name(name, k) for k in _KINDS), *wanted]):
+    wanted = set(wanted)
+    for function in {function_name(place.name, kind) for kind in KINDS} | wanted:
         rows = connection.execute(
-            "SELECT macro_definition, internal FROM duckdb_functions() WHERE "
-            "lower(function_name) = lower(?) AND (internal OR function_type = 'macro')",
-            [function],
+            "SELECT macro_definition, internal FROM duckdb_functions() "
+            "WHERE lower(function_name) = lower(?) AND (internal OR database_name = ?)",
+            [function, place.catalog],
         ).fetchall()
         for definition, internal in rows:
-            if definition is not None and _UDF_PREFIX in definition:
+            if _UDF_PREFIX in (definition or ""):
                 ours += pattern.findall(definition)
-            elif function in wanted or internal:
+            elif function in wanted:
                 whose = "one of DuckDB's own functions" if internal else "a macro of yours"
                 message = f"{function!r} is {whose}; register the model under another name=."
                 raise RegistrationError(message)
     return list(dict.fromkeys(ours))
 
 
-def _drop_macros(connection: duckdb.DuckDBPyConnection, name: str) -> int:
+def _drop_macros(connection: duckdb.DuckDBPyConnection, place: Place) -> int:
     """Drop what an earlier registration made: it may have had more functions or columns."""
-    functions = [function_name(name, kind) for kind in _KINDS]
+    functions = [function_name(place.name, kind) for kind in KINDS]
     rows = connection.execute(
-        "SELECT DISTINCT schema_name, function_name FROM duckdb_functions() WHERE "
-        "function_type = 'macro' AND NOT internal AND database_name = current_database() AND ("
-        f"(function_name IN ({', '.join(map(literal, functions))}) "
-        f"AND contains(macro_definition, {literal(_UDF_PREFIX)})) OR "
-        f"(schema_name = {literal(CHECK_SCHEMA)} "
-        f"AND starts_with(function_name, {literal(name + ': column ')})))"
+        "SELECT DISTINCT schema_name, function_name FROM duckdb_functions() "
+        "WHERE function_type = 'macro' AND database_name = $catalog AND ("
+        "(list_contains($functions, function_name) AND contains(macro_definition, $prefix)) "
+        "OR (schema_name = $schema AND starts_with(function_name, $check)))",
+        {
+            "catalog": place.catalog,
+            "functions": functions,
+            "prefix": _UDF_PREFIX,
+            "schema": CHECK_SCHEMA,
+            "check": f"{place.name}: column ",
+        },
     ).fetchall()
     for schema, function in rows:
-        connection.execute(f"DROP MACRO {quote(schema)}.{quote(function)}")
+        connection.execute(
+            f"DROP MACRO {quote(place.catalog)}.{quote(schema)}.{quote(function)}"
+        )
     return len(rows)
 
 
@@ -254,19 +319,19 @@ def _explained(error: duckdb.Error, name: str) -> ForesqlError:
             "the database is read-only, and macros live in the database. Connect to memory and "
             "attach the file: con = duckdb.connect(); con.execute(\"ATTACH 'file' (READ_ONLY)\")"
         )
-    elif isinstance(error, duckdb.Error) and "ResourceInUse" in type(error).__name__:
+    elif "ResourceInUse" in type(error).__name__:
         text = "a result of this connection is still being read: fetch all of it first"
     return RegistrationError(f"{name!r} cannot be registered: {text}")
 
 
-def _remove_udfs(connection: duckdb.DuckDBPyConnection, udfs: list[str]) -> None:
+def _remove_udfs(connection: duckdb.DuckDBPyConnection, udfs: Iterable[str]) -> None:
     for udf in udfs:
         # Made by another cursor or process, or the connection is closed: nothing calls it now.
         with suppress(duckdb.Error):
             connection.remove_function(udf)
 
 
-def _remove_at_exit(connection: duckdb.DuckDBPyConnection, udfs: list[str]) -> None:
+def _remove_at_exit(connection: duckdb.DuckDBPyConnection, udfs: Iterable[str]) -> None:
     """DuckDB prints a leak report at exit for functions of connections that were not closed."""
     reference = weakref.ref(connection)
 

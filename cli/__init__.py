@@ -1,0 +1,5 @@
+"""The ``foresql`` command."""
+
+from .main import main
+
+__all__ = ["main"]

@@ -1,0 +1,5 @@
+"""``python -m foresql.cli``."""
+
+from .main import main
+
+main()

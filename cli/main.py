@@ -1,0 +1,28 @@
+"""All commands, gathered. Each only parses, calls and prints."""
+
+from __future__ import annotations
+
+import click
+
+from .. import __version__
+from .demo import demo
+from .models import models, promote, rollback, show
+from .options import EXIT_CODES
+from .publishing import certify, publish
+from .scoring import score, sql
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
+@click.version_option(__version__, prog_name="foresql")
+def main() -> None:
+    """Put a trained model where the data is, and get the library's own answer there.
+
+    \b
+    foresql demo                                   the whole thing, on real flights
+    foresql publish delay train.py:model --data train.parquet --alias champion
+    foresql sql "SELECT predict_delay(f) FROM 'flights.parquet' f"
+    """
+
+
+for command in (demo, publish, models, show, promote, rollback, sql, score, certify):
+    main.add_command(command)

@@ -1,0 +1,180 @@
+"""``foresql models``, ``show``, ``promote``, ``rollback``: what is in the registry."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.table import Table
+
+from ..errors import RegistryError
+from ..registry import ANY, Registry, default_path, parse_reference
+from ..scoring import open_model
+from .options import OUTPUT, explained, json_option, print_json, registry_option
+
+if TYPE_CHECKING:
+    from ..registry import AliasMove
+    from ..scoring.models import OpenModel
+
+
+def _store(registry: str | None) -> Registry:
+    return Registry.open(Path(registry) if registry else default_path())
+
+
+@click.command()
+@registry_option
+@json_option
+@explained
+def models(registry: str | None, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command
+    """List the registry's models.
+
+    \b
+    foresql models
+    foresql models --registry s/models --json
+    """
+    summaries = _store(registry).models()
+    if as_json:
+        print_json([asdict(summary) for summary in summaries])
+        return
+    table = Table("model", "versions", "aliases")
+    for summary in summaries:
+        aliases = ", ".join(f"{a} → {v}" for a, v in sorted(summary.aliases.items()))
+        table.add_row(summary.name, str(len(summary.versions)), aliases or "–")
+    OUTPUT.print(table if summaries else "No models yet. Publish one: foresql publish --help")
+
+
+@click.command()
+@click.argument("reference")
+@registry_option
+@json_option
+@explained
+def show(reference: str, registry: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Show a version's model card: columns, metrics, lineage, certificate.
+
+    \b
+    foresql show delay@champion
+    foresql show delay:3 --json
+    foresql show delay.foresql          a bundle file, without any registry
+    """
+    opened = open_model(reference, registry)
+    history = _history(opened, registry)
+    if as_json:
+        signature = [asdict_column(column) for column in opened.bundle.model.signature.columns]
+        card = {k: v for k, v in opened.bundle.card.items() if k != "golden"}
+        moves = [asdict(move) for move in history]
+        print_json({**card, "version": opened.version, "columns": signature, "history": moves})
+        return
+    _print_card(opened, history)
+
+
+def asdict_column(column: Any) -> dict[str, Any]:  # noqa: ANN401 - an ir.Column
+    """Give a column as JSON values."""
+    return {
+        "name": column.name,
+        "type": column.type.value,
+        "nullable": column.nullable,
+        "categories": list(column.categories) if column.categories is not None else None,
+    }
+
+
+def _history(opened: OpenModel, registry: str | None) -> list[AliasMove]:
+    if opened.version is None:
+        return []
+    store = _store(registry)
+    return [
+        move
+        for alias in store.aliases(opened.name)
+        for move in store.history(opened.name, alias)
+    ]
+
+
+def _print_card(opened: OpenModel, history: list[AliasMove]) -> None:
+    card = opened.bundle.card
+    certificate, training = card.get("certificate", {}), card.get("training", {})
+    facts = Table(show_header=False, box=None)
+    version = "" if opened.version is None else f":{opened.version}"
+    facts.add_row("model", f"[bold]{opened.name}{version}[/]")
+    for name in ("description", "estimator", "created_at", "created_by", "git_commit"):
+        facts.add_row(name.replace("_", " "), str(card.get(name) or "–"))
+    metrics = ", ".join(f"{k} {v:.4g}" for k, v in card.get("metrics", {}).items())
+    facts.add_row("metrics", metrics or "–")
+    facts.add_row("trained on", f"{training.get('rows', 0):,} rows, {training.get('sha256', '')[:12]}…")
+    facts.add_row(
+        "certificate",
+        f"{certificate.get('rows', 0):,} probe rows by {', '.join(certificate.get('routes', []))}; "
+        f"largest difference {certificate.get('largest_difference', 0):.3g}",
+    )
+    libraries = ", ".join(f"{k} {v}" for k, v in card.get("versions", {}).items())
+    facts.add_row("versions", libraries)
+    OUTPUT.print(facts)
+    columns = Table("column", "type", "missing in training", "categories")
+    for column in opened.bundle.model.signature.columns:
+        levels = column.categories
+        shown = "–" if levels is None else f"{len(levels)}: " + ", ".join(map(str, levels[:6]))
+        columns.add_row(column.name, column.type.value, "yes" if column.nullable else "no", shown)
+    OUTPUT.print(columns)
+    if history:
+        moves = Table("alias", "version", "reason", "when", "by")
+        for move in history:
+            when = f"{move.moved_at:%Y-%m-%d %H:%M}"
+            moves.add_row(move.alias, str(move.version), move.reason.value, when, move.moved_by)
+        OUTPUT.print(moves)
+
+
+@click.command()
+@click.argument("target")
+@click.argument("version", type=int)
+@click.option("--expected", type=int, help="Fail unless the alias is at this version now.")
+@registry_option
+@json_option
+@explained
+def promote(
+    target: str,
+    version: int,
+    expected: int | None,
+    registry: str | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Point an alias at a version.
+
+    \b
+    foresql promote delay@champion 4
+    foresql promote delay@champion 4 --expected 3     only if nobody moved it meanwhile
+    """
+    name, alias = _alias(target)
+    move = _store(registry).move_alias(
+        name, alias, version, expected=ANY if expected is None else expected, reason="promote"
+    )
+    _print_move(move, as_json=as_json)
+
+
+@click.command()
+@click.argument("target")
+@registry_option
+@json_option
+@explained
+def rollback(target: str, registry: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Point an alias at the version that it pointed to before.
+
+    \b
+    foresql rollback delay@champion
+    """
+    name, alias = _alias(target)
+    _print_move(_store(registry).rollback(name, alias), as_json=as_json)
+
+
+def _alias(target: str) -> tuple[str, str]:
+    reference = parse_reference(target)
+    if reference.alias is None:
+        message = f"{target!r} names no alias; write {reference.name}@champion."
+        raise RegistryError(message)
+    return reference.name, reference.alias
+
+
+def _print_move(move: AliasMove, *, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(move))
+    else:
+        OUTPUT.print(f"{move.name}@{move.alias} is now version {move.version}.")

@@ -1,0 +1,163 @@
+"""``foresql publish`` and ``certify``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+import duckdb
+
+from ..certify import certify as run_gate
+from ..certify import publish as publish_model
+from ..certify.golden import Golden, check_golden
+from ..certify.publish import prepare
+from ..certify.routes import ROUTES
+from ..errors import ForesqlError
+from ..frontends import Training
+from ..kernels import Scorer
+from ..scoring import open_model
+from .options import OUTPUT, SCREEN, explained, json_option, print_json, registry_option
+from .sources import load_estimator, load_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@click.command()
+@click.argument("name")
+@click.argument("source")
+@click.option("--data", required=True, help="The frame that was passed to fit.")
+@click.option("--alias", help="Point this alias at the new version.")
+@click.option("--metric", "metrics", multiple=True, metavar="NAME=VALUE", help="For the card.")
+@click.option("--description", default="", help="For the card.")
+@registry_option
+@json_option
+@explained
+def publish(  # noqa: PLR0913 - the options of the command
+    name: str,
+    source: str,
+    data: str,
+    alias: str | None,
+    metrics: tuple[str, ...],
+    description: str,
+    registry: str | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Certify a fitted model and put it into the registry.
+
+    SOURCE is a Python object (train.py:model, package.module:model; a function is called), or a
+    LightGBM text file. --data is a Parquet, CSV or Arrow file, or a Python object.
+
+    \b
+    foresql publish delay train.py:model --data train.parquet --alias champion
+    foresql publish delay train.py:model --data train.py:frame --metric auc=0.71
+    foresql publish delay model.txt --data train.parquet
+    """
+    estimator, frame = load_estimator(source), load_frame(data)
+    with _stages(as_json) as report:
+        version = publish_model(
+            name,
+            estimator,
+            like=frame,
+            alias=alias,
+            metrics=_metrics(metrics),
+            description=description,
+            registry=registry,
+            progress=report,
+        )
+    certificate = version.certificate.to_json()
+    if as_json:
+        print_json({"name": name, "version": version.version, "alias": alias,
+                    "digest": version.digest, "certificate": certificate})
+        return
+    at = f", {name}@{alias}" if alias else ""
+    OUTPUT.print(f"Published [bold]{version.reference}[/]{at}. {_summary(certificate)}")
+    OUTPUT.print(f"Try: foresql show {version.reference}", highlight=False)
+
+
+@click.command()
+@click.argument("source")
+@click.option("--data", help="For a fitted model: the frame that was passed to fit.")
+@registry_option
+@json_option
+@explained
+def certify(source: str, data: str | None, registry: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """Hold every route against the library, storing nothing.
+
+    With --data, SOURCE is a fitted model as for publish, and the library is asked. Without,
+    SOURCE is a published model or a bundle: its routes are held, on this machine, against the
+    library's answers that the bundle keeps.
+
+    \b
+    foresql certify train.py:model --data train.parquet
+    foresql certify delay@champion
+    """
+    result = _certify_again(source, registry) if data is None else _certify(source, data, as_json)
+    if as_json:
+        print_json(result)
+    else:
+        OUTPUT.print(_summary(result))
+
+
+def _certify(source: str, data: str, as_json: bool) -> dict[str, Any]:  # noqa: FBT001
+    estimator = load_estimator(source)
+    training = Training.of(load_frame(data), estimator)
+    model = prepare(estimator, training)
+    with _stages(as_json) as report:
+        gate = run_gate(model, estimator, training.only(model.signature.names), progress=report)
+    return gate.to_json()
+
+
+def _certify_again(source: str, registry: str | None) -> dict[str, Any]:
+    bundle = open_model(source, registry).bundle
+    golden = Golden.from_json(bundle.card.get("golden") or {})
+    model = bundle.model
+    with duckdb.connect() as connection:
+        largest = [
+            check_golden(golden, model, Scorer(model), make(model, connection))
+            for make in ROUTES.values()
+        ]
+    return {
+        "rows": len(golden.rows),
+        "routes": list(ROUTES),
+        "largest_difference": max(largest),
+    }
+
+
+def _summary(certificate: dict[str, Any]) -> str:
+    return (
+        f"{certificate['rows']:,} probe rows agree with the library by "
+        f"{', '.join(certificate['routes'])}; largest difference "
+        f"{certificate['largest_difference']:.3g}."
+    )
+
+
+def _metrics(pairs: tuple[str, ...]) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        try:
+            metrics[name] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals or not name:
+            message = f"--metric {pair!r} is not NAME=VALUE, such as auc=0.71."
+            raise ForesqlError(message)
+    return metrics
+
+
+class _stages:  # noqa: N801 - a context manager reads as a word
+    """Show the current stage beside a spinner."""
+
+    def __init__(self, silent: bool) -> None:  # noqa: FBT001
+        self._status = None if silent else SCREEN.status("starting")
+
+    def __enter__(self) -> Callable[[str], None]:
+        if self._status is None:
+            return lambda _: None
+        self._status.start()
+        return self._status.update
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()

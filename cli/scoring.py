@@ -1,0 +1,116 @@
+"""``foresql sql`` and ``score``."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import duckdb
+
+from ..scoring import run_query, score_file
+from ..scoring.query import open_database
+from .options import (
+    EXIT_FAILED,
+    OUTPUT,
+    explained,
+    fail,
+    json_option,
+    print_json,
+    progress_bar,
+    registry_option,
+)
+
+
+@click.command()
+@click.argument("query")
+@click.option("--database", type=click.Path(), help="A DuckDB file to query; memory by default.")
+@click.option("--write", is_flag=True, help="Let the query change the file; else it is read-only.")
+@click.option("--rows", default=40, show_default=True, help="How many rows to print.")
+@registry_option
+@json_option
+@explained
+def sql(  # noqa: PLR0913 - the options of the command
+    query: str,
+    database: str | None,
+    write: bool,  # noqa: FBT001
+    rows: int,
+    registry: str | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Run SQL in DuckDB with the registry's models in it.
+
+    predict_delay is the champion of delay, predict_delay_challenger its challenger; beside them
+    stand predict_proba_delay, explain_delay, interval_delay and version_delay. Files are tables.
+
+    \b
+    foresql sql "SELECT predict_delay(f) FROM 'flights.parquet' f LIMIT 5"
+    foresql sql "SELECT carrier, avg(predict_proba_delay(f)) FROM flight_features f GROUP BY 1" \\
+        --database flights.duckdb
+    """
+    with open_database(database, write=write) as (connection, catalog):
+        try:
+            relation = run_query(connection, query, registry=registry, catalog=catalog)
+            if relation is None:
+                return
+            if as_json:
+                found = relation.fetchall()
+                print_json([dict(zip(relation.columns, row, strict=True)) for row in found])
+            else:
+                relation.show(max_rows=rows)
+        except duckdb.Error as error:
+            fail(str(error), kind=type(error).__name__, as_json=as_json)
+            sys.exit(EXIT_FAILED)
+
+
+@click.command()
+@click.argument("reference")
+@click.argument("source", type=click.Path())
+@click.argument("output", type=click.Path())
+@click.option("--overwrite", is_flag=True, help="Replace the output file if it exists.")
+@registry_option
+@json_option
+@explained
+def score(  # noqa: PLR0913 - the options of the command
+    reference: str,
+    source: str,
+    output: str,
+    overwrite: bool,  # noqa: FBT001
+    registry: str | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Score a file into a file: Parquet, CSV or Arrow IPC, of any size.
+
+    The output has the input's columns, and prediction, probability, model_name, model_version and
+    scored_at. It appears when it is whole.
+
+    \b
+    foresql score delay@champion flights.parquet scored.parquet
+    foresql score delay:3 flights.csv scored.csv --overwrite
+    """
+    with progress_bar() as bar:
+        task = bar.add_task(f"scoring {source}", total=None)
+        scored = score_file(
+            reference,
+            source,
+            output,
+            registry=registry,
+            overwrite=overwrite,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    rate = scored.rows / scored.seconds
+    if as_json:
+        print_json(
+            {
+                "rows": scored.rows,
+                "seconds": round(scored.seconds, 3),
+                "rows_per_second": round(rate),
+                "output": str(scored.output),
+                "model": scored.model,
+                "version": scored.version,
+            }
+        )
+    else:
+        OUTPUT.print(
+            f"Scored {scored.rows:,} rows in {scored.seconds:.1f} s ({rate:,.0f} rows/s) into "
+            f"{scored.output}."
+        )

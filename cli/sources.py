@@ -1,0 +1,103 @@
+"""What ``publish`` and ``certify`` take: a Python object by its address, or a model file."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..errors import ForesqlError
+
+_FRAMES = {".parquet", ".pq", ".csv", ".arrow", ".feather", ".ipc"}
+
+
+def load_estimator(source: str) -> Any:  # noqa: ANN401 - any fitted estimator
+    """Load ``module:attribute``, ``file.py:attribute``, or a LightGBM ``.txt`` model.
+
+    A function is called without arguments, and must return the estimator. Pickles are refused:
+    reading one runs whatever code it holds.
+
+    Raises
+    ------
+    ForesqlError
+        If there is no such thing.
+    """
+    if Path(source).suffix in {".pkl", ".pickle", ".joblib"}:
+        message = (
+            f"{source} is a pickle, and reading a pickle runs the code in it. Give the Python file "
+            "that makes the model instead: train.py:model"
+        )
+        raise ForesqlError(message)
+    if source.endswith(".txt"):
+        return _booster(Path(source))
+    found = _attribute(source)
+    return found() if callable(found) and not hasattr(found, "predict") else found
+
+
+def load_frame(source: str) -> Any:  # noqa: ANN401 - a frame of any kind
+    """Load a training frame: Parquet, CSV or Arrow as pandas, or ``train.py:frame``.
+
+    Raises
+    ------
+    ForesqlError
+        If there is no such thing.
+    """
+    path = Path(source)
+    if path.suffix.lower() not in _FRAMES:
+        found = _attribute(source)
+        return found() if callable(found) else found
+    if not path.exists():
+        message = f"There is no file {source}."
+        raise ForesqlError(message)
+    import pandas as pd
+
+    if path.suffix.lower() in {".parquet", ".pq"}:
+        return pd.read_parquet(path)
+    return pd.read_csv(path) if path.suffix.lower() == ".csv" else pd.read_feather(path)
+
+
+def _booster(path: Path) -> Any:  # noqa: ANN401
+    import lightgbm
+
+    try:
+        return lightgbm.Booster(model_file=path)
+    except (OSError, lightgbm.basic.LightGBMError) as error:
+        message = f"{path} cannot be read as a LightGBM model: {error}"
+        raise ForesqlError(message) from error
+
+
+def _attribute(source: str) -> Any:  # noqa: ANN401
+    module, colon, name = source.rpartition(":")
+    if not colon or not name.isidentifier():
+        message = (
+            f"{source!r} names no model. Give a Python object (train.py:model or "
+            "package.module:model), or a LightGBM text file (model.txt)."
+        )
+        raise ForesqlError(message)
+    try:
+        return getattr(_module(module), name)
+    except (ImportError, AttributeError) as error:
+        message = f"{source!r} cannot be loaded: {error}"
+        raise ForesqlError(message) from error
+
+
+def _module(name: str) -> Any:  # noqa: ANN401
+    """Import a module from the working folder or the environment, or run a Python file."""
+    if not name.endswith(".py"):
+        sys.path.insert(0, str(Path.cwd()))
+        return importlib.import_module(name)
+    path = Path(name).absolute()
+    if str(path) in sys.modules:
+        return sys.modules[str(path)]
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.exists():
+        message = f"there is no file {name}"
+        raise ImportError(message)
+    module = importlib.util.module_from_spec(spec)
+    # Kept, so that a model and a frame of one file are made by one run of it.
+    sys.modules[str(path)] = module
+    sys.path.insert(0, str(path.parent))
+    spec.loader.exec_module(module)
+    return module

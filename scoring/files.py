@@ -1,0 +1,205 @@
+"""Score a file into a file, in constant memory."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.dataset
+import pyarrow.parquet as pq
+
+from ..errors import ScoringError, SignatureError
+from ..kernels import Scorer
+from ..udfs.duckdb import register_scorer
+from ..udfs.duckdb.functions import predictions, probabilities, probability_problem
+from ..udfs.duckdb.macros import Place, features_struct, quote
+from .models import open_model
+
+if TYPE_CHECKING:
+    from ..ir import Model
+
+BATCH_ROWS = 65_536
+_FORMATS = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+}
+_CHECKS = Place("memory", "predict")
+_FEATURES = "__foresql_features"
+Progress = Callable[[int, int | None], None]
+"""Called with the rows that are done, and the rows in all where that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredFile:
+    """What scoring a file did."""
+
+    rows: int
+    seconds: float
+    output: Path
+    model: str
+    version: int | None
+
+
+def score_file(  # noqa: PLR0913 - keyword options of one call
+    reference: str | Path,
+    source: str | Path,
+    output: str | Path,
+    *,
+    registry: str | Path | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> ScoredFile:
+    """Write a file's rows with their predictions to another file.
+
+    Parquet, CSV and Arrow IPC are told apart by their endings. The output has the input's columns
+    and ``prediction``, ``probability`` (of a classifier), ``model_name``, ``model_version`` and
+    ``scored_at``. It appears under its name only when it is whole.
+
+    Raises
+    ------
+    SignatureError
+        If a column is missing or of the wrong type, or would be written twice.
+    ScoringError
+        If the output exists, a file has an unknown ending, or the library would refuse a row.
+    """
+    started = time.perf_counter()
+    source, output = Path(source), Path(output)
+    _check_paths(source, output, overwrite=overwrite)
+    opened = open_model(reference, registry)
+    scorer = Scorer(opened.bundle.model)
+    stamp = {
+        "model_name": pa.scalar(opened.name),
+        "model_version": pa.scalar(opened.version, pa.int64()),
+        "scored_at": pa.scalar(datetime.now(UTC), pa.timestamp("us", "UTC")),
+    }
+    rows = 0
+    with duckdb.connect() as connection, _opened(connection, source) as (relation, total):
+        _check_columns(relation.columns, scorer.model, stamp)
+        register_scorer(connection, scorer, _CHECKS.name, catalog=_CHECKS.catalog)
+        reader = _read(relation, scorer.model)
+        schema = _with_answers(reader.schema.empty_table(), scorer, stamp).schema
+        with _written_whole(output) as partial, _open_writer(partial, schema) as writer:
+            for batch in reader:
+                writer.write(_with_answers(batch, scorer, stamp))
+                rows += len(batch)
+                if progress:
+                    progress(rows, total)
+    seconds = time.perf_counter() - started
+    return ScoredFile(rows, seconds, output, opened.name, opened.version)
+
+
+def _check_paths(source: Path, output: Path, *, overwrite: bool) -> None:
+    for path in (source, output):
+        _format(path)
+    if not source.exists():
+        message = f"There is no file {source}."
+        raise ScoringError(message)
+    if output.exists() and (not overwrite or output.samefile(source)):
+        message = f"{output} exists. Give another name, or overwrite=True (--overwrite)."
+        raise ScoringError(message)
+
+
+def _format(path: Path) -> str:
+    found = _FORMATS.get(path.suffix.lower())
+    if found is None:
+        message = f"{path} has an unknown ending; use one of {', '.join(_FORMATS)}."
+        raise ScoringError(message)
+    return found
+
+
+@contextmanager
+def _opened(
+    connection: duckdb.DuckDBPyConnection, source: Path
+) -> Iterator[tuple[duckdb.DuckDBPyRelation, int | None]]:
+    """Open a file as a relation, with its row count where the file says it."""
+    try:
+        match _format(source):
+            case "parquet":
+                relation = connection.read_parquet(str(source))
+                total: int | None = pq.read_metadata(source).num_rows
+            case "csv":
+                relation, total = connection.read_csv(str(source)), None
+            case _:
+                dataset = pyarrow.dataset.dataset(source, format="ipc")
+                relation, total = connection.from_arrow(dataset), dataset.count_rows()
+    except (duckdb.Error, pa.ArrowInvalid) as error:
+        message = f"{source} cannot be read: {error}"
+        raise ScoringError(message) from error
+    yield relation, total
+
+
+def _check_columns(columns: list[str], model: Model, stamp: Mapping[str, Any]) -> None:
+    """Refuse an input that lacks a column, or has one that scoring adds."""
+    there = {name.casefold() for name in columns}
+    lacking = [name for name in model.signature.names if name.casefold() not in there]
+    if lacking:
+        message = f"The input lacks columns that the model reads: {lacking[:10]}."
+        raise SignatureError(message)
+    added = {"prediction", *stamp} | (
+        set() if probability_problem(model) else {"probability"}
+    )
+    clash = sorted(added & there)
+    if clash:
+        message = f"The input already has columns {clash}, which scoring adds; rename them first."
+        raise SignatureError(message)
+
+
+def _read(relation: duckdb.DuckDBPyRelation, model: Model) -> pa.RecordBatchReader:
+    """Stream the rows, with the model's columns beside them in one struct of its own types."""
+    struct = features_struct(_CHECKS, model, "source_row.")
+    try:
+        return relation.set_alias("source_row").project(
+            f"*, {struct} AS {quote(_FEATURES)}"
+        ).to_arrow_reader(BATCH_ROWS)
+    except duckdb.BinderException as error:
+        raise SignatureError(str(error)) from error
+
+
+def _with_answers(
+    batch: pa.RecordBatch | pa.Table, scorer: Scorer, stamp: Mapping[str, pa.Scalar]
+) -> pa.Table:
+    features = batch.column(_FEATURES)
+    if isinstance(features, pa.ChunkedArray):
+        features = features.combine_chunks()
+    scores = scorer.score(features)
+    columns = {name: batch.column(name) for name in batch.schema.names if name != _FEATURES}
+    columns["prediction"] = predictions(scorer.model, scores)
+    if probability_problem(scorer.model) is None:
+        columns["probability"] = probabilities(scorer.model, scores)
+    columns |= {name: pa.repeat(value, len(batch)) for name, value in stamp.items()}
+    return pa.table(columns)
+
+
+@contextmanager
+def _written_whole(output: Path) -> Iterator[Path]:
+    """Give a temporary path beside the output, and rename it into place when all went well."""
+    partial = output.with_name(f".{output.stem}-{secrets.token_hex(4)}{output.suffix}")
+    try:
+        yield partial
+        os.replace(partial, output)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _open_writer(path: Path, schema: pa.Schema) -> AbstractContextManager[Any]:
+    match _format(path):
+        case "parquet":
+            return pq.ParquetWriter(path, schema, compression="zstd")
+        case "csv":
+            return pyarrow.csv.CSVWriter(path, schema)
+        case _:
+            return pa.ipc.new_file(path, schema)

@@ -1,0 +1,107 @@
+"""From what a user names (a reference, a bundle, a fitted estimator) to functions in DuckDB."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..certify import certify
+from ..certify.publish import prepare
+from ..errors import RegistrationError
+from ..frontends import Training
+from ..ir.bundle import Bundle, read_bundle
+from ..kernels import Scorer
+from ..registry import Registry, default_path
+from ..udfs.duckdb import register_scorer
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from ..udfs.duckdb import Registration
+
+_QUICK_ROWS = 2000
+BUNDLE_SUFFIX = ".foresql"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenModel:
+    """A bundle and where it came from; ``version`` is None outside a registry."""
+
+    name: str
+    version: int | None
+    bundle: Bundle
+
+
+def open_model(reference: str | Path, registry: str | Path | None = None) -> OpenModel:
+    """Load a model by ``delay@champion``, ``delay:3``, or the path of a ``.foresql`` file.
+
+    Raises
+    ------
+    RegistryError, BundleError
+        If there is no such model, or its bundle is not whole.
+    """
+    if str(reference).endswith(BUNDLE_SUFFIX):
+        bundle = read_bundle(Path(reference))
+        return OpenModel(str(bundle.card.get("name") or Path(reference).stem), None, bundle)
+    store = Registry.open(Path(registry) if registry else default_path())
+    version = store.resolve(str(reference))
+    return OpenModel(version.name, version.version, store.load(version))
+
+
+def register(
+    connection: duckdb.DuckDBPyConnection,
+    model: object,
+    *,
+    name: str | None = None,
+    like: object | None = None,
+    registry: str | Path | None = None,
+    catalog: str | None = None,
+) -> Registration:
+    """Make a model a function of a DuckDB connection.
+
+    Parameters
+    ----------
+    connection
+        Functions are seen by all cursors and threads of its database.
+    model
+        A reference into the registry (``"delay@champion"``, ``"delay:3"``), the path of a
+        ``.foresql`` bundle, or a fitted estimator.
+    name
+        The predicting function's name; ``predict_<model>`` by default, ``predict`` for an
+        estimator. Registering the same name again replaces it.
+    like
+        For an estimator: the frame that was passed to ``fit``. The estimator is compared with its
+        translation on some of its rows and on the model's own boundaries before it is used.
+    registry
+        The registry's folder; by default ``FORESQL_REGISTRY`` or ``./foresql_registry``.
+    catalog
+        The attached database that keeps the macros; the current one by default. Name another
+        where the current one is read-only.
+
+    Raises
+    ------
+    ForesqlError
+        One of its kinds, with what to do. Nothing is registered then, and nothing replaced.
+
+    Examples
+    --------
+    >>> foresql.register(con, "delay@champion", name="predict")  # doctest: +SKIP
+    >>> con.sql("SELECT predict(t) FROM t")  # doctest: +SKIP
+    """
+    if isinstance(model, str | Path):
+        opened = open_model(model, registry)
+        scorer = Scorer(opened.bundle.model)
+        name = name or f"predict_{opened.name}"
+        return register_scorer(connection, scorer, name, version=opened.version, catalog=catalog)
+    if like is None:
+        message = (
+            f"register(con, {type(model).__name__}(…)) also needs like=, the frame that was passed "
+            "to fit: it gives the columns their names and types."
+        )
+        raise RegistrationError(message)
+    training = Training.of(like, model)
+    converted = prepare(model, training)
+    training = training.only(converted.signature.names)
+    certify(converted, model, training, rows=_QUICK_ROWS, routes=("kernel",))
+    return register_scorer(connection, Scorer(converted), name or "predict", catalog=catalog)
