@@ -43,7 +43,7 @@ def duckdb_udf(model: Model, connection: duckdb.DuckDBPyConnection) -> Route:
     def run(table: pa.Table) -> Answers | str:
         connection.register("probes", table)
         try:
-            found = connection.execute(f"SELECT {calls} FROM probes").to_arrow_table()
+            found = connection.sql(f"SELECT {calls} FROM probes").to_arrow_table()
         except duckdb.Error as error:
             return str(error)
         prediction = _as_array(found.column(0))

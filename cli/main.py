@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from .. import __version__
 from .demo import demo
 from .models import models, promote, rollback, show
 from .options import EXIT_CODES
@@ -13,7 +12,7 @@ from .scoring import score, sql
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
-@click.version_option(__version__, prog_name="foresql")
+@click.version_option(package_name="foresql", prog_name="foresql")
 def main() -> None:
     """Put a trained model where the data is, and get the library's own answer there.
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from ..errors import RegistryError
 from ..registry import ANY, Registry, default_path, parse_reference
 from ..scoring import open_model
-from .options import OUTPUT, explained, json_option, print_json, registry_option
+from .options import OUTPUT, explained, json_option, print_json, registry_option, say
 
 if TYPE_CHECKING:
     from ..registry import AliasMove
@@ -177,4 +177,4 @@ def _print_move(move: AliasMove, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(move))
     else:
-        OUTPUT.print(f"{move.name}@{move.alias} is now version {move.version}.")
+        say(f"{move.name}@{move.alias} is now version {move.version}.")

@@ -56,7 +56,12 @@ def fail(message: str, *, kind: str, as_json: bool) -> None:
         print_json({"error": {"kind": kind, "message": message}})
     else:
         SCREEN.print(f"[bold red]{kind}[/]: ", end="")
-        SCREEN.print(message, markup=False, highlight=False)
+        SCREEN.print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+def say(sentence: str) -> None:
+    """Print a sentence, unbroken: a terminal wraps it, and a pipe wants it whole."""
+    OUTPUT.print(sentence, highlight=False, soft_wrap=True)
 
 
 def print_json(value: object) -> None:

@@ -16,7 +16,7 @@ from ..errors import ForesqlError
 from ..frontends import Training
 from ..kernels import Scorer
 from ..scoring import open_model
-from .options import OUTPUT, SCREEN, explained, json_option, print_json, registry_option
+from .options import SCREEN, explained, json_option, print_json, registry_option, say
 from .sources import load_estimator, load_frame
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def publish(  # noqa: PLR0913 - the options of the command
                     "digest": version.digest, "certificate": certificate})
         return
     at = f", {name}@{alias}" if alias else ""
-    OUTPUT.print(f"Published [bold]{version.reference}[/]{at}. {_summary(certificate)}")
-    OUTPUT.print(f"Try: foresql show {version.reference}", highlight=False)
+    say(f"Published [bold]{version.reference}[/]{at}. {_summary(certificate)}")
+    say(f"Try: foresql show {version.reference}")
 
 
 @click.command()
@@ -96,7 +96,7 @@ def certify(source: str, data: str | None, registry: str | None, as_json: bool) 
     if as_json:
         print_json(result)
     else:
-        OUTPUT.print(_summary(result))
+        say(_summary(result))
 
 
 def _certify(source: str, data: str, as_json: bool) -> dict[str, Any]:  # noqa: FBT001

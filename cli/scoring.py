@@ -11,13 +11,13 @@ from ..scoring import run_query, score_file
 from ..scoring.query import open_database
 from .options import (
     EXIT_FAILED,
-    OUTPUT,
     explained,
     fail,
     json_option,
     print_json,
     progress_bar,
     registry_option,
+    say,
 )
 
 
@@ -110,7 +110,7 @@ def score(  # noqa: PLR0913 - the options of the command
             }
         )
     else:
-        OUTPUT.print(
+        say(
             f"Scored {scored.rows:,} rows in {scored.seconds:.1f} s ({rate:,.0f} rows/s) into "
             f"{scored.output}."
         )

@@ -90,7 +90,7 @@ def ask_questions(database: Path, registry: Path) -> dict[str, Answer]:
     registry
         The folder of published models.
     """
-    from .. import register
+    from ..scoring import register
 
     with duckdb.connect(str(database)) as connection:
         register(connection, MODEL, registry=registry)

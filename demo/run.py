@@ -12,6 +12,7 @@ from .closing import print_figures, print_next_commands
 from .dbt_command import DbtRun, run_dbt
 from .flights import load_flights
 from .report import Answer, ask_questions, print_answers
+from .requirements import check_installed
 from .steps import Steps
 from .train import Trained, read_split, train_challenger, train_champion
 from .workspace import Workspace, open_workspace
@@ -44,8 +45,9 @@ def run_demo(folder: str | Path, console: Console, *, json: bool = False) -> dic
     Raises
     ------
     DemoError
-        The folder is not the demo's, the data is not installed, or dbt failed.
+        The folder is not the demo's, a package is not installed, or dbt failed.
     """
+    check_installed()
     screen = Console(quiet=True) if json else console
     workspace = open_workspace(Path(folder))
     steps = Steps(screen)
@@ -104,7 +106,7 @@ def publish_models(workspace: Workspace, steps: Steps) -> list[dict[str, Any]]:
 def publish_model(
     workspace: Workspace, steps: Steps, trained: Trained, alias: str
 ) -> dict[str, Any]:
-    from .. import publish
+    from ..certify import publish
 
     with steps.step(f"Certifying and publishing {MODEL}@{alias}") as step:
         version = publish(

@@ -41,7 +41,7 @@ def convert(estimator: object, training: Training) -> Model:
     SignatureError
         If the frame does not fit the estimator.
     """
-    graph = Graph(training.signature)
+    graph = Graph(training.signature, training.none_columns)
     outputs = predict(estimator, training.signature.names, graph)
     used = {name for step in graph.steps for name in step.inputs}
     columns = tuple(c for c in training.signature.columns if c.name in used)

@@ -40,11 +40,14 @@ class Training:
     rebuild
         Makes a frame of the library's own kind and dtypes from a table like :attr:`table`, so
         that the library can be asked about rows that we made up.
+    none_columns
+        Columns in which None, not NaN, stands for missing; scikit-learn tells them apart.
     """
 
     signature: Signature
     table: pa.Table
     rebuild: Callable[[pa.Table], Any]
+    none_columns: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, like: object, estimator: object | None = None) -> Training:
@@ -65,6 +68,7 @@ class Training:
             Signature(tuple(columns)),
             pa.table(canonical, names=[column.name for column in columns]),
             rebuild,
+            _none_columns(like),
         )
 
 
@@ -97,6 +101,14 @@ def _read(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:  # noqa: ANN
                 "that the model was trained on."
             )
             raise SignatureError(message)
+
+
+def _none_columns(like: object) -> frozenset[str]:
+    if type(like).__module__.split(".")[0] != "pandas":
+        return frozenset()
+    from .pandas import columns_of_none
+
+    return columns_of_none(like)
 
 
 def _features(names: Sequence[str], estimator: Any) -> list[str]:  # noqa: ANN401

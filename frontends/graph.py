@@ -30,9 +30,12 @@ class Graph:
     refusal says where it happened.
     """
 
-    def __init__(self, signature: Signature) -> None:
-        """Start from the training columns."""
+    def __init__(
+        self, signature: Signature, none_columns: frozenset[str] = frozenset()
+    ) -> None:
+        """Start from the training columns; in ``none_columns`` None stands for missing."""
         self.signature = signature
+        self.none_columns = none_columns
         self.steps: list[s.Step] = []
         self.types = {column.name: column.type for column in signature.columns}
         self._path: list[str] = []

@@ -131,11 +131,11 @@ def _links(children: NDArray[np.int32], splits: int) -> NDArray[np.int32]:
 
 
 def _cover(tree: TreeText, splits: int) -> NDArray[np.float64]:
-    """Training rows at each node; a tree of one leaf does not write its count."""
+    """Training rows at each node; zero where the text has no counts, so nothing is explained."""
     leaves = tree.array("leaf_count", np.float64)
     inner = tree.array("internal_count", np.float64)
     if len(leaves) != tree.leaves or len(inner) != splits:
-        return np.ones(splits + tree.leaves)
+        return np.zeros(splits + tree.leaves)
     return np.concatenate([inner, leaves])
 
 

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def columns_of_none(like: Any) -> frozenset[str]:  # noqa: ANN401
+    """Find the object columns in which None stands for missing: to scikit-learn it is a value."""
+    objects = [name for name in like.columns if like[name].dtype == np.dtype(object)]
+    return frozenset(name for name in objects if any(value is None for value in like[name]))
+
+
 def read_pandas(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:  # noqa: ANN401
     """Give a DataFrame as Arrow, and a function that makes such DataFrames from Arrow."""
     for name in like.columns:

@@ -131,7 +131,7 @@ def _parse_manifest(text: bytes) -> dict[str, Any]:
         # Python reads NaN, 1e999 and half of a surrogate pair, none of which is JSON.
         json.dumps(manifest, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"its manifest is not JSON ({error}).") from error
+        raise BundleError(f"its manifest is no JSON ({error}).") from error
     if not isinstance(manifest, dict):
         raise BundleError("its manifest is no JSON object.")
     _check_version(manifest.get("format_version"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
 import numpy as np
@@ -49,7 +50,7 @@ _AFFINE: Mapping[Operator, Callable[[float], tuple[float, float]]] = {
     Operator.SUBTRACT: lambda c: (1.0, -c),
     Operator.SUBTRACT_FROM: lambda c: (-1.0, c),
     Operator.MULTIPLY: lambda c: (c, 0.0),
-    Operator.DIVIDE: lambda c: (1.0 / c, 0.0),
+    Operator.DIVIDE: lambda c: (1.0 / c if c else math.nan, 0.0),
 }
 """What an operation with ``c`` multiplies its column by, and then adds."""
 

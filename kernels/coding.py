@@ -17,7 +17,54 @@ if TYPE_CHECKING:
 _INT32_END = float(2**31)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+_CELLS = (256, 1024, 4096)
+_MOST_IN_A_CELL = 3
+
+
+class _Grid:
+    """Thresholds behind a uniform grid: a cell number by arithmetic, then a compare or two.
+
+    The cell of a value never falls as the value grows, so all thresholds of earlier cells are
+    below it and those of later cells are not; only the few in its own cell must be compared.
+    """
+
+    def __init__(self, thresholds: NDArray[np.float64], cells: int) -> None:
+        self._low = float(thresholds[0])
+        width = float(thresholds[-1]) - self._low
+        self._scale = (cells - 1) / width if width > 0 else 0.0
+        self._last = float(cells - 1)
+        cell = self._cell(thresholds)
+        self._below = np.searchsorted(cell, np.arange(cells))
+        self.in_a_cell = int(np.bincount(cell, minlength=cells).max())
+        padded = np.append(thresholds, np.full(self.in_a_cell, np.inf))
+        self._next = [padded[step:] for step in range(self.in_a_cell)]
+
+    @classmethod
+    def of(cls, thresholds: NDArray[np.float64]) -> _Grid | None:
+        """Make the smallest grid that is fine enough; uneven thresholds may have none."""
+        if not len(thresholds):
+            return None
+        with np.errstate(over="ignore"):
+            width = thresholds[-1] - thresholds[0]
+            is_even = np.isfinite(width) and (width == 0 or np.isfinite(_CELLS[-1] / width))
+        grids = (cls(thresholds, cells) for cells in (_CELLS if is_even else ()))
+        return next((grid for grid in grids if grid.in_a_cell <= _MOST_IN_A_CELL), None)
+
+    def encode(self, values: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Count the thresholds below each value; NaN gives any code."""
+        first = np.take(self._below, self._cell(values), mode="clip")
+        codes = first
+        for thresholds in self._next:
+            codes = codes + (np.take(thresholds, first, mode="clip") < values)
+        return codes
+
+    def _cell(self, values: NDArray[np.float64]) -> NDArray[np.intp]:
+        cell = values - self._low
+        cell *= self._scale
+        np.clip(cell, 0.0, self._last, out=cell)
+        return cell.astype(np.intp)
+
+
 class NumericCoding:
     """Codes of a feature that is split by order.
 
@@ -25,7 +72,10 @@ class NumericCoding:
     ``code <= j``. NaN has the last code, :attr:`missing`.
     """
 
-    thresholds: NDArray[np.float64]
+    def __init__(self, thresholds: NDArray[np.float64]) -> None:
+        """Take the thresholds, ascending and distinct."""
+        self.thresholds = thresholds
+        self._grid = _Grid.of(thresholds)
 
     @property
     def missing(self) -> int:
@@ -39,9 +89,15 @@ class NumericCoding:
 
     def encode(self, values: NDArray[np.float64]) -> NDArray[np.intp]:
         """Code float64[rows]."""
-        codes = np.searchsorted(self.thresholds, values, side="left")
-        # NaN sorts behind every threshold, where +inf also is: tell them apart.
-        codes[np.isnan(values)] = self.missing
+        if self._grid is None:
+            codes = np.searchsorted(self.thresholds, values, side="left")
+        else:
+            # Infinities and NaN pass through the arithmetic; what becomes of NaN is overwritten.
+            with np.errstate(invalid="ignore", over="ignore"):
+                codes = self._grid.encode(values)
+        is_missing = np.isnan(values)
+        if is_missing.any():
+            codes[is_missing] = self.missing
         return codes
 
 

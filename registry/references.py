@@ -65,12 +65,12 @@ def check_name(name: str, kind: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise RegistryError(
-            f"{name[:80]!r} cannot be the name of a {kind}: it needs a letter first, then letters, "
+            f"The {kind} name {name[:80]!r} cannot be used: it needs a letter first, then letters, "
             "digits and underscores, 63 characters at most."
         )
     if name.lower() in _RESERVED:
         raise RegistryError(
-            f"{name!r} cannot be the name of a {kind}: Windows reserves it. Choose another one."
+            f"The {kind} name {name!r} cannot be used: Windows reserves it. Choose another one."
         )
     return name
 

@@ -74,6 +74,11 @@ class Registry(Catalog):
         RegistryError
             If the alias is elsewhere, naming who moved it; or if the version is unknown.
         """
+        if reason not in {Reason.PUBLISH, Reason.PROMOTE}:
+            raise RegistryError(
+                f"{reason!r} is no reason for move_alias(): it takes 'publish' and 'promote'. To "
+                "go back, call rollback()."
+            )
         self.version(name, version)
         head = self._layout.last_move(name, check_name(alias, "alias"))
         while True:

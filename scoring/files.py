@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.dataset
 import pyarrow.parquet as pq
 
 from ..errors import ScoringError, SignatureError
@@ -134,8 +133,10 @@ def _opened(
             case "csv":
                 relation, total = connection.read_csv(str(source)), None
             case _:
-                dataset = pyarrow.dataset.dataset(source, format="ipc")
-                relation, total = connection.from_arrow(dataset), dataset.count_rows()
+                from pyarrow.dataset import dataset  # it imports pandas where that is installed
+
+                rows = dataset(source, format="ipc")
+                relation, total = connection.from_arrow(rows), rows.count_rows()
     except (duckdb.Error, pa.ArrowInvalid) as error:
         message = f"{source} cannot be read: {error}"
         raise ScoringError(message) from error

@@ -71,11 +71,11 @@ def open_database(
         message = f"The database {path} cannot be opened: {error}"
         raise RegistrationError(message) from error
     with connection:
-        row = connection.execute(
+        [(catalog,)] = connection.execute(
             "SELECT database_name FROM duckdb_databases() "
             "WHERE NOT internal ORDER BY readonly, database_name = 'memory' LIMIT 1"
-        ).fetchone()
-        yield connection, str(row[0]) if row else "memory"
+        ).fetchall()
+        yield connection, catalog
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:

@@ -23,6 +23,10 @@ def convert_simple_imputer(imputer: Any, inputs: Names, graph: Graph) -> Names: 
     for index in kept:
         name = columns[index]
         column_type = graph.types[name]
+        if name in graph.none_columns and isinstance(imputer.missing_values, float):
+            # The placeholder is NaN, and to scikit-learn None is not NaN: it stays as it is.
+            outputs.append(name)
+            continue
         is_number = column_type.is_number
         fill = float(statistics[index]) if is_number else key_of(statistics[index], column_type)
         step = s.Impute((name,), graph.fresh([name], "imputed"), (fill,))

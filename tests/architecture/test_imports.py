@@ -11,7 +11,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 
-# Lowest first. A folder (or the module `cli`) imports levels below its own, never its neighbours.
+# Lowest first. A folder imports levels below its own, never its neighbours.
 LEVELS = (
     ("ir",),
     ("frontends", "kernels", "models_sql", "registry"),
@@ -231,10 +231,10 @@ BROKEN_MODULES = [
     ("ir/x.py", "from ..kernels import run", "'ir' must not import 'kernels'"),
     ("ir/x.py", "from .. import kernels", "'ir' must not import 'kernels'"),
     ("frontends/a/b.py", "from ...kernels.c import d", "'frontends' must not import 'kernels'"),
-    ("udfs/x.py", "def f():\n    from ..registry import y", "'udfs' must not import 'registry'"),
+    ("kernels/x.py", "def f():\n    from ..registry import y", "'kernels' must not import"),
     ("udfs/x.py", "from .. import publish", "'udfs' must not import 'publish'"),
     ("errors.py", "from .ir import Model", "'errors' must not import 'ir'"),
-    ("cli.py", "from .. import other", "'cli' must not import '..'"),
+    ("cli/x.py", "from ... import other", "'cli' must not import '..'"),
     ("kernels/x.py", "import pandas as pd", "imports 'pandas' at module level"),
     ("kernels/x.py", "try:\n    from scipy.special import expit\nfinally: ...", "imports 'scipy'"),
     ("kernels/x.py", "class A:\n    import polars", "imports 'polars' at module level"),
@@ -254,7 +254,7 @@ def test_checker_finds(tmp_path, path, source, message):
 
 SOUND_MODULES = [
     ("__init__.py", "from .cli import main\nfrom .udfs import register"),
-    ("cli.py", "from .demo import run\nfrom . import errors"),
+    ("cli/x.py", "from ..demo import run\nfrom .. import errors"),
     (
         "ir/forest.py",
         "import json\nimport numpy as np\nfrom ..errors import E",

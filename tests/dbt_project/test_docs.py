@@ -12,7 +12,10 @@ def test_every_model_and_column_is_described(demo_run, project):
     }
     undescribed = {name for name, model in models.items() if not model["description"]}
     for name, column in project.query(
-        "select table_name, column_name from duckdb_columns() where not internal"
+        """
+        select table_name, column_name from duckdb_columns()
+        where schema_name = 'main' and not internal
+        """
     ):
         if not models[name]["columns"].get(column, {}).get("description"):
             undescribed.add(f"{name}.{column}")

@@ -70,7 +70,9 @@ def test_another_champion_scores_all_and_rollback_brings_its_answers_back(projec
 
 
 def test_the_challenger_scores_into_its_own_table(project):
-    run = project.build("--vars", "score_challenger: true")
+    run = project.build(
+        "--vars", "score_challenger: true", "--select", "delay_challenger_predictions"
+    )
     assert not scored_in(project, run)
     assert project.query(
         "select count(*), count(distinct model_version) from delay_challenger_predictions"

@@ -1,10 +1,15 @@
 """The whole demo, on three days of each month."""
 
 import json
+import shlex
+import subprocess
+import sys
 
 import duckdb
 import pytest
+from rich.console import Console
 
+from foresql.demo import DemoError, run_demo
 from foresql.demo.train import NOT_TRAINED_ON, read_split
 
 OUTCOMES = {"arr_delay", "arrival_delay", "dep_delay", "departure_delay", "air_time", "is_late"}
@@ -40,12 +45,30 @@ def test_answers_cover_the_test_period(demo_run):
         assert sum(row["flights"] for row in answer["rows"]) == expected[0]
 
 
-def test_what_is_printed_ends_with_commands(demo_run):
+def test_hours_are_printed_and_dbt_does_not_warn(demo_run):
     assert "Late arrivals by hour" in demo_run.printed
-    assert demo_run.printed.count("foresql ") >= 3
     assert "warn" not in (demo_run.workspace.logs / "build.log").read_text().lower().replace(
         "warn=0", ""
     ).replace("0 warnings", "")
+
+
+def test_the_printed_commands_work(demo_run):
+    commands = [line for line in demo_run.printed.splitlines() if line.startswith("foresql ")]
+    assert len(commands) == 3
+    for command in commands:
+        words = [sys.executable, "-m", "foresql.cli", *shlex.split(command)[1:]]
+        finished = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert finished.returncode == 0, finished.stderr
+    with duckdb.connect() as connection:
+        scored = connection.read_parquet(str(demo_run.workspace.folder / "scored.parquet"))
+        assert scored.shape[0] == demo_run.flights
+
+
+def test_nothing_is_written_where_a_package_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr("foresql.demo.requirements.NEEDED", ("pandas", "no-such-package"))
+    with pytest.raises(DemoError, match=r"needs no-such-package.*\n.*foresql\[demo\]"):
+        run_demo(tmp_path / "demo", Console(quiet=True))
+    assert not (tmp_path / "demo").exists()
 
 
 def test_the_split_is_by_time_and_has_no_outcome(demo_run):

@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import math
@@ -8,10 +9,11 @@ import numpy as np
 import pytest
 
 from foresql.errors import BundleError
-from foresql.ir import codec
+from foresql.ir import Column, ColumnType, Model, Outputs, Signature, codec
 from foresql.ir.archive import MAX_MEMBERS, pack, unpack
 from foresql.ir.bundle import Bundle, decode_bundle, encode_bundle, read_bundle
 from foresql.ir.npy import write_npy
+from foresql.ir.steps import Dot
 
 CARD = {"metrics": {"auc": 0.73}, "git": None, "notes": ["É", True, 12]}
 
@@ -39,13 +41,17 @@ def test_reading_and_writing_again_gives_the_same_bytes(content):
     assert encode_bundle(decode_bundle(content))[0] == content
 
 
-def test_the_format_is_pinned(content):
-    # These bytes name bundles in every registry: they must not depend on the platform, on numpy
-    # or on Python. If this fails, FORMAT_VERSION has to change.
-    assert decode_bundle(content, PINNED)
+def test_the_format_is_pinned():
+    # Bytes name bundles in every registry: they must not depend on the platform, on numpy or on
+    # Python. If a change to the format makes this fail, FORMAT_VERSION has to go up with it.
+    step = Dot(("x",), ("y",), np.array([[0.1]]), np.array([math.pi]))
+    signature = Signature((Column("x", ColumnType.DOUBLE),))
+    model = Model(signature, (step,), Outputs(("y",)), {"x": math.inf})
+    content, _ = encode_bundle(Bundle(model, CARD))
+    assert hashlib.sha256(content).hexdigest() == PINNED
 
 
-PINNED = "?"
+PINNED = "2b62d53c1df6d22c4affb8b065878dfd8e31b0f9680f8a315ff5ab58e4f81d67"
 
 
 def test_any_zip_tool_and_numpy_can_look_inside(content, model):
@@ -73,7 +79,7 @@ def test_truncated_anywhere(content):
 
 def test_any_changed_byte_is_noticed(content):
     rng = random.Random(0)  # noqa: S311 - reproducible, not secret
-    for position in range(0, len(content), 5):
+    for position in range(len(content)):
         edited = bytearray(content)
         edited[position] ^= 1 << rng.randrange(8)
         with pytest.raises(BundleError):
@@ -131,7 +137,7 @@ def test_members_are_those_of_the_manifest(content, change):
 
 
 def test_future_version(model, forge):
-    with pytest.raises(BundleError, match="format version 2.*reads up to 1.*newer foresql"):
+    with pytest.raises(BundleError, match=r"format version 2.*reads up to 1.*newer foresql"):
         decode_bundle(forge(*codec.encode_model(model), format_version=2))
 
 
@@ -149,7 +155,7 @@ def test_manifest_of_another_form(model, forge, changes):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, "\ud800"])
 def test_manifest_that_only_python_reads(model, forge, value):
-    with pytest.raises(BundleError, match="not JSON"):
+    with pytest.raises(BundleError, match="no JSON"):
         decode_bundle(forge(*codec.encode_model(model), card={"auc": value}))
 
 
@@ -168,9 +174,9 @@ def test_card_that_json_cannot_hold(model, value):
 
 @pytest.mark.parametrize("text", [b"", b"\xff", b"[1", b"[]", b"3", b"[" * 100_000])
 def test_manifest_that_is_no_json_object(text):
-    sha = "".encode()
-    with pytest.raises(BundleError):
-        decode_bundle(pack({"manifest.json": text, "manifest.sha256": sha}))
+    stated = hashlib.sha256(text).hexdigest().encode()
+    with pytest.raises(BundleError, match="is no"):
+        decode_bundle(pack({"manifest.json": text, "manifest.sha256": stated}))
 
 
 def npy(header: str, data: bytes = b"") -> bytes:
@@ -221,9 +227,10 @@ def test_array_that_is_not_as_written(model, forge, blob):
         decode_bundle(forge(document, arrays | {"residuals": blob}))
 
 
-@pytest.mark.parametrize(
-    "array", [np.zeros(1, np.float32), np.array(["x"]), np.array([{}]), np.zeros(()), np.zeros((1,) * 3)]
-)
+NO_ARRAYS = [np.zeros(1, "f4"), np.array(["x"]), np.array([{}]), np.zeros(()), np.zeros((1, 1, 1))]
+
+
+@pytest.mark.parametrize("array", NO_ARRAYS)
 def test_array_that_no_model_has(array):
     with pytest.raises(BundleError, match="is no array of a model"):
         write_npy(array)

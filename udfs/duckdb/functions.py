@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ...errors import ScoringError
-from ...kernels.contributions import explain, explanation_problem
+from ...kernels.contributions import Explainer, explanation_problem
 from ...kernels.intervals import conformal_widths
 
 if TYPE_CHECKING:
@@ -57,7 +57,10 @@ def functions_of(once: OnceScorer) -> tuple[list[Function], dict[str, str]]:
         omitted[PROBA] = problem
     problem = explanation_problem(model) or _label_problem(model)
     if problem is None:
-        functions.append(Function(EXPLAIN, _explain_type(model), lambda rows: _explain(once, rows)))
+        explainer = Explainer(model)
+        functions.append(
+            Function(EXPLAIN, _explain_type(model), lambda rows: _explain(once, explainer, rows))
+        )
     else:
         omitted[EXPLAIN] = problem
     if model.residuals:
@@ -147,10 +150,10 @@ def _margin_names(model: Model) -> list[str]:
     return labels if len(labels) == margins else [f"output_{i}" for i in range(margins)]
 
 
-def _explain(once: OnceScorer, rows: pa.StructArray) -> pa.Array:
+def _explain(once: OnceScorer, explainer: Explainer, rows: pa.StructArray) -> pa.Array:
     scorer = once.scorer
     names = scorer.model.signature.names
-    found = explain(scorer, scorer.decoder.decode(rows))
+    found = explainer.explain(scorer.run(scorer.decoder.decode(rows)))
     parts = [
         pa.StructArray.from_arrays(
             [pa.array(np.full(len(rows), base)), _struct(names, contributions)],

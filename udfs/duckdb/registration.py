@@ -132,8 +132,8 @@ def _place(connection: duckdb.DuckDBPyConnection, name: str, catalog: str | None
             "underscores."
         )
         raise RegistrationError(message)
-    row = connection.execute("SELECT current_database()").fetchone()
-    current = str(row[0]) if row else "memory"
+    # DuckDB wants every result read to its end before the next statement: fetchall, not fetchone.
+    [(current,)] = connection.execute("SELECT current_database()").fetchall()
     return Place(catalog or current, name, catalog in {None, current})
 
 

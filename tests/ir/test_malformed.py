@@ -1,0 +1,249 @@
+import copy
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from foresql.errors import BundleError
+from foresql.ir import steps as s
+from foresql.ir.bundle import decode_bundle
+from foresql.ir.codec import decode_model, encode_model
+
+
+def edited(model, *path, value):
+    document, arrays = encode_model(model)
+    target = document
+    for part in path[:-1]:
+        target = target[part]
+    target[path[-1]] = value
+    return document, arrays
+
+
+def position(model, kind):
+    return next(i for i, step in enumerate(model.steps) if isinstance(step, kind))
+
+
+def test_unknown_step(model):
+    document, arrays = edited(model, "steps", 0, "step", value="Teleport")
+    with pytest.raises(BundleError, match="Unknown step 'Teleport': a later foresql"):
+        decode_model(document, arrays)
+
+
+BAD_VALUES = [
+    (s.Arithmetic, "operator", "power"),
+    (s.Arithmetic, "operator", ["add"]),
+    (s.Elementwise, "function", {}),
+    (s.Elementwise, "inputs", "f0"),
+    (s.Elementwise, "inputs", [1]),
+    (s.Clip, "low", "0"),
+    (s.Clip, "low", True),
+    (s.Clip, "low", None),
+    (s.Clip, "low", 10**400),
+    (s.Clip, "low", 2**64),
+    (s.Clip, "low", {"float": "1.0"}),
+    (s.Clip, "low", {"float": ["nan"]}),
+    (s.Clip, "low", math.inf),
+    (s.Require, "missing", 1),
+    (s.Require, "where", None),
+    (s.Lookup, "keys", {}),
+    (s.Lookup, "keys", [["AA"], ""]),
+    (s.Lookup, "keys", ["AA", "AA"]),
+    (s.Lookup, "keys", [1, 2]),
+    (s.Lookup, "keys", [2**63, 1]),
+    (s.Lookup, "values", "nowhere"),
+    (s.Lookup, "values", 3),
+    (s.Lookup, "values", ["6.values"]),
+    (s.Lookup, "inputs", []),
+    (s.Lookup, "inputs", ["carrier", "carrier"]),
+    (s.Argmax, "outputs", []),
+    (s.Argmax, "outputs", ["x"]),
+    (s.Argmax, "inputs", ["carrier"]),
+    (s.Argmax, "inputs", ["nowhere"]),
+    (s.Forest, "trees", None),
+    (s.Forest, "trees", "8"),
+]
+
+
+@pytest.mark.parametrize(("kind", "field", "value"), BAD_VALUES)
+def test_field_of_a_wrong_kind(model, kind, field, value):
+    document, arrays = edited(model, "steps", position(model, kind), field, value=value)
+    with pytest.raises(BundleError):
+        decode_model(document, arrays)
+
+
+BAD_PARTS = [
+    (("signature",), []),
+    (("signature",), {}),
+    (("signature", 0, "type"), "float"),
+    (("signature", 0, "type"), []),
+    (("signature", 0, "nullable"), 0),
+    (("signature", 0, "name"), ""),
+    (("signature", 0, "name"), "WHEN"),
+    (("signature", 0, "categories"), "abc"),
+    (("signature", 0, "more"), 1),
+    (("steps",), None),
+    (("steps", 0), []),
+    (("steps", 0), {"step": ["Clip"]}),
+    (("outputs",), []),
+    (("outputs", "prediction"), []),
+    (("outputs", "prediction"), ["carrier"]),
+    (("outputs", "probabilities"), ["p0"]),
+    (("outputs", "classes"), [None]),
+    (("background",), []),
+    (("background", "x"), "1"),
+    (("extra",), {}),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), BAD_PARTS)
+def test_part_of_a_wrong_kind(model, path, value):
+    with pytest.raises(BundleError):
+        decode_model(*edited(model, *path, value=value))
+
+
+@pytest.mark.parametrize("document", [None, [], {}, 3, "x"])
+def test_no_model(document):
+    with pytest.raises(BundleError, match="Malformed model"):
+        decode_model(document, {})
+
+
+def test_arrays_that_no_field_names(model):
+    document, arrays = encode_model(model)
+    with pytest.raises(BundleError, match="each array to be used once"):
+        decode_model(document, arrays | {"hidden": np.zeros(3)})
+
+
+def test_array_that_two_fields_share(model):
+    document, arrays = encode_model(model)
+    dot, lookup = position(model, s.Dot), position(model, s.OneHot)
+    document["steps"][dot]["intercepts"] = f"{lookup}.codes"
+    arrays[f"{lookup}.codes"] = np.zeros(1)
+    document["steps"][lookup]["outputs"] = ["is_aa"]
+    with pytest.raises(BundleError, match="each array to be used once"):
+        decode_model(document, arrays)
+
+
+def i32(*values):
+    return np.array(values, np.int32)
+
+
+LOW = -(2**31)
+# Nodes 0 and 1 of the example are inner: 0 -> 1, 4 and 1 -> 2, 3; node 5 is the second tree.
+BAD_FORESTS = {
+    "a node is its own child": {"left": i32(0, 2, 0, 0, 0, 0)},
+    "a cycle": {"left": i32(1, 0, 0, 0, 0, 0)},
+    "two parents": {"right": i32(4, 2, 0, 0, 0, 0)},
+    "a child in another tree": {"right": i32(5, 3, 0, 0, 0, 0)},
+    "a child out of range": {"right": i32(6, 3, 0, 0, 0, 0)},
+    "a child far out of range": {"right": i32(2**31 - 1, 3, 0, 0, 0, 0)},
+    "a negative child": {"right": i32(-1, 3, 0, 0, 0, 0)},
+    "a node that nobody reaches": {"feature": i32(0, -1, -1, -1, -1, -1)},
+    "an input out of range": {"feature": i32(0, 2, -1, -1, -1, -1)},
+    "a feature below -1": {"feature": i32(0, -2, -1, -1, -1, -1)},
+    "an input split in two ways": {"feature": i32(0, 0, -1, -1, -1, -1)},
+    "an output out of range": {"output": i32(0, 2)},
+    "a negative output": {"output": i32(0, -1)},
+    "fewer outputs than trees": {"output": i32(0)},
+    "roots that do not ascend": {"root": i32(0, 0)},
+    "a first root elsewhere": {"root": i32(1, 5)},
+    "a root out of range": {"root": i32(0, 6)},
+    "roots whose difference overflows": {"root": i32(0, 5, LOW), "output": i32(0, 1, 1)},
+    "no tree": {"root": i32(), "output": i32()},
+    "a set out of range": {"category_set": i32(-1, 1, -1, -1, -1, -1)},
+    "a set below -1": {"category_set": i32(-1, -2, -1, -1, -1, -1)},
+    "a negative category": {"set_values": i32(0, 7, -8)},
+    "sets that end early": {"set_start": np.array([0, 2])},
+    "sets that begin late": {"set_start": np.array([1, 3])},
+    "no sets at all": {"set_start": np.array([], np.int64)},
+    "sets whose difference overflows": {"set_start": np.array([0, 1, -(2**63), -1, 3])},
+    "a threshold that is NaN": {"threshold": np.full(6, np.nan)},
+    "more thresholds than nodes": {"threshold": np.zeros(7)},
+    "wider integers": {"left": np.array([1, 2, 0, 0, 0, 0])},
+    "numbers for truth values": {"missing_left": np.zeros(6)},
+    "a matrix": {"value": np.zeros((6, 1))},
+}
+
+
+@pytest.mark.parametrize("change", BAD_FORESTS.values(), ids=BAD_FORESTS)
+def test_malformed_forest_with_right_hashes(model, forge, change):
+    document, arrays = encode_model(model)
+    prefix = f"{position(model, s.Forest)}.trees"
+    content = forge(document, arrays | {f"{prefix}.{k}": array for k, array in change.items()})
+    with pytest.raises(BundleError, match=r"Malformed|Forest"):
+        decode_bundle(content)
+
+
+def test_no_trees_at_all(model, forge):
+    document, arrays = encode_model(model)
+    forest = {key: array[:0] for key, array in arrays.items() if ".trees." in key}
+    with pytest.raises(BundleError, match="Malformed forest"):
+        decode_bundle(forge(document, arrays | forest))
+
+
+# Whatever else an edit with right hashes does, it never leads to another error.
+
+WORDS = ["x", "f0", "8.weights", "residuals", "double", "Dot", "nan"]
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=3)
+    | st.sampled_from(WORDS),
+    lambda values: (
+        st.lists(values, max_size=3)
+        | st.dictionaries(st.sampled_from(["float", "step", "x"]), values, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+def places(value, path=()):
+    yield path
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(item, (*path, key))
+
+
+@settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_any_edit_of_the_model_is_read_or_refused(model, data):
+    document, arrays = encode_model(model)
+    document = json.loads(json.dumps(document))
+    *path, last = data.draw(st.sampled_from([path for path in places(document) if path]))
+    target = document
+    for part in path:
+        target = target[part]
+    target[last] = data.draw(json_values)
+    read_or_refuse(document, arrays)
+
+
+@settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_any_edit_of_an_array_is_read_or_refused(model, data):
+    document, arrays = encode_model(model)
+    arrays = copy.deepcopy(arrays)
+    array = arrays[
+        data.draw(st.sampled_from([name for name, array in arrays.items() if array.size]))
+    ]
+    place = data.draw(st.integers(0, array.size - 1))
+    kind = array.dtype.kind
+    bits = 8 * array.dtype.itemsize - 1
+    values = {
+        "f": st.floats(),
+        "b": st.booleans(),
+        "i": st.integers(-3, 9) | st.sampled_from([-(2**bits), 2**bits - 1]),
+    }
+    array.flat[place] = data.draw(values[kind])
+    read_or_refuse(document, arrays)
+
+
+def read_or_refuse(document, arrays):
+    try:
+        model = decode_model(document, arrays)
+    except BundleError:
+        return
+    assert encode_model(model)[0] == document
