@@ -59,7 +59,7 @@ def against(connection: duckdb.DuckDBPyConnection, booster: lgb.Booster, threads
         f"SELECT max(abs(predict_m(t) - {name}({struct}))) FROM t USING SAMPLE 20000"
     ).fetchall()
     return compare(
-        f"SELECT sum(predict_m(t)), {ROWS:,} rows × {COLUMNS} columns",
+        f"SELECT sum(predict_m(t)), {ROWS:,} rows x {COLUMNS} columns",
         f"arrow UDF around Booster.predict, {threads or 'all'} LightGBM threads",
         lambda: connection.execute(OURS).fetchall(),
         lambda: connection.execute(f"SELECT sum({name}({struct})) FROM t").fetchall(),

@@ -18,9 +18,9 @@ def main() -> None:
     report(
         "kernel",
         [
-            case("100 trees × 31 leaves, 20 features", *small()),
-            case("500 × 127, 30 features, missing values", *large({})),
-            case("500 × 127, 30 features, 5 of them categorical", *large(CATEGORIES)),
+            case("100 trees x 31 leaves, 20 features", *small()),
+            case("500 x 127, 30 features, missing values", *large({})),
+            case("500 x 127, 30 features, 5 of them categorical", *large(CATEGORIES)),
         ],
     )
 
@@ -42,7 +42,7 @@ def case(name: str, booster: lgb.Booster, matrix: np.ndarray) -> Row:
 
 
 def small() -> tuple[lgb.Booster, np.ndarray]:
-    """Normal, skewed and rounded features, no missing values."""
+    """Train on normal, skewed and rounded features without missing values."""
     rng = np.random.default_rng(7)
     matrix = rng.normal(size=(ROWS, 20))
     matrix[:, 10:15] = np.exp(matrix[:, 10:15])
@@ -54,7 +54,7 @@ def small() -> tuple[lgb.Booster, np.ndarray]:
 
 
 def large(categories: dict[int, int]) -> tuple[lgb.Booster, np.ndarray]:
-    """Missing values in every other feature, and categories with their own effects."""
+    """Train on missing values in every other feature, and categories with their own effects."""
     rng = np.random.default_rng(7)
     matrix = rng.normal(size=(ROWS, 30))
     matrix[:, 10:15] = np.exp(matrix[:, 10:15])

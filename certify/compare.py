@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..ir import steps as s
-from ..kernels.columns import as_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,12 +28,13 @@ def rounding_bound(model: Model, values: Values) -> NDArray[np.float64] | None:
     Numerical Algorithms (2002), section 3.1; the constant is far below the bound for any order.
     """
     scale: NDArray[np.float64] | None = None
-    for step in model.steps:
-        if isinstance(step, s.Dot):
-            size = np.max(np.abs(step.intercepts)) + np.zeros(values.rows)
-            for name, weights in zip(step.inputs, step.weights, strict=True):
-                size += np.abs(as_numbers(values.get(name))) * np.max(np.abs(weights))
-            scale = size if scale is None else scale + size
+    with np.errstate(over="ignore", invalid="ignore"):
+        for step in model.steps:
+            if isinstance(step, s.Dot):
+                size = np.max(np.abs(step.intercepts)) + np.zeros(values.rows)
+                for name, weights in zip(step.inputs, step.weights, strict=True):
+                    size += np.abs(values.numbers(name)) * np.max(np.abs(weights))
+                scale = size if scale is None else scale + size
     return None if scale is None else scale * _DOT_ROUNDINGS * _EPSILON
 
 

@@ -218,7 +218,7 @@ def _fail_on_refusal(probe: Probe, route: str, ours: object, theirs: object) -> 
     raise CertificationError(message)
 
 
-def _fail(  # noqa: PLR0913 - each is part of the message
+def _fail(  # noqa: PLR0913, PLR0917 - each is part of the message
     probe: Probe, route: str, what: str, row: int, ours: object, theirs: object
 ) -> None:
     shown = probe.table.slice(row, 1).to_pylist()[0]
@@ -228,4 +228,3 @@ def _fail(  # noqa: PLR0913 - each is part of the message
         "a defect of foresql, or the estimator's class was changed; please report it."
     )
     raise CertificationError(message)
-

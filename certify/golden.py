@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from ..errors import BundleError, CertificationError
 from .compare import differences, rounding_bound
-from .oracle import Answers
 from .probes import table_of
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..ir import Model
     from ..kernels import Scorer
+    from .oracle import Answers
 
 _MOST_ROWS, _FEWEST_ROWS, _CELLS = 200, 10, 20_000
 
@@ -112,7 +112,7 @@ def check_golden(
     return largest
 
 
-def _encode(value: Any) -> Any:  # noqa: ANN401 - plain values of any depth
+def _encode(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_encode(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
@@ -120,7 +120,7 @@ def _encode(value: Any) -> Any:  # noqa: ANN401 - plain values of any depth
     return value
 
 
-def _decode(value: Any) -> Any:  # noqa: ANN401 - plain values of any depth
+def _decode(value: Any) -> Any:
     if isinstance(value, list):
         return [_decode(item) for item in value]
     if isinstance(value, dict):

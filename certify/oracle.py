@@ -26,7 +26,7 @@ class Answers:
     margins: NDArray[np.float64]
 
 
-def ask_library(estimator: Any, frame: Any) -> Answers | str:  # noqa: ANN401 - any library
+def ask_library(estimator: Any, frame: Any) -> Answers | str:
     """Give the library's answers for a frame, or the error with which it refuses the frame."""
     try:
         with warnings.catch_warnings():
@@ -41,19 +41,19 @@ def ask_library(estimator: Any, frame: Any) -> Answers | str:  # noqa: ANN401 - 
 
 
 def _refusals() -> tuple[type[Exception], ...]:
-    """The errors by which libraries refuse data."""
+    """List the errors by which libraries refuse data."""
     lightgbm = sys.modules.get("lightgbm")
     own = (lightgbm.basic.LightGBMError,) if lightgbm is not None else ()
     return (ValueError, TypeError, *own)
 
 
-def _probabilities(estimator: Any, frame: Any) -> NDArray[np.float64]:  # noqa: ANN401
+def _probabilities(estimator: Any, frame: Any) -> NDArray[np.float64]:
     if not hasattr(estimator, "predict_proba"):
         return np.empty((0, 0))
     return np.asarray(estimator.predict_proba(frame), np.float64)
 
 
-def _margins(estimator: Any, frame: Any) -> NDArray[np.float64]:  # noqa: ANN401
+def _margins(estimator: Any, frame: Any) -> NDArray[np.float64]:
     """Raw scores: LightGBM's ``raw_score``, scikit-learn's ``decision_function``."""
     if _last(estimator).__module__.startswith("lightgbm"):
         raw = np.asarray(estimator.predict(frame, raw_score=True), np.float64)
@@ -64,7 +64,7 @@ def _margins(estimator: Any, frame: Any) -> NDArray[np.float64]:  # noqa: ANN401
     return raw.reshape(len(raw), -1)
 
 
-def _last(estimator: Any) -> type:  # noqa: ANN401
-    """The class that predicts: of a pipeline, that of its last step."""
+def _last(estimator: Any) -> type:
+    """Give the class that predicts: of a pipeline, that of its last step."""
     steps = getattr(estimator, "steps", None)
     return _last(steps[-1][1]) if steps else type(estimator)

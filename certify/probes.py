@@ -124,21 +124,21 @@ def _traced_back(values: NDArray[np.float64], chain: list[s.Arithmetic]) -> set[
     return set(values[np.isfinite(values)].tolist())
 
 
-def _pool(model: Model, name: str, table: pa.Table, splits: list[float]) -> list[Scalar | None]:
+def _pool(model: Model, name: str, table: pa.Table, splits: list[float]) -> list[Any]:
     """Values to draw for a column, none of which the library refuses as such."""
     column = model.signature[name]
-    seen: list[Scalar | None] = []
-    if column.type.is_number and not model.is_key(name):
+    pool: list[Any]
+    if model.is_key(name) or not column.type.is_number:
+        pool = [*keys_of(model, name)][:_MOST_CATEGORIES] or _distinct(table, name)
+    elif column.type is ColumnType.BOOLEAN:
+        pool = [True, False]
+    elif column.type is ColumnType.BIGINT:
+        pool = sorted({int(value) + step for value in splits for step in (-1, 0, 1)} | {*_INTEGERS})
+    else:
         exact = np.array([*splits, *EXTREMES])
         near = [exact, np.nextafter(exact, np.inf), np.nextafter(exact, -np.inf)]
-        seen = np.unique(np.concatenate(near)).tolist() + [-0.0]
-        if column.type is ColumnType.BOOLEAN:
-            seen = [True, False]
-        elif column.type is ColumnType.BIGINT:
-            seen = sorted({int(v) for v in seen} | {int(v) + 1 for v in seen} | {*_INTEGERS})
-    else:
-        seen = [*keys_of(model, name)][:_MOST_CATEGORIES] or _distinct(table, name)
-    return [*seen, None] if column.nullable else seen
+        pool = [*np.unique(np.concatenate(near)).tolist(), -0.0]
+    return [*pool, None] if column.nullable else pool
 
 
 def keys_of(model: Model, name: str) -> dict[Scalar, None]:
@@ -164,7 +164,7 @@ def _distinct(table: pa.Table, name: str) -> list[Any]:
 
 
 def _native(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Times as the integers that :class:`~..ir.Column` keeps them as."""
+    """Give times as the integers that :class:`~..ir.Column` keeps them as."""
     return column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
 
 

@@ -18,8 +18,8 @@ from ..ir.bundle import Bundle
 from ..kernels import Scorer
 from ..kernels.contributions import with_background
 from ..registry import ANY, Registry, default_path
-from ..registry.references import check_name
 from ..registry.records import current_user
+from ..registry.references import check_name
 from .gate import PROBE_ROWS, Certificate, certify, library_versions
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def fingerprint(table: pa.Table) -> str:
 
 
 def _git_commit() -> str | None:
-    """The commit of the folder from which the model is published, with ``+`` where it is dirty."""
+    """Give the commit that the model is published from, with ``+`` where files were changed."""
     try:
         head = _git("rev-parse", "HEAD")
         return head + ("+" if _git("status", "--porcelain") else "")

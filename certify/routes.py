@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 import duckdb
@@ -15,6 +14,8 @@ from ..udfs.duckdb import register_scorer
 from .oracle import Answers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import pyarrow as pa
 
     from ..ir import Model
@@ -25,17 +26,17 @@ _NAME = "predict_probe"
 
 
 def kernel(model: Model, connection: duckdb.DuckDBPyConnection) -> Route:  # noqa: ARG001
-    """The numpy kernel on the converted model."""
+    """Run the numpy kernel on the converted model."""
     return _scored_by(Scorer(model))
 
 
 def reloaded(model: Model, connection: duckdb.DuckDBPyConnection) -> Route:  # noqa: ARG001
-    """The numpy kernel on the model as its bundle will give it back."""
+    """Run the numpy kernel on the model as its bundle will give it back."""
     return _scored_by(Scorer(decode_model(*encode_model(model))))
 
 
 def duckdb_udf(model: Model, connection: duckdb.DuckDBPyConnection) -> Route:
-    """The SQL functions in DuckDB, by row."""
+    """Call the SQL functions in DuckDB, by row."""
     registration = register_scorer(connection, Scorer(model), _NAME)
     names = [registration.functions.get(kind) for kind in ("predict", "predict_proba")]
     calls = ", ".join(f"{name}(probes) AS {name}" for name in names if name)

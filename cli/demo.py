@@ -17,8 +17,8 @@ from .options import OUTPUT, explained, json_option, print_json
 )
 @json_option
 @explained
-def demo(folder: str, as_json: bool) -> None:  # noqa: FBT001
-    """Predict late flights: train, publish, dbt build, query. Real data, under five minutes.
+def demo(folder: str, as_json: bool) -> None:
+    r"""Predict late flights: train, publish, dbt build, query. Real data, under five minutes.
 
     Needs the extra: pip install 'foresql[demo]'
 

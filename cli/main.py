@@ -14,7 +14,7 @@ from .scoring import score, sql
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
 @click.version_option(package_name="foresql", prog_name="foresql")
 def main() -> None:
-    """Put a trained model where the data is, and get the library's own answer there.
+    r"""Put a trained model where the data is, and get the library's own answer there.
 
     \b
     foresql demo                                   the whole thing, on real flights

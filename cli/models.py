@@ -27,8 +27,8 @@ def _store(registry: str | None) -> Registry:
 @registry_option
 @json_option
 @explained
-def models(registry: str | None, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command
-    """List the registry's models.
+def models(registry: str | None, as_json: bool) -> None:
+    r"""List the registry's models.
 
     \b
     foresql models
@@ -41,7 +41,7 @@ def models(registry: str | None, as_json: bool) -> None:  # noqa: FBT001 - a fla
     table = Table("model", "versions", "aliases")
     for summary in summaries:
         aliases = ", ".join(f"{a} → {v}" for a, v in sorted(summary.aliases.items()))
-        table.add_row(summary.name, str(len(summary.versions)), aliases or "–")
+        table.add_row(summary.name, str(len(summary.versions)), aliases or "-")
     OUTPUT.print(table if summaries else "No models yet. Publish one: foresql publish --help")
 
 
@@ -50,8 +50,8 @@ def models(registry: str | None, as_json: bool) -> None:  # noqa: FBT001 - a fla
 @registry_option
 @json_option
 @explained
-def show(reference: str, registry: str | None, as_json: bool) -> None:  # noqa: FBT001
-    """Show a version's model card: columns, metrics, lineage, certificate.
+def show(reference: str, registry: str | None, as_json: bool) -> None:
+    r"""Show a version's model card: columns, metrics, lineage, certificate.
 
     \b
     foresql show delay@champion
@@ -69,7 +69,7 @@ def show(reference: str, registry: str | None, as_json: bool) -> None:  # noqa: 
     _print_card(opened, history)
 
 
-def asdict_column(column: Any) -> dict[str, Any]:  # noqa: ANN401 - an ir.Column
+def asdict_column(column: Any) -> dict[str, Any]:
     """Give a column as JSON values."""
     return {
         "name": column.name,
@@ -84,9 +84,7 @@ def _history(opened: OpenModel, registry: str | None) -> list[AliasMove]:
         return []
     store = _store(registry)
     return [
-        move
-        for alias in store.aliases(opened.name)
-        for move in store.history(opened.name, alias)
+        move for alias in store.aliases(opened.name) for move in store.history(opened.name, alias)
     ]
 
 
@@ -97,10 +95,11 @@ def _print_card(opened: OpenModel, history: list[AliasMove]) -> None:
     version = "" if opened.version is None else f":{opened.version}"
     facts.add_row("model", f"[bold]{opened.name}{version}[/]")
     for name in ("description", "estimator", "created_at", "created_by", "git_commit"):
-        facts.add_row(name.replace("_", " "), str(card.get(name) or "–"))
+        facts.add_row(name.replace("_", " "), str(card.get(name) or "-"))
     metrics = ", ".join(f"{k} {v:.4g}" for k, v in card.get("metrics", {}).items())
-    facts.add_row("metrics", metrics or "–")
-    facts.add_row("trained on", f"{training.get('rows', 0):,} rows, {training.get('sha256', '')[:12]}…")
+    facts.add_row("metrics", metrics or "-")
+    rows, sha256 = training.get("rows", 0), training.get("sha256", "")
+    facts.add_row("trained on", f"{rows:,} rows, {sha256[:12]}…")
     facts.add_row(
         "certificate",
         f"{certificate.get('rows', 0):,} probe rows by {', '.join(certificate.get('routes', []))}; "
@@ -112,7 +111,7 @@ def _print_card(opened: OpenModel, history: list[AliasMove]) -> None:
     columns = Table("column", "type", "missing in training", "categories")
     for column in opened.bundle.model.signature.columns:
         levels = column.categories
-        shown = "–" if levels is None else f"{len(levels)}: " + ", ".join(map(str, levels[:6]))
+        shown = "-" if levels is None else f"{len(levels)}: " + ", ".join(map(str, levels[:6]))
         columns.add_row(column.name, column.type.value, "yes" if column.nullable else "no", shown)
     OUTPUT.print(columns)
     if history:
@@ -135,9 +134,9 @@ def promote(
     version: int,
     expected: int | None,
     registry: str | None,
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
 ) -> None:
-    """Point an alias at a version.
+    r"""Point an alias at a version.
 
     \b
     foresql promote delay@champion 4
@@ -155,8 +154,8 @@ def promote(
 @registry_option
 @json_option
 @explained
-def rollback(target: str, registry: str | None, as_json: bool) -> None:  # noqa: FBT001
-    """Point an alias at the version that it pointed to before.
+def rollback(target: str, registry: str | None, as_json: bool) -> None:
+    r"""Point an alias at the version that it pointed to before.
 
     \b
     foresql rollback delay@champion

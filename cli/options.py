@@ -39,7 +39,7 @@ def explained(command: Command) -> Command:
     """Print foresql's own errors as messages, and end with an exit code that means something."""
 
     @functools.wraps(command)
-    def run(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - passes on
+    def run(*arguments: Any, **options: Any) -> Any:
         try:
             return command(*arguments, **options)
         except ForesqlError as error:

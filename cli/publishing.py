@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @registry_option
 @json_option
 @explained
-def publish(  # noqa: PLR0913 - the options of the command
+def publish(
     name: str,
     source: str,
     data: str,
@@ -41,9 +41,9 @@ def publish(  # noqa: PLR0913 - the options of the command
     metrics: tuple[str, ...],
     description: str,
     registry: str | None,
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
 ) -> None:
-    """Certify a fitted model and put it into the registry.
+    r"""Certify a fitted model and put it into the registry.
 
     SOURCE is a Python object (train.py:model, package.module:model; a function is called), or a
     LightGBM text file. --data is a Parquet, CSV or Arrow file, or a Python object.
@@ -67,8 +67,15 @@ def publish(  # noqa: PLR0913 - the options of the command
         )
     certificate = version.certificate.to_json()
     if as_json:
-        print_json({"name": name, "version": version.version, "alias": alias,
-                    "digest": version.digest, "certificate": certificate})
+        print_json(
+            {
+                "name": name,
+                "version": version.version,
+                "alias": alias,
+                "digest": version.digest,
+                "certificate": certificate,
+            }
+        )
         return
     at = f", {name}@{alias}" if alias else ""
     say(f"Published [bold]{version.reference}[/]{at}. {_summary(certificate)}")
@@ -81,8 +88,8 @@ def publish(  # noqa: PLR0913 - the options of the command
 @registry_option
 @json_option
 @explained
-def certify(source: str, data: str | None, registry: str | None, as_json: bool) -> None:  # noqa: FBT001
-    """Hold every route against the library, storing nothing.
+def certify(source: str, data: str | None, registry: str | None, as_json: bool) -> None:
+    r"""Hold every route against the library, storing nothing.
 
     With --data, SOURCE is a fitted model as for publish, and the library is asked. Without,
     SOURCE is a published model or a bundle: its routes are held, on this machine, against the
@@ -99,7 +106,7 @@ def certify(source: str, data: str | None, registry: str | None, as_json: bool) 
         say(_summary(result))
 
 
-def _certify(source: str, data: str, as_json: bool) -> dict[str, Any]:  # noqa: FBT001
+def _certify(source: str, data: str, as_json: bool) -> dict[str, Any]:
     estimator = load_estimator(source)
     training = Training.of(load_frame(data), estimator)
     model = prepare(estimator, training)
@@ -149,7 +156,7 @@ def _metrics(pairs: tuple[str, ...]) -> dict[str, float]:
 class _stages:  # noqa: N801 - a context manager reads as a word
     """Show the current stage beside a spinner."""
 
-    def __init__(self, silent: bool) -> None:  # noqa: FBT001
+    def __init__(self, silent: bool) -> None:
         self._status = None if silent else SCREEN.status("starting")
 
     def __enter__(self) -> Callable[[str], None]:

@@ -29,27 +29,27 @@ from .options import (
 @registry_option
 @json_option
 @explained
-def sql(  # noqa: PLR0913 - the options of the command
+def sql(
     query: str,
     database: str | None,
-    write: bool,  # noqa: FBT001
+    write: bool,
     rows: int,
     registry: str | None,
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
 ) -> None:
-    """Run SQL in DuckDB with the registry's models in it.
+    r"""Run SQL in DuckDB with the registry's models in it.
 
     predict_delay is the champion of delay, predict_delay_challenger its challenger; beside them
     stand predict_proba_delay, explain_delay, interval_delay and version_delay. Files are tables.
 
     \b
     foresql sql "SELECT predict_delay(f) FROM 'flights.parquet' f LIMIT 5"
-    foresql sql "SELECT carrier, avg(predict_proba_delay(f)) FROM flight_features f GROUP BY 1" \\
+    foresql sql "SELECT carrier, avg(predict_proba_delay(f)) FROM flight_features f GROUP BY 1" \
         --database flights.duckdb
     """
-    with open_database(database, write=write) as (connection, catalog):
+    with open_database(database, write=write) as connection:
         try:
-            relation = run_query(connection, query, registry=registry, catalog=catalog)
+            relation = run_query(connection, query, registry=registry)
             if relation is None:
                 return
             if as_json:
@@ -70,15 +70,15 @@ def sql(  # noqa: PLR0913 - the options of the command
 @registry_option
 @json_option
 @explained
-def score(  # noqa: PLR0913 - the options of the command
+def score(
     reference: str,
     source: str,
     output: str,
-    overwrite: bool,  # noqa: FBT001
+    overwrite: bool,
     registry: str | None,
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
 ) -> None:
-    """Score a file into a file: Parquet, CSV or Arrow IPC, of any size.
+    r"""Score a file into a file: Parquet, CSV or Arrow IPC, of any size.
 
     The output has the input's columns, and prediction, probability, model_name, model_version and
     scored_at. It appears when it is whole.

@@ -13,7 +13,7 @@ from ..errors import ForesqlError
 _FRAMES = {".parquet", ".pq", ".csv", ".arrow", ".feather", ".ipc"}
 
 
-def load_estimator(source: str) -> Any:  # noqa: ANN401 - any fitted estimator
+def load_estimator(source: str) -> Any:
     """Load ``module:attribute``, ``file.py:attribute``, or a LightGBM ``.txt`` model.
 
     A function is called without arguments, and must return the estimator. Pickles are refused:
@@ -36,7 +36,7 @@ def load_estimator(source: str) -> Any:  # noqa: ANN401 - any fitted estimator
     return found() if callable(found) and not hasattr(found, "predict") else found
 
 
-def load_frame(source: str) -> Any:  # noqa: ANN401 - a frame of any kind
+def load_frame(source: str) -> Any:
     """Load a training frame: Parquet, CSV or Arrow as pandas, or ``train.py:frame``.
 
     Raises
@@ -58,7 +58,7 @@ def load_frame(source: str) -> Any:  # noqa: ANN401 - a frame of any kind
     return pd.read_csv(path) if path.suffix.lower() == ".csv" else pd.read_feather(path)
 
 
-def _booster(path: Path) -> Any:  # noqa: ANN401
+def _booster(path: Path) -> Any:
     import lightgbm
 
     try:
@@ -68,7 +68,7 @@ def _booster(path: Path) -> Any:  # noqa: ANN401
         raise ForesqlError(message) from error
 
 
-def _attribute(source: str) -> Any:  # noqa: ANN401
+def _attribute(source: str) -> Any:
     module, colon, name = source.rpartition(":")
     if not colon or not name.isidentifier():
         message = (
@@ -83,7 +83,7 @@ def _attribute(source: str) -> Any:  # noqa: ANN401
         raise ForesqlError(message) from error
 
 
-def _module(name: str) -> Any:  # noqa: ANN401
+def _module(name: str) -> Any:
     """Import a module from the working folder or the environment, or run a Python file."""
     if not name.endswith(".py"):
         sys.path.insert(0, str(Path.cwd()))

@@ -48,14 +48,14 @@ def convert(estimator: object, training: Training) -> Model:
     return Model(Signature(columns or training.signature.columns), tuple(graph.steps), outputs)
 
 
-def predict(estimator: Any, inputs: Names, graph: Graph) -> Outputs:  # noqa: ANN401
+def predict(estimator: Any, inputs: Names, graph: Graph) -> Outputs:
     """Convert an estimator in the last place of a pipeline."""
     with graph.inside(type(estimator).__name__):
         converter = _converter(estimator, "PREDICTORS", graph)
         return converter(estimator, inputs, graph)
 
 
-def transform(estimator: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+def transform(estimator: Any, inputs: Names, graph: Graph) -> Names:
     """Convert a transformer; ``"passthrough"`` and ``"drop"`` are scikit-learn's own words."""
     if estimator is None or estimator == "passthrough":
         return inputs
@@ -106,7 +106,7 @@ def _exists(module: str) -> bool:
         return False
 
 
-def require_fitted(estimator: Any, attribute: str, graph: Graph) -> Any:  # noqa: ANN401
+def require_fitted(estimator: Any, attribute: str, graph: Graph) -> Any:
     """Give a fitted attribute, or refuse an estimator that was never fitted."""
     value = getattr(estimator, attribute, None)
     if value is None:

@@ -1,8 +1,7 @@
-"""Training frames of pandas, polars, Arrow and numpy: their signature, and frames made like them."""
+"""Training frames of pandas, polars, Arrow and numpy: signatures, and frames made like them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,10 @@ import pyarrow.compute as pc
 
 from ..errors import SignatureError
 from ..ir import Column, ColumnType, Signature
+from .values import missing_is_none, objects_like
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ..ir import Scalar
 
@@ -68,17 +68,35 @@ class Training:
             Signature(tuple(columns)),
             pa.table(canonical, names=[column.name for column in columns]),
             rebuild,
-            _none_columns(like),
+            _none_columns(like, table.column_names),
+        )
+
+    def only(self, names: Sequence[str]) -> Training:
+        """Keep the columns that a model reads; the library is shown the first row's others."""
+        columns = tuple(self.signature[name] for name in names)
+        whole = self.table
+
+        def rebuild(made: pa.Table) -> Any:
+            arrays = [
+                made.column(name) if name in names else _constant(whole.column(name), len(made))
+                for name in whole.column_names
+            ]
+            return self.rebuild(pa.table(arrays, names=whole.column_names))
+
+        return replace(
+            self,
+            signature=Signature(columns),
+            table=self.table.select(list(names)),
+            rebuild=rebuild,
         )
 
 
-    def only(self, names: Sequence[str]) -> Training:
-        """Keep the columns that a model reads."""
-        columns = tuple(self.signature[name] for name in names)
-        return replace(self, signature=Signature(columns), table=self.table.select(list(names)))
+def _constant(column: pa.ChunkedArray, rows: int) -> pa.Array:
+    """Repeat a column's first value."""
+    return pa.repeat(column[0], rows) if len(column) else pa.nulls(rows, column.type)
 
 
-def _read(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:  # noqa: ANN401 - any frame
+def _read(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:
     """Give a frame as Arrow, and the function that makes such frames from Arrow."""
     kind = type(like).__module__.split(".")[0], type(like).__name__
     match kind:
@@ -93,7 +111,8 @@ def _read(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:  # noqa: ANN
             return table, lambda made: _as_arrow(made, table.schema)
         case ("numpy", "ndarray") if like.ndim == 2:  # noqa: PLR2004 - rows and columns
             names = [f"x{index}" for index in range(like.shape[1])]
-            return pa.table([pa.array(column) for column in like.T], names=names), _as_numpy
+            table = pa.table([pa.array(column) for column in like.T], names=names)
+            return table, lambda made: _as_numpy(made, like)
         case _:
             message = (
                 f"A training frame of type {'.'.join(kind)} is not known. Give a pandas or polars "
@@ -103,15 +122,20 @@ def _read(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:  # noqa: ANN
             raise SignatureError(message)
 
 
-def _none_columns(like: object) -> frozenset[str]:
-    if type(like).__module__.split(".")[0] != "pandas":
-        return frozenset()
-    from .pandas import columns_of_none
+def _none_columns(like: Any, names: Sequence[str]) -> frozenset[str]:
+    match type(like).__module__.split(".")[0]:
+        case "pandas":
+            from .pandas import columns_of_none
 
-    return columns_of_none(like)
+            return columns_of_none(like, names)
+        case "numpy":
+            objects = zip(names, like.T, strict=True) if like.dtype == np.dtype(object) else ()
+            return frozenset(name for name, column in objects if missing_is_none(column, name))
+        case _:
+            return frozenset(names)
 
 
-def _features(names: Sequence[str], estimator: Any) -> list[str]:  # noqa: ANN401
+def _features(names: Sequence[str], estimator: Any) -> list[str]:
     """Pick the columns that the estimator was trained on, in its order."""
     duplicates = {name for name in names if list(names).count(name) > 1} if names else set()
     if duplicates:
@@ -139,7 +163,7 @@ def _features(names: Sequence[str], estimator: Any) -> list[str]:  # noqa: ANN40
     raise SignatureError(message + " Give the frame, or a part of it, that was passed to fit.")
 
 
-def _trained_names(estimator: Any) -> list[str] | None:  # noqa: ANN401
+def _trained_names(estimator: Any) -> list[str] | None:
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:
         names = getattr(estimator, "feature_name", None)
@@ -163,7 +187,7 @@ def _column(name: str, values: pa.ChunkedArray) -> Column:
     return Column(name, column_type, nullable, categories)
 
 
-def _column_type(name: str, arrow_type: pa.DataType) -> ColumnType:  # noqa: PLR0911
+def _column_type(name: str, arrow_type: pa.DataType) -> ColumnType:
     types = pa.types
     if types.is_boolean(arrow_type):
         return ColumnType.BOOLEAN
@@ -175,11 +199,11 @@ def _column_type(name: str, arrow_type: pa.DataType) -> ColumnType:  # noqa: PLR
         return ColumnType.VARCHAR
     if types.is_string_view(arrow_type):
         return ColumnType.VARCHAR
-    if types.is_date(arrow_type) or types.is_timestamp(arrow_type):
+    if types.is_date(arrow_type) or (types.is_timestamp(arrow_type) and arrow_type.tz is None):
         return ColumnType.TIMESTAMP
     message = (
         f"Column {name!r} is {arrow_type}, which no model can read. Turn it into numbers, text, "
-        "booleans or times before training."
+        "booleans or times without a time zone before training."
     )
     raise SignatureError(message)
 
@@ -199,21 +223,35 @@ def _canonical(column: Column, values: pa.Array) -> pa.Array:
         raise SignatureError(message) from error
 
 
-def _as_polars(table: pa.Table, like: Any) -> Any:  # noqa: ANN401 - polars has no stub here
+def _as_polars(table: pa.Table, like: Any) -> Any:
     import polars as pl
 
-    frame = pl.from_arrow(table)
-    return frame.cast({name: like.schema[name] for name in frame.columns}, strict=False)
+    frame = pl.DataFrame(table)
+    # Numbers keep SQL's 64 bits, and text is not held to the levels of an Enum.
+    times: dict[Any, Any] = {
+        name: like.schema[name] for name in frame.columns if like.schema[name].is_temporal()
+    }
+    return frame.cast(times, strict=False)
 
 
 def _as_arrow(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    # Numbers keep SQL's 64 bits, and text is not held to the levels of a dictionary.
+    kinds = (schema.field(name).type for name in table.column_names)
     columns = [
-        table.column(name).combine_chunks().cast(schema.field(name).type, safe=False)
-        for name in table.column_names
+        column.cast(kind, safe=False) if pa.types.is_temporal(kind) else column
+        for column, kind in zip(table.columns, kinds, strict=True)
     ]
-    return pa.table(columns, names=table.column_names)
+    return pa.table([column.combine_chunks() for column in columns], names=table.column_names)
 
 
-def _as_numpy(table: pa.Table) -> np.ndarray:
+def _as_numpy(table: pa.Table, like: np.ndarray) -> np.ndarray:
     columns = [column.to_numpy() for column in table.columns]
+    if like.dtype == np.dtype(object):
+        plain = (column.to_pylist() for column in table.columns)
+        columns = [
+            np.array(objects_like(values, old), object)
+            for values, old in zip(plain, like.T, strict=True)
+        ]
+    elif like.dtype == np.dtype(bool) and any(column.null_count for column in table.columns):
+        columns = [column.cast(pa.float64()).to_numpy() for column in table.columns]
     return np.stack(columns, axis=1)

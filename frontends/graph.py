@@ -10,14 +10,14 @@ import numpy as np
 from ..errors import UnsupportedModelError
 from ..ir import ColumnType
 from ..ir import steps as s
-from ..ir.steps import Operator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from numpy.typing import ArrayLike
 
     from ..ir import Signature
+    from ..ir.steps import Operator
 
 Names = tuple[str, ...]
 """Column names, in the order of the library's feature matrix."""
@@ -30,9 +30,7 @@ class Graph:
     refusal says where it happened.
     """
 
-    def __init__(
-        self, signature: Signature, none_columns: frozenset[str] = frozenset()
-    ) -> None:
+    def __init__(self, signature: Signature, none_columns: frozenset[str] = frozenset()) -> None:
         """Start from the training columns; in ``none_columns`` None stands for missing."""
         self.signature = signature
         self.none_columns = none_columns
@@ -46,7 +44,7 @@ class Graph:
         return ".".join(self._path)
 
     @contextmanager
-    def inside(self, name: str) -> Iterator[None]:
+    def inside(self, name: str) -> Generator[None]:
         """Enter a part of the fitted object."""
         self._path.append(name)
         try:
@@ -82,13 +80,19 @@ class Graph:
         """Make ``count`` column names that are not taken."""
         return self.fresh([f"{prefix}{index}" for index in range(count)], "out")
 
+    def label(self) -> tuple[str]:
+        """Make a column name for the index of the predicted class."""
+        return (self.fresh(["label"], "out")[0],)
+
     def arithmetic(self, inputs: Names, operator: Operator, operands: ArrayLike) -> Names:
         """Apply one operation a column; ``operands`` is one number or one a column."""
         values = np.broadcast_to(np.asarray(operands, np.float64), (len(inputs),)).copy()
         outputs = self.fresh(inputs, operator.value)
         return self.add(s.Arithmetic(inputs, outputs, operator, values))
 
-    def columnwise(self, inputs: Names, suffix: str, make: Callable[[Names, Names], s.Step]) -> Names:
+    def columnwise(
+        self, inputs: Names, suffix: str, make: Callable[[Names, Names], s.Step]
+    ) -> Names:
         """Append a step that writes one column for each that it reads."""
         return self.add(make(inputs, self.fresh(inputs, suffix)))
 
@@ -106,4 +110,3 @@ class Graph:
                     f"column {name!r} is {self.types[name]}, not a number",
                     "encode the column (OneHotEncoder, OrdinalEncoder) before this step",
                 )
-

@@ -18,6 +18,8 @@ from .lightgbm_trees import build_trees
 from .values import key_of, labels_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .graph import Graph, Names
     from .lightgbm_text import ModelText
 
@@ -29,44 +31,47 @@ class Answers(NamedTuple):
     margins: Names
 
 
-def convert_booster(booster: Any, inputs: Names, graph: Graph) -> Outputs:  # noqa: ANN401
+def convert_booster(booster: Any, inputs: Names, graph: Graph) -> Outputs:
     """``Booster.predict``: values, probabilities of the positive class, or one a class."""
     answers = _convert(booster, inputs, graph)
     return Outputs(prediction=answers.predicted, margins=answers.margins)
 
 
-def convert_regressor(model: Any, inputs: Names, graph: Graph) -> Outputs:  # noqa: ANN401
+def convert_regressor(model: Any, inputs: Names, graph: Graph) -> Outputs:
     """``LGBMRegressor.predict`` gives what its Booster gives."""
     return convert_booster(_booster(model, graph), inputs, graph)
 
 
-def convert_classifier(model: Any, inputs: Names, graph: Graph) -> Outputs:  # noqa: ANN401
+def convert_classifier(model: Any, inputs: Names, graph: Graph) -> Outputs:
     """``LGBMClassifier``: the class of the highest probability, the first of equals."""
     answers = _convert(_booster(model, graph), inputs, graph)
+    if len(model.classes_) == 1:
+        raise graph.refuse(
+            f"it was trained on a single class, {labels_of(model.classes_)[0]!r}",
+            "train it on rows of two classes or more",
+        )
     probabilities = answers.predicted
     if len(probabilities) == 1:
         negative = graph.arithmetic(probabilities, Operator.SUBTRACT_FROM, 1.0)
         probabilities = negative + probabilities
-    label = graph.add(s.Argmax(probabilities, graph.numbered("label", 1)))
+    label = graph.add(s.Argmax(probabilities, graph.label()))
     return Outputs(label, labels_of(model.classes_), probabilities, answers.margins)
 
 
-def _booster(model: Any, graph: Graph) -> Any:  # noqa: ANN401
+def _booster(model: Any, graph: Graph) -> Any:
     if getattr(model, "_Booster", None) is None:
         require_fitted(None, "booster_", graph)
     if callable(model.objective_):
         raise _refuse_objective("a function of your own", graph)
+    _refuse_early_stop(model.get_params(), graph)
     return model.booster_
 
 
-def _convert(booster: Any, inputs: Names, graph: Graph) -> Answers:  # noqa: ANN401
+def _convert(booster: Any, inputs: Names, graph: Graph) -> Answers:
     """Read the trees that ``predict`` uses: those up to the best iteration."""
-    if str(booster.params.get("pred_early_stop", False)).lower() in {"true", "1"}:
-        raise graph.refuse(
-            "pred_early_stop makes predictions stop at an approximate score",
-            "train without pred_early_stop",
-        )
+    _refuse_early_stop(booster.params, graph)
     text = read_model_text(booster.model_to_string(num_iteration=-1), graph)
+    _refuse_rounded_sigmoid(booster, text, graph)
     if text.features != len(inputs):
         message = (
             f"{graph.path}: the Booster has {text.features} features, and the frame has "
@@ -76,6 +81,26 @@ def _convert(booster: Any, inputs: Names, graph: Graph) -> Answers:  # noqa: ANN
     limit = booster.best_iteration if booster.best_iteration > 0 else None
     columns = _encode_categories(text, inputs, graph)
     return _run_trees(text.until(limit), columns, graph)
+
+
+def _refuse_early_stop(params: Mapping[str, Any], graph: Graph) -> None:
+    if str(params.get("pred_early_stop", False)).lower() in {"true", "+", "1"}:
+        raise graph.refuse(
+            "pred_early_stop makes predictions stop at an approximate score",
+            "train without pred_early_stop",
+        )
+
+
+def _refuse_rounded_sigmoid(booster: Any, text: ModelText, graph: Graph) -> None:
+    """LightGBM writes ``sigmoid`` with six digits, and computes with all while it can train on."""
+    written = text.objective[1].get("sigmoid")
+    exact = booster.params.get("sigmoid")
+    is_training = getattr(booster, "train_set", None) is not None
+    if is_training and written and exact is not None and float(written) != float(exact):
+        raise graph.refuse(
+            f"its sigmoid={exact} has more digits than a LightGBM model text holds ({written})",
+            "train without keep_training_booster=True, or with a sigmoid of at most six digits",
+        )
 
 
 def _encode_categories(text: ModelText, inputs: Names, graph: Graph) -> Names:
@@ -92,9 +117,7 @@ def _encode_categories(text: ModelText, inputs: Names, graph: Graph) -> Names:
         )
         raise SignatureError(message)
     levels = dict(zip(categorical, text.pandas_categories, strict=True))
-    columns = [
-        _encode(name, levels[name], graph) if name in levels else name for name in inputs
-    ]
+    columns = [_encode(name, levels[name], graph) if name in levels else name for name in inputs]
     graph.require_numbers(tuple(columns))
     return tuple(columns)
 
@@ -139,11 +162,11 @@ _IDENTITY = frozenset(
 )
 
 
-def _link(text: ModelText, margins: Names, graph: Graph) -> Names:
+def _link(text: ModelText, margins: Names, graph: Graph) -> Names:  # noqa: PLR0911 - one a link
     """Apply the objective's ``ConvertOutput``. Source: src/objective/*.hpp of LightGBM."""
     name, options = text.objective
     match name:
-        case "regression" if "sqrt" in options:
+        case _ if name in _IDENTITY and "sqrt" in options:
             return add_link(graph, margins, Function.SIGNED_SQUARE)
         case "binary" | "multiclassova":
             scaled = graph.arithmetic(margins, Operator.MULTIPLY, float(options["sigmoid"]))
@@ -175,4 +198,3 @@ PREDICTORS = {
     "LGBMRanker": convert_regressor,
     "LGBMRegressor": convert_regressor,
 }
-

@@ -5,6 +5,7 @@ Source: ``Tree::NumericalDecision`` and ``Tree::CategoricalDecision`` in include
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2
 _MISSING_NONE, _MISSING_ZERO = 0, 1
-
 
 
 class BuiltTrees(NamedTuple):
@@ -107,9 +107,7 @@ def _nodes(tree: TreeText) -> _Nodes:
     sets = _sets(tree)
     return _Nodes(
         feature=np.concatenate([tree.array("split_feature", np.int32), leaf_ints + LEAF]),
-        threshold=np.concatenate(
-            [np.where(categorical, 0.0, around_zero(threshold)), leaf_floats]
-        ),
+        threshold=np.concatenate([np.where(categorical, 0.0, around_zero(threshold)), leaf_floats]),
         left=np.concatenate([_links(tree.array("left_child", np.int32), splits), leaf_ints]),
         right=np.concatenate([_links(tree.array("right_child", np.int32), splits), leaf_ints]),
         missing_left=np.concatenate([missing_left, leaf_ints > 0]),
@@ -147,5 +145,5 @@ def _sets(tree: TreeText) -> list[NDArray[np.int32]]:
         np.flatnonzero(np.unpackbits(words[start:stop].view(np.uint8), bitorder="little")).astype(
             np.int32
         )
-        for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
+        for start, stop in pairwise(bounds.tolist())
     ]

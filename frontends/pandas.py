@@ -8,19 +8,19 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import SignatureError
-from .values import is_missing
+from .values import missing_is_none, objects_like
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
-def columns_of_none(like: Any) -> frozenset[str]:  # noqa: ANN401
+def columns_of_none(like: Any, names: Sequence[str]) -> frozenset[str]:
     """Find the object columns in which None stands for missing: to scikit-learn it is a value."""
-    objects = [name for name in like.columns if like[name].dtype == np.dtype(object)]
-    return frozenset(name for name in objects if any(value is None for value in like[name]))
+    objects = [name for name in names if like[name].dtype == np.dtype(object)]
+    return frozenset(name for name in objects if missing_is_none(like[name], name))
 
 
-def read_pandas(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:  # noqa: ANN401
+def read_pandas(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:
     """Give a DataFrame as Arrow, and a function that makes such DataFrames from Arrow."""
     for name in like.columns:
         if not isinstance(name, str):
@@ -29,15 +29,17 @@ def read_pandas(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:  # noq
                 "Rename the columns (df.columns = df.columns.astype(str)) and fit again."
             )
             raise SignatureError(message)
-    columns = [_to_arrow(like[name], name) if (like.columns == name).sum() == 1 else None
-               for name in like.columns]
+    columns = [
+        _to_arrow(like[name], name) if (like.columns == name).sum() == 1 else None
+        for name in like.columns
+    ]
     if any(column is None for column in columns):
         twice = like.columns[like.columns.duplicated()].tolist()
         message = f"Columns {twice} occur more than once; give each its own name."
         raise SignatureError(message)
     table = pa.table(columns, names=list(like.columns))
 
-    def rebuild(made: pa.Table) -> Any:  # noqa: ANN401
+    def rebuild(made: pa.Table) -> Any:
         import pandas as pd
 
         series = {name: _series(made.column(name), like[name]) for name in made.column_names}
@@ -46,7 +48,7 @@ def read_pandas(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:  # noq
     return table, rebuild
 
 
-def _to_arrow(series: Any, name: str) -> pa.Array:  # noqa: ANN401
+def _to_arrow(series: Any, name: str) -> pa.Array:
     try:
         column = pa.array(series, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -58,11 +60,11 @@ def _to_arrow(series: Any, name: str) -> pa.Array:  # noqa: ANN401
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-def _series(values: pa.ChunkedArray, like: Any) -> Any:  # noqa: ANN401
+def _series(values: pa.ChunkedArray, like: Any) -> Any:
     """Make a column of ``like``'s dtype; where NULLs do not fit it, of the dtype they force."""
     import pandas as pd
 
-    dtype = like.dtype
+    dtype = _widened(like.dtype)
     plain = values.to_pylist()
     if isinstance(dtype, pd.CategoricalDtype):
         levels = list(dtype.categories)
@@ -74,7 +76,16 @@ def _series(values: pa.ChunkedArray, like: Any) -> Any:  # noqa: ANN401
             return pd.Series(values.to_numpy().astype(np.float64))
         return pd.Series(values.to_numpy()).astype(np.int64 if dtype.kind in "iu" else dtype)
     if dtype == np.dtype(object):
-        seen = [value for value in like if is_missing(value)]
-        missing = seen[0] if seen else np.nan
-        return pd.Series([missing if v is None else v for v in plain], dtype=object)
+        return pd.Series(objects_like(plain, list(like)), dtype=object)
     return pd.Series(plain).astype(dtype)
+
+
+def _widened(dtype: Any) -> Any:
+    """Give the 64 bits that SQL's numbers have to the narrow types of pandas' own and Arrow's."""
+    import pandas as pd
+
+    if isinstance(dtype, np.dtype) or dtype.kind not in "iuf":
+        return dtype
+    if isinstance(dtype, pd.ArrowDtype):
+        return pd.ArrowDtype(pa.float64() if dtype.kind == "f" else pa.int64())
+    return pd.Float64Dtype() if dtype.kind == "f" else pd.Int64Dtype()

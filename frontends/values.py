@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from ..errors import SignatureError
 from ..ir import ColumnType
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..ir import Scalar
 
 
@@ -23,7 +25,39 @@ def is_missing(value: object) -> bool:
     return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
-def key_of(value: Any, column_type: ColumnType) -> Scalar:  # noqa: ANN401 - a library's scalar
+def missing_is_none(values: Any, name: str) -> bool:
+    """Whether None stands for missing in a column of objects; NaN is no such None.
+
+    Raises
+    ------
+    SignatureError
+        If both do: scikit-learn tells them apart, and SQL knows NULL only.
+    """
+    kinds = {value is None for value in values if is_missing(value)}
+    if len(kinds) > 1:
+        message = (
+            f"Column {name!r} holds both None and NaN, which scikit-learn tells apart and SQL's "
+            "NULL cannot. Keep one before training: df[c] = df[c].where(df[c].notna(), None)."
+        )
+        raise SignatureError(message)
+    return kinds == {True}
+
+
+def objects_like(plain: list[Any], like: Sequence[Any]) -> list[Any]:
+    """Make a column of objects, with the missing value and the kind of date that ``like`` has."""
+    missing = next((value for value in like if is_missing(value)), np.nan)
+    has_dates = any(type(value) is dt.date for value in like)
+    return [
+        missing
+        if value is None
+        else value.date()
+        if has_dates and isinstance(value, dt.datetime) and value.time() == dt.time()
+        else value
+        for value in plain
+    ]
+
+
+def key_of(value: Any, column_type: ColumnType) -> Scalar:
     """Give a category or fill as a value of the column's type.
 
     Raises
@@ -51,16 +85,17 @@ def key_of(value: Any, column_type: ColumnType) -> Scalar:  # noqa: ANN401 - a l
             raise SignatureError(message)
 
 
-def label_of(value: Any) -> Scalar:  # noqa: ANN401 - a library's scalar
+def label_of(value: Any) -> Scalar:
     """Give a class label as a plain value."""
     plain = value.item() if isinstance(value, np.generic) else value
     if not isinstance(plain, str | bool | int | float):
-        message = f"Class label {value!r} is a {type(value).__name__}; use text, numbers or booleans."
+        kind = type(value).__name__
+        message = f"Class label {value!r} is a {kind}; use text, numbers or booleans."
         raise SignatureError(message)
     return plain
 
 
-def labels_of(classes: Any) -> tuple[Scalar, ...]:  # noqa: ANN401 - a library's array
+def labels_of(classes: Any) -> tuple[Scalar, ...]:
     """Give all class labels as plain values of one type."""
     labels = tuple(label_of(value) for value in classes)
     if len({type(label) for label in labels}) > 1:
@@ -69,8 +104,8 @@ def labels_of(classes: Any) -> tuple[Scalar, ...]:  # noqa: ANN401 - a library's
     return labels
 
 
-def _microseconds(value: Any) -> int:  # noqa: ANN401 - a library's timestamp
-    if isinstance(value, datetime.datetime | datetime.date | str | np.datetime64):
+def _microseconds(value: Any) -> int:
+    if isinstance(value, dt.datetime | dt.date | str | np.datetime64):
         stamp = np.datetime64(value)
         whole = stamp.astype("datetime64[us]")
         if whole == stamp:

@@ -214,5 +214,5 @@ def _are_single(step: s.Lookup | s.Exceeds) -> bool:
     return len(step.inputs) == len(step.outputs) == 1
 
 
-def _unless(fits: bool, problem: str) -> str | None:  # noqa: FBT001 - reads as a sentence
+def _unless(fits: bool, problem: str) -> str | None:
     return None if fits else problem

@@ -124,7 +124,8 @@ def _check_links(trees: Trees) -> None:
     parents = np.concatenate([nodes[inner], nodes[inner]])
     if (children <= parents).any() or (children >= end[parents]).any():
         _refuse("a child does not come after its parent in the same tree.")
-    if len(np.unique(children)) != len(children) or len(children) != len(nodes) - trees.count:
+    parents_of_each = np.bincount(children)
+    if parents_of_each.max(initial=0) > 1 or len(children) != len(nodes) - trees.count:
         _refuse("a node has no parent, or two.")
     if (trees.feature < LEAF).any():
         _refuse("a feature index is negative.")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ..ir import Trees
     from .coding import Coding
+    from .leaves import LeafRanges
 
 LANE_BYTES = 32
 LANE = np.dtype(f"V{LANE_BYTES}")
@@ -64,7 +65,7 @@ class BinMask:
         groups: list[Group] = []
         for first in range(0, trees.count, together):
             members = slices[first : first + together]
-            tables = _tables(trees, codings, ranges.first_leaf, ranges.leaf_count, members, bits)
+            tables = _tables(trees, codings, ranges, members, bits)
             leaves = tuple(_leaf_values(trees, ranges.first_leaf, nodes) for nodes in members)
             outputs = tuple(trees.output[first : first + together].tolist())
             groups.append(Group(tables, leaves, outputs))
@@ -82,9 +83,7 @@ class BinMask:
         for group in self.groups:
             _combine(group, codes, lanes, scratch)
             found = _lowest_bits(lanes, scratch, self.bits)
-            for tree, (leaves, output) in enumerate(
-                zip(group.leaves, group.outputs, strict=True)
-            ):
+            for tree, (leaves, output) in enumerate(zip(group.leaves, group.outputs, strict=True)):
                 np.take(leaves, found[:, tree], out=value, mode="clip")
                 scores[output] += value
 
@@ -133,8 +132,7 @@ def _lowest_bits(
 def _tables(
     trees: Trees,
     codings: Mapping[int, Coding],
-    first_leaf: NDArray[np.intp],
-    leaf_count: NDArray[np.intp],
+    ranges: LeafRanges,
     members: Sequence[slice],
     bits: int,
 ) -> tuple[tuple[int, NDArray[np.void]], ...]:
@@ -143,7 +141,8 @@ def _tables(
     inner = trees.feature[nodes] != LEAF
     nodes, tree_of = nodes[inner], tree_of[inner]
     left = trees.left[nodes]
-    clear = _all_but(first_leaf[left], first_leaf[left] + leaf_count[left], bits)
+    start = ranges.first_leaf[left]
+    clear = _all_but(start, start + ranges.leaf_count[left], bits)
     tables: list[tuple[int, NDArray[np.void]]] = []
     for feature in np.unique(trees.feature[nodes]).tolist():
         here = trees.feature[nodes] == feature
@@ -168,9 +167,7 @@ def _masks(
     return table.reshape(len(table), -1).view(LANE).ravel()
 
 
-def _goes_right(
-    trees: Trees, nodes: NDArray[np.intp], coding: Coding
-) -> NDArray[np.bool_]:
+def _goes_right(trees: Trees, nodes: NDArray[np.intp], coding: Coding) -> NDArray[np.bool_]:
     """Say for each split and code whether the row goes right: bool[splits, codes]."""
     goes_right = np.ones((len(nodes), coding.codes), np.bool_)
     if isinstance(coding, CategoryCoding):
@@ -201,9 +198,7 @@ def _ones(count: NDArray[np.intp]) -> NDArray[np.uint64]:
     return np.where(count == _WORD_BITS, np.iinfo(np.uint64).max, ones)
 
 
-def _leaf_values(
-    trees: Trees, first_leaf: NDArray[np.intp], nodes: slice
-) -> NDArray[np.float64]:
+def _leaf_values(trees: Trees, first_leaf: NDArray[np.intp], nodes: slice) -> NDArray[np.float64]:
     is_leaf = trees.feature[nodes] == LEAF
     values = np.empty(int(is_leaf.sum()))
     values[first_leaf[nodes][is_leaf]] = trees.value[nodes][is_leaf]

@@ -168,8 +168,6 @@ def _read_as_number(model: Model, name: str) -> bool:
     for step in model.steps:
         if name not in step.inputs or isinstance(step, s.Require | s.IsMissing | s.Lookup):
             continue
-        if not isinstance(step, s.Impute) or isinstance(
-            step.fills[step.inputs.index(name)], float
-        ):
+        if not isinstance(step, s.Impute) or isinstance(step.fills[step.inputs.index(name)], float):
             return True
     return False

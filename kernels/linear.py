@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .columns import Indicators, as_numbers
+from .columns import Indicators
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,9 +40,9 @@ class LinearKernel:
             if isinstance(column, Indicators):
                 index += _add_indicators(column, columns[index:], step.weights[index:], sums)
                 continue
-            x = as_numbers(column)
-            for total, weight in zip(sums, step.weights[index].tolist(), strict=True):
-                total += x * weight
+            x = values.numbers(step.inputs[index])
+            for output, weight in enumerate(step.weights[index].tolist()):
+                sums[output] += x * weight
             index += 1
         sums += step.intercepts[:, None]
         return sums
@@ -57,16 +57,20 @@ def _add_indicators(
     """Add a run of columns of one one-hot step and give its length.
 
     At most one of them is 1 in a row, so its weight is added; adding the zeros of the others
-    would change no bit.
+    would change no bit. A column that is there twice begins a new run.
     """
     table = np.zeros((int(first.codes.max(initial=0)) + 1, weights.shape[1]))
     run = 0
+    seen: set[int] = set()
     for column, weight in zip(columns, weights, strict=True):
         if not isinstance(column, Indicators) or column.codes is not first.codes:
             break
+        if column.position in seen:
+            break
+        seen.add(column.position)
         if column.position < len(table):
             table[column.position] = weight
         run += 1
-    for output, total in enumerate(sums):
-        total += table[first.codes, output]
+    for output in range(len(sums)):
+        sums[output] += table[first.codes, output]
     return run

@@ -36,8 +36,9 @@ class Matcher:
 
 
 class LookupKernel:
-    """Runs a lookup: positions among the keys, then one table whose last two entries are
-    the answers for an unknown and for a missing value.
+    """Runs a lookup: positions among the keys, then one table.
+
+    The table's last two entries are the answers for an unknown and for a missing value.
     """
 
     def __init__(self, step: Lookup) -> None:

@@ -12,6 +12,7 @@ from ..ir import steps as s
 from ..ir.steps import Function, Operator
 from .columns import Keys, as_missing, as_numbers
 from .forest import ForestKernel
+from .libm import exp, log1p
 from .linear import LinearKernel
 from .lookup import LookupKernel, OneHotKernel
 
@@ -54,10 +55,10 @@ def prepare_step(step: s.Step) -> Runner:  # noqa: PLR0911 - one return a step
 
 
 _FUNCTIONS: Mapping[Function, Callable[[Numbers], Numbers]] = {
-    Function.SIGMOID: lambda x: 1.0 / (1.0 + np.exp(-x)),
-    Function.EXP: np.exp,
+    Function.SIGMOID: lambda x: 1.0 / (1.0 + exp(-x)),
+    Function.EXP: exp,
     Function.SIGNED_SQUARE: lambda x: np.sign(x) * (x * x),
-    Function.LOG1P_EXP: lambda x: np.log1p(np.exp(x)),
+    Function.LOG1P_EXP: lambda x: log1p(exp(x)),
 }
 
 _OPERATORS: Mapping[Operator, Callable[[Numbers, float], Numbers]] = {
@@ -131,7 +132,7 @@ def _softmax(step: s.Softmax, values: Values) -> None:
     """Exponentials over their sum, added in the order of the classes."""
     columns = [values.numbers(name) for name in step.inputs]
     largest = np.max(np.stack(columns), axis=0)
-    powers = [np.exp(column - largest) for column in columns]
+    powers = [exp(column - largest) for column in columns]
     total = np.zeros(values.rows)
     for power in powers:
         total += power

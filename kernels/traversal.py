@@ -1,4 +1,4 @@
-"""Walk the trees node by node, all rows at once: for trees with more leaves than a lane has bits."""
+"""Walk the trees node by node, all rows at once: for trees too large for a lane of bits."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Traversal:
         return cls(trees, split, missing, member)
 
     def add_to(self, scores: NDArray[np.float64], codes: Mapping[int, NDArray[np.intp]]) -> None:
-        """Add every tree's leaf to ``scores``, float64[outputs, rows], in the order of the trees."""
+        """Add every tree's leaf to ``scores``, float64[outputs, rows], in the trees' order."""
         rows = scores.shape[1]
         matrix = np.zeros((max(codes, default=0) + 1, rows), np.intp)
         for feature, column in codes.items():

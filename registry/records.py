@@ -93,7 +93,9 @@ def decode_record(kind: type[Record], path: Path) -> Record:
         wrong = members ^ set(annotations)
         if not wrong:
             return kind(**{name: _DECODERS[annotations[name]](v) for name, v in values.items()})
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise RegistryError(f"The record {path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
         raise damaged(path, error) from error
     raise damaged(path, f"it has too few or too many members: {', '.join(sorted(wrong))}")
 

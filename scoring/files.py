@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,7 +35,7 @@ _FORMATS = {
     ".feather": "arrow",
     ".ipc": "arrow",
 }
-_CHECKS = Place("memory", "predict")
+_CHECKS = Place("predict", is_temporary=True)
 _FEATURES = "__foresql_features"
 Progress = Callable[[int, int | None], None]
 """Called with the rows that are done, and the rows in all where that is known."""
@@ -88,7 +87,7 @@ def score_file(  # noqa: PLR0913 - keyword options of one call
     rows = 0
     with duckdb.connect() as connection, _opened(connection, source) as (relation, total):
         _check_columns(relation.columns, scorer.model, stamp)
-        register_scorer(connection, scorer, _CHECKS.name, catalog=_CHECKS.catalog)
+        register_scorer(connection, scorer, _CHECKS.name, temporary=True)
         reader = _read(relation, scorer.model)
         schema = _with_answers(reader.schema.empty_table(), scorer, stamp).schema
         with _written_whole(output) as partial, _open_writer(partial, schema) as writer:
@@ -123,7 +122,7 @@ def _format(path: Path) -> str:
 @contextmanager
 def _opened(
     connection: duckdb.DuckDBPyConnection, source: Path
-) -> Iterator[tuple[duckdb.DuckDBPyRelation, int | None]]:
+) -> Generator[tuple[duckdb.DuckDBPyRelation, int | None]]:
     """Open a file as a relation, with its row count where the file says it."""
     try:
         match _format(source):
@@ -150,9 +149,7 @@ def _check_columns(columns: list[str], model: Model, stamp: Mapping[str, Any]) -
     if lacking:
         message = f"The input lacks columns that the model reads: {lacking[:10]}."
         raise SignatureError(message)
-    added = {"prediction", *stamp} | (
-        set() if probability_problem(model) else {"probability"}
-    )
+    added = {"prediction", *stamp} | (set() if probability_problem(model) else {"probability"})
     clash = sorted(added & there)
     if clash:
         message = f"The input already has columns {clash}, which scoring adds; rename them first."
@@ -163,9 +160,11 @@ def _read(relation: duckdb.DuckDBPyRelation, model: Model) -> pa.RecordBatchRead
     """Stream the rows, with the model's columns beside them in one struct of its own types."""
     struct = features_struct(_CHECKS, model, "source_row.")
     try:
-        return relation.set_alias("source_row").project(
-            f"*, {struct} AS {quote(_FEATURES)}"
-        ).to_arrow_reader(BATCH_ROWS)
+        return (
+            relation.set_alias("source_row")
+            .project(f"*, {struct} AS {quote(_FEATURES)}")
+            .to_arrow_reader(BATCH_ROWS)
+        )
     except duckdb.BinderException as error:
         raise SignatureError(str(error)) from error
 
@@ -186,12 +185,12 @@ def _with_answers(
 
 
 @contextmanager
-def _written_whole(output: Path) -> Iterator[Path]:
+def _written_whole(output: Path) -> Generator[Path]:
     """Give a temporary path beside the output, and rename it into place when all went well."""
     partial = output.with_name(f".{output.stem}-{secrets.token_hex(4)}{output.suffix}")
     try:
         yield partial
-        os.replace(partial, output)
+        partial.replace(output)
     finally:
         partial.unlink(missing_ok=True)
 

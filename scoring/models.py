@@ -49,21 +49,21 @@ def open_model(reference: str | Path, registry: str | Path | None = None) -> Ope
     return OpenModel(version.name, version.version, store.load(version))
 
 
-def register(
+def register(  # noqa: PLR0913 - keyword options of one call
     connection: duckdb.DuckDBPyConnection,
     model: object,
     *,
     name: str | None = None,
     like: object | None = None,
     registry: str | Path | None = None,
-    catalog: str | None = None,
+    temporary: bool = False,
 ) -> Registration:
     """Make a model a function of a DuckDB connection.
 
     Parameters
     ----------
     connection
-        Functions are seen by all cursors and threads of its database.
+        An open DuckDB connection.
     model
         A reference into the registry (``"delay@champion"``, ``"delay:3"``), the path of a
         ``.foresql`` bundle, or a fitted estimator.
@@ -75,9 +75,9 @@ def register(
         translation on some of its rows and on the model's own boundaries before it is used.
     registry
         The registry's folder; by default ``FORESQL_REGISTRY`` or ``./foresql_registry``.
-    catalog
-        The attached database that keeps the macros; the current one by default. Name another
-        where the current one is read-only.
+    temporary
+        Keep the functions' macros in this connection alone, and write nothing to its database:
+        for one that is read-only. Otherwise all cursors and threads of the database see them.
 
     Raises
     ------
@@ -93,7 +93,9 @@ def register(
         opened = open_model(model, registry)
         scorer = Scorer(opened.bundle.model)
         name = name or f"predict_{opened.name}"
-        return register_scorer(connection, scorer, name, version=opened.version, catalog=catalog)
+        return register_scorer(
+            connection, scorer, name, version=opened.version, temporary=temporary
+        )
     if like is None:
         message = (
             f"register(con, {type(model).__name__}(…)) also needs like=, the frame that was passed "
@@ -104,4 +106,4 @@ def register(
     converted = prepare(model, training)
     training = training.only(converted.signature.names)
     certify(converted, model, training, rows=_QUICK_ROWS, routes=("kernel",))
-    return register_scorer(connection, Scorer(converted), name or "predict", catalog=catalog)
+    return register_scorer(connection, Scorer(converted), name or "predict", temporary=temporary)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ..graph import Graph, Names
 
 
-def convert_column_transformer(transformer: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+def convert_column_transformer(transformer: Any, inputs: Names, graph: Graph) -> Names:
     """Each transformer on its columns, the outputs side by side, the remainder last.
 
     scikit-learn has resolved names, positions, slices, masks and selectors to positions when it

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numbers
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ...ir import ColumnType
 from ...ir import steps as s
 from ..convert import require_fitted
@@ -14,21 +16,20 @@ if TYPE_CHECKING:
     from ..graph import Graph, Names
 
 
-def convert_simple_imputer(imputer: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+def convert_simple_imputer(imputer: Any, inputs: Names, graph: Graph) -> Names:
     """Fill missing values with the fitted statistics, then append the missing indicators."""
     statistics = require_fitted(imputer, "statistics_", graph)
     columns = _mark_missing(imputer, inputs, graph)
-    kept = [i for i, fill in enumerate(statistics) if not is_missing(fill)]
+    is_kept = [imputer.keep_empty_features or not is_missing(fill) for fill in statistics]
     outputs: list[str] = []
-    for index in kept:
+    for index in np.flatnonzero(is_kept).tolist():
         name = columns[index]
         column_type = graph.types[name]
-        if name in graph.none_columns and isinstance(imputer.missing_values, float):
-            # The placeholder is NaN, and to scikit-learn None is not NaN: it stays as it is.
+        if name in graph.none_columns and _leaves_none(imputer):
             outputs.append(name)
             continue
         is_number = column_type.is_number
-        fill = float(statistics[index]) if is_number else key_of(statistics[index], column_type)
+        fill = key_of(statistics[index], ColumnType.DOUBLE if is_number else column_type)
         step = s.Impute((name,), graph.fresh([name], "imputed"), (fill,))
         outputs += graph.add(step, ColumnType.DOUBLE if is_number else column_type)
     if imputer.add_indicator:
@@ -38,7 +39,13 @@ def convert_simple_imputer(imputer: Any, inputs: Names, graph: Graph) -> Names: 
     return tuple(outputs)
 
 
-def _mark_missing(imputer: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+def _leaves_none(imputer: Any) -> bool:
+    """Whether the placeholder is NaN among objects, where None is not NaN and stays as it is."""
+    among_objects = imputer._fit_dtype.kind == "O"  # noqa: SLF001 - no public equivalent
+    return among_objects and isinstance(imputer.missing_values, float)
+
+
+def _mark_missing(imputer: Any, inputs: Names, graph: Graph) -> Names:
     """Make the imputer's placeholder missing, where it is not NaN, None or NA already."""
     numeric = tuple(name for name in inputs if graph.types[name].is_number)
     placeholder = imputer.missing_values

@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from ..graph import Graph, Names
 
 
-def convert_linear_regression(model: Any, inputs: Names, graph: Graph) -> Outputs:  # noqa: ANN401
+def convert_linear_regression(model: Any, inputs: Names, graph: Graph) -> Outputs:
     """Weighted sums, one a target."""
     sums = _dot(model, inputs, graph)
     return Outputs(prediction=sums, margins=sums)
 
 
-def convert_logistic_regression(model: Any, inputs: Names, graph: Graph) -> Outputs:  # noqa: ANN401
+def convert_logistic_regression(model: Any, inputs: Names, graph: Graph) -> Outputs:
     """Weighted sums; labels from the sums, probabilities by sigmoid or softmax."""
     margins = _dot(model, inputs, graph)
     classes = labels_of(model.classes_)
     if len(margins) == 1:
-        prediction = graph.add(s.Exceeds(margins, graph.fresh(margins, "positive"), 0.0))
+        prediction = graph.add(s.Exceeds((margins[0],), graph.label(), 0.0))
         positive = add_link(graph, margins, s.Function.SIGMOID)
         negative = graph.arithmetic(positive, Operator.SUBTRACT_FROM, 1.0)
         return Outputs(prediction, classes, negative + positive, margins)
-    prediction = graph.add(s.Argmax(margins, graph.fresh(margins[:1], "argmax")))
+    prediction = graph.add(s.Argmax(margins, graph.label()))
     probabilities = graph.columnwise(margins, "softmax", s.Softmax)
     return Outputs(prediction, classes, probabilities, margins)
 
 
-def _dot(model: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+def _dot(model: Any, inputs: Names, graph: Graph) -> Names:
     coefficients = np.atleast_2d(require_fitted(model, "coef_", graph))
     graph.require_numbers(inputs)
     graph.require(inputs, missing=True, infinite=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..graph import Graph, Names
 
 
-def convert_pipeline(pipeline: Any, inputs: Names, graph: Graph) -> Outputs:  # noqa: ANN401
+def convert_pipeline(pipeline: Any, inputs: Names, graph: Graph) -> Outputs:
     """All steps but the last transform; the last predicts."""
     *before, (name, predictor) = pipeline.steps
     columns = _transform_all(before, inputs, graph)
@@ -20,7 +20,7 @@ def convert_pipeline(pipeline: Any, inputs: Names, graph: Graph) -> Outputs:  # 
         return predict(predictor, columns, graph)
 
 
-def convert_pipeline_transformer(pipeline: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+def convert_pipeline_transformer(pipeline: Any, inputs: Names, graph: Graph) -> Names:
     """Every step transforms."""
     return _transform_all(pipeline.steps, inputs, graph)
 
@@ -33,16 +33,17 @@ def _transform_all(steps: list[tuple[str, Any]], inputs: Names, graph: Graph) ->
     return columns
 
 
-def convert_feature_union(union: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
-    """The outputs of all transformers side by side, each times its weight."""
+def convert_feature_union(union: Any, inputs: Names, graph: Graph) -> Names:
+    """Put the outputs of all transformers side by side, each times its weight."""
     outputs: list[str] = []
     weights = union.transformer_weights or {}
     for name, transformer in union.transformer_list:
         with graph.inside(name):
             columns = transform(transformer, inputs, graph)
-            if name in weights and columns:
+            weight = weights.get(name)
+            if weight is not None and columns:
                 graph.require_numbers(columns)
-                columns = graph.arithmetic(columns, Operator.MULTIPLY, weights[name])
+                columns = graph.arithmetic(columns, Operator.MULTIPLY, weight)
         outputs.extend(columns)
     return tuple(outputs)
 

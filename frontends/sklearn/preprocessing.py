@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..graph import Graph, Names
 
 
-def convert_standard_scaler(scaler: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+def convert_standard_scaler(scaler: Any, inputs: Names, graph: Graph) -> Names:
     """Subtract the mean, then divide by the scale: two roundings, as the library does."""
     require_fitted(scaler, "n_features_in_", graph)
     graph.require_numbers(inputs)
@@ -29,7 +29,7 @@ def convert_standard_scaler(scaler: Any, inputs: Names, graph: Graph) -> Names: 
     return columns
 
 
-def convert_min_max_scaler(scaler: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+def convert_min_max_scaler(scaler: Any, inputs: Names, graph: Graph) -> Names:
     """Multiply by the scale, then add the offset; clip where it was asked for."""
     scale = require_fitted(scaler, "scale_", graph)
     graph.require_numbers(inputs)
@@ -44,7 +44,7 @@ def convert_min_max_scaler(scaler: Any, inputs: Names, graph: Graph) -> Names:  
     return columns
 
 
-def convert_ordinal_encoder(encoder: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+def convert_ordinal_encoder(encoder: Any, inputs: Names, graph: Graph) -> Names:
     """Each category's position, with the fitted numbers for unknown and missing values."""
     require_fitted(encoder, "categories_", graph)
     unknown = None
@@ -53,13 +53,16 @@ def convert_ordinal_encoder(encoder: Any, inputs: Names, graph: Graph) -> Names:
     outputs: list[str] = []
     for index, name in enumerate(inputs):
         codes, missing = _category_codes(encoder, index)
-        if missing is not None:
+        # Large codes wrap around or are rounded in a small dtype.
+        codes = codes.astype(np.int64).astype(encoder.dtype).astype(np.float64)
+        # A category None is one like any other to the library, and only NaN is missing.
+        if index in encoder._missing_indices:  # noqa: SLF001 - no public equivalent
             missing = float(encoder.encoded_missing_value)
         outputs.append(_lookup(encoder, index, name, codes, (missing, unknown), graph))
     return tuple(outputs)
 
 
-def convert_one_hot_encoder(encoder: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+def convert_one_hot_encoder(encoder: Any, inputs: Names, graph: Graph) -> Names:
     """Each category's position, then one column a position that was not dropped."""
     require_fitted(encoder, "categories_", graph)
     outputs: list[str] = []
@@ -76,8 +79,8 @@ def convert_one_hot_encoder(encoder: Any, inputs: Names, graph: Graph) -> Names:
     return tuple(outputs)
 
 
-def _one_hot_unknown(encoder: Any, index: int, codes: np.ndarray) -> float | None:  # noqa: ANN401
-    """The code of an unknown value: none (refused), that of the rare ones, or all zeros (NaN)."""
+def _one_hot_unknown(encoder: Any, index: int, codes: np.ndarray) -> float | None:
+    """Give the code of an unknown value: None to refuse it, that of the rare, or NaN (all 0)."""
     if encoder.handle_unknown == "error":
         return None
     rare = _rare(encoder, index)
@@ -86,25 +89,26 @@ def _one_hot_unknown(encoder: Any, index: int, codes: np.ndarray) -> float | Non
     return math.nan
 
 
-def _rare(encoder: Any, index: int) -> np.ndarray | None:  # noqa: ANN401
+def _rare(encoder: Any, index: int) -> np.ndarray | None:
     """Positions of the categories that were grouped as infrequent."""
     indices = getattr(encoder, "_infrequent_indices", None)
     return None if indices is None else indices[index]
 
 
-def _category_codes(encoder: Any, index: int) -> tuple[np.ndarray, float | None]:  # noqa: ANN401
-    """The code of each category after grouping the rare ones, and that of a missing value."""
+def _category_codes(encoder: Any, index: int) -> tuple[np.ndarray, float | None]:
+    """Give each category's code after grouping the rare ones, and that of a missing value."""
     categories = encoder.categories_[index]
     codes = np.arange(len(categories), dtype=np.float64)
     if _rare(encoder, index) is not None:
         mapping = encoder._default_to_infrequent_mappings[index]  # noqa: SLF001 - no public one
-        codes = np.asarray(mapping, np.float64)
+        # OrdinalEncoder leaves NaN, its last category, out of the grouping.
+        codes[: len(mapping)] = mapping
     missing = [codes[i] for i, value in enumerate(categories) if is_missing(value)]
     return codes, float(missing[0]) if missing else None
 
 
-def _lookup(  # noqa: PLR0913 - one call site each, all named
-    encoder: Any,  # noqa: ANN401
+def _lookup(  # noqa: PLR0913, PLR0917 - what makes up a lookup
+    encoder: Any,
     index: int,
     name: str,
     codes: np.ndarray,
@@ -131,13 +135,16 @@ def _lookup(  # noqa: PLR0913 - one call site each, all named
     return graph.add(step)[0]
 
 
-def convert_function_transformer(transformer: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ANN401
+def convert_function_transformer(transformer: Any, inputs: Names, graph: Graph) -> Names:
     """Pass columns through: the identity, which ``remainder="passthrough"`` becomes."""
     if transformer.func is not None:
         raise graph.refuse(
             f"function {transformer.func!r} has no exact translation yet",
             "compute the column in the query or the training frame instead",
         )
+    if transformer.validate:
+        graph.require_numbers(inputs)
+        graph.require(inputs, missing=True, infinite=True)
     return inputs
 
 

@@ -136,6 +136,26 @@ def test_members_are_those_of_the_manifest(content, change):
         decode_bundle(pack(members))
 
 
+def test_array_edited_in_a_whole_zip(content):
+    members = unpack(content)
+    name = next(name for name in members if name.endswith(".value.npy"))
+    members[name] = members[name][:-1] + b"!"
+    with pytest.raises(BundleError, match=r"value\.npy' was edited"):
+        decode_bundle(pack(members))
+
+
+def test_array_under_another_name(model, forge):
+    members = unpack(forge(*codec.encode_model(model)))
+    manifest = json.loads(members["manifest.json"])
+    members["zz"] = members.pop("arrays/residuals.npy")
+    manifest["arrays"]["zz"] = manifest["arrays"].pop("arrays/residuals.npy")
+    text = json.dumps(manifest).encode()
+    stated = hashlib.sha256(text).hexdigest().encode()
+    arrays = {name: members[name] for name in sorted(manifest["arrays"])}
+    with pytest.raises(BundleError, match="'zz' is no name of an array"):
+        decode_bundle(pack({"manifest.json": text, **arrays, "manifest.sha256": stated}))
+
+
 def test_future_version(model, forge):
     with pytest.raises(BundleError, match=r"format version 2.*reads up to 1.*newer foresql"):
         decode_bundle(forge(*codec.encode_model(model), format_version=2))

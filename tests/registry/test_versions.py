@@ -10,7 +10,7 @@ import pytest
 
 from foresql.errors import BundleError, RegistryError
 from foresql.ir.bundle import encode_bundle
-from foresql.registry import ANY, Catalog, ModelSummary, Registry, Version
+from foresql.registry import ANY, Catalog, ModelSummary, Registry
 from foresql.registry.layout import Layout
 from foresql.registry.records import current_user
 
@@ -232,7 +232,7 @@ def test_damaged_move(delay, damage):
 
 def test_an_alias_whose_version_is_gone(delay):
     (delay.path / "models/delay/versions/000001.json").unlink()
-    with pytest.raises(RegistryError, match=r"000001.json is damaged: .*No such file"):
+    with pytest.raises(RegistryError, match=r"000001\.json cannot be read: No such file"):
         delay.resolve("delay@champion")
 
 
@@ -299,6 +299,5 @@ def test_clean(delay):
     assert delay.models() == before
 
 
-def test_version_is_small(delay):
-    assert Version.__slots__
+def test_records_are_small(delay):
     assert all(path.stat().st_size < 1000 for path in files_of(delay) if path.suffix == ".json")

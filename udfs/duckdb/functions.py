@@ -25,7 +25,6 @@ PREDICT, PROBA, EXPLAIN, INTERVAL = "predict", "predict_proba", "explain", "inte
 _BINARY = 2
 
 
-
 @dataclass(frozen=True, slots=True)
 class Function:
     """One SQL function: what it returns, and its body over a batch of rows.

@@ -17,41 +17,36 @@ if TYPE_CHECKING:
     from ...ir import Column, Model
 
 CHECK_SCHEMA = "foresql"
-_MAIN = "main"
+"""The schema of the check macros, so that they do not clutter the user's own."""
 
 _WIDE = 64
 _FEWEST_FOR_POSITION = 2
 
 
 class Place(NamedTuple):
-    """Where a model's macros live: a database of the connection, and the function's name there.
+    """Where a model's macros live; the check macros are named after the predicting function.
 
-    The check macros are named after the predicting function. Macros in the current database are
-    not qualified by its name: they must go on working when its file is renamed.
+    Macros of the database are not qualified by its name: they must go on working when its file is
+    renamed. Temporary ones belong to the connection, and have no schemas.
     """
 
-    catalog: str
     name: str
-    is_current: bool = True
+    is_temporary: bool = False
 
     @property
-    def _prefix(self) -> str:
-        return "" if self.is_current else f"{quote(self.catalog)}."
-
-    @property
-    def check_schema(self) -> str:
-        """The schema of the check macros, so that they do not clutter the user's own."""
-        return self._prefix + CHECK_SCHEMA
+    def create(self) -> str:
+        """How a statement that makes a macro begins."""
+        return f"CREATE OR REPLACE {'TEMP ' if self.is_temporary else ''}MACRO"
 
     def macro(self, function: str) -> str:
         """Qualify a function."""
-        return f"{self._prefix}{_MAIN}.{quote(function)}"
+        return quote(function) if self.is_temporary else f"main.{quote(function)}"
 
     def check(self, model: Model, column: Column) -> str:
         """Name the macro that checks a column: the message that a wrong type gives."""
         noun = argument_of(model, column).noun
-        message = f"{self.name}: column {column.name} must be {noun}"
-        return f"{self.check_schema}.{quote(message)}"
+        message = quote(f"{self.name}: column {column.name} must be {noun}")
+        return message if self.is_temporary else f"{CHECK_SCHEMA}.{message}"
 
 
 class Argument(NamedTuple):
@@ -95,7 +90,7 @@ def check_macros(place: Place, model: Model) -> Iterator[str]:
     for column in model.signature.columns:
         argument = argument_of(model, column)
         yield (
-            f"CREATE OR REPLACE MACRO {place.check(model, column)}(value {argument.accepts}) AS "
+            f"{place.create} {place.check(model, column)}(value {argument.accepts}) AS "
             f"{argument.expression}"
         )
 
@@ -110,7 +105,7 @@ def function_macro(
     by_row = _overload([row, *level], _of_row(place, udf, model, row, level))
     names = [quote(column.name) for column in columns]
     by_value = _call(place, udf, model, "", level)
-    created = f"CREATE OR REPLACE MACRO {place.macro(function)}"
+    created = f"{place.create} {place.macro(function)}"
     if len(columns) < _FEWEST_FOR_POSITION:
         # A row and a single value are both one argument: the type of the value decides.
         names = [f"{names[0]} {argument_of(model, columns[0]).accepts}"]

@@ -83,9 +83,7 @@ class _Batch:
         """The batch's rows by fingerprint: only a batch that is asked again is ever sorted."""
         return np.argsort(self.prints)
 
-    def leading(
-        self, rows: NDArray[np.uint64], prints: NDArray[np.uint64]
-    ) -> NDArray[np.intp]:
+    def leading(self, rows: NDArray[np.uint64], prints: NDArray[np.uint64]) -> NDArray[np.intp]:
         """Find as many of the rows as follow each other in this batch, from the first on."""
         prints = prints[: len(self.prints)]
         place = np.searchsorted(self.prints, prints, sorter=self.order)

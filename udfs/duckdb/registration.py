@@ -9,10 +9,11 @@ import secrets
 import weakref
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
+from duckdb.func import ARROW, SPECIAL
 
 from ...errors import ForesqlError, RegistrationError
 from .functions import functions_of
@@ -28,13 +29,16 @@ from .macros import (
 from .recent import OnceScorer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+
+    from duckdb.sqltypes import DuckDBPyType
 
     from ...ir import Model
     from ...kernels import Scorer
     from .functions import Function
 
 _UDF_PREFIX = "__foresql_"
+_HERE = {True: "database_name = 'temp'", False: "database_name = current_database()"}
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _PREDICT = "predict"
 
@@ -45,8 +49,6 @@ class Registration:
 
     Attributes
     ----------
-    name
-        The name of the predicting function.
     functions
         From kind (``predict``, ``predict_proba``, ``explain``, ``interval``, ``version``) to the
         function's SQL name.
@@ -54,12 +56,16 @@ class Registration:
         From kind to the reason why the model has no such function.
     """
 
-    name: str
+    _place: Place = field(repr=False)
     functions: Mapping[str, str]
     omitted: Mapping[str, str]
     _once: OnceScorer = field(repr=False)
     _connection: duckdb.DuckDBPyConnection = field(repr=False)
-    _catalog: str = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The name of the predicting function."""
+        return self._place.name
 
     @property
     def rows_scored(self) -> int:
@@ -68,7 +74,7 @@ class Registration:
 
     def unregister(self) -> None:
         """Drop the functions."""
-        unregister(self._connection, self.name, catalog=self._catalog)
+        unregister(self._connection, self.name, temporary=self._place.is_temporary)
 
 
 def register_scorer(
@@ -77,7 +83,7 @@ def register_scorer(
     name: str,
     *,
     version: int | None = None,
-    catalog: str | None = None,
+    temporary: bool = False,
 ) -> Registration:
     """Make a model's functions callable in SQL, replacing those of the same name.
 
@@ -89,8 +95,8 @@ def register_scorer(
         The predicting function's name; the others are named after it.
     version
         The model's version, for its ``version`` function; it has none without.
-    catalog
-        The attached database in which the macros are stored; the current one by default.
+    temporary
+        Keep the macros in this connection alone and write nothing to its database.
 
     Raises
     ------
@@ -98,7 +104,7 @@ def register_scorer(
         If the name is not an identifier or belongs to something that is not ours, or the
         database is read-only. What was registered before stays.
     """
-    place = _place(connection, name, catalog)
+    place = _place(name, is_temporary=temporary)
     once = OnceScorer(scorer)
     functions, omitted = functions_of(once)
     names = {function.kind: function_name(name, function.kind) for function in functions}
@@ -121,20 +127,17 @@ def register_scorer(
         raise _explained(error, name) from error
     _remove_udfs(connection, before)
     _remove_at_exit(connection, udfs.values())
-    return Registration(name, names, omitted, once, connection, place.catalog)
+    return Registration(place, names, omitted, once, connection)
 
 
-def _place(connection: duckdb.DuckDBPyConnection, name: str, catalog: str | None) -> Place:
-    """Check the name, and find the database for the macros."""
+def _place(name: str, *, is_temporary: bool = False) -> Place:
     if not _NAME.fullmatch(name):
         message = (
             f"{name!r} cannot name a function: use a letter, then at most 62 letters, digits and "
             "underscores."
         )
         raise RegistrationError(message)
-    # DuckDB wants every result read to its end before the next statement: fetchall, not fetchone.
-    [(current,)] = connection.execute("SELECT current_database()").fetchall()
-    return Place(catalog or current, name, catalog in {None, current})
+    return Place(name, is_temporary)
 
 
 def _macros(
@@ -144,7 +147,8 @@ def _macros(
     names: Mapping[str, str],
     udfs: Mapping[str, str],
 ) -> Iterator[str]:
-    yield f"CREATE SCHEMA IF NOT EXISTS {place.check_schema}"
+    if not place.is_temporary:
+        yield f"CREATE SCHEMA IF NOT EXISTS {CHECK_SCHEMA}"
     yield from check_macros(place, model)
     for function in functions:
         kind = function.kind
@@ -153,15 +157,15 @@ def _macros(
 
 
 def _version_macro(place: Place, function: str, version: int) -> str:
-    """A constant; the struct's field marks the macro as ours."""
+    """Give a constant; the struct's field marks the macro as ours."""
     field = f"{_UDF_PREFIX}version"
     constant = f"CAST({{'{field}': {version:d}}}.{field} AS BIGINT)"
-    return f"CREATE OR REPLACE MACRO {place.macro(function)}() AS {constant}"
+    return f"{place.create} {place.macro(function)}() AS {constant}"
 
 
 def register_absent(connection: duckdb.DuckDBPyConnection, name: str, reason: str) -> None:
     """Make functions that say, when a query calls them, why there is no model behind them."""
-    place = _place(connection, name, None)
+    place = _place(name)
     names = [function_name(name, kind) for kind in KINDS]
     udfs = _existing(connection, place, names)
     field = f"{_UDF_PREFIX}reason"
@@ -170,14 +174,12 @@ def register_absent(connection: duckdb.DuckDBPyConnection, name: str, reason: st
         _drop_macros(connection, place)
         for function in names:
             parameters = "" if function == function_name(name, "version") else '"row"'
-            connection.execute(
-                f"CREATE OR REPLACE MACRO {place.macro(function)}({parameters}) AS {body}"
-            )
+            connection.execute(f"{place.create} {place.macro(function)}({parameters}) AS {body}")
     _remove_udfs(connection, udfs)
 
 
 def unregister(
-    connection: duckdb.DuckDBPyConnection, name: str, *, catalog: str | None = None
+    connection: duckdb.DuckDBPyConnection, name: str, *, temporary: bool = False
 ) -> None:
     """Drop all functions that a model has under a name.
 
@@ -186,7 +188,7 @@ def unregister(
     RegistrationError
         If there are none.
     """
-    place = _place(connection, name, catalog)
+    place = _place(name, is_temporary=temporary)
     udfs = _existing(connection, place, ())
     with _transaction(connection):
         dropped = _drop_macros(connection, place)
@@ -214,7 +216,7 @@ def _create_udf(
 ) -> None:
     model = scorer.model
     fields = {column.name: argument_of(model, column).passed for column in model.signature.columns}
-    parameters = [duckdb.struct_type(fields)]
+    parameters: list[Any] = [duckdb.struct_type(fields)]
     if function.takes_level:
         parameters.append(duckdb.sqltype("DOUBLE"))
     connection.create_function(
@@ -222,8 +224,8 @@ def _create_udf(
         _body(function),
         parameters,
         _sql_type(connection, function.returns),
-        type="arrow",
-        null_handling="special",
+        type=ARROW,
+        null_handling=SPECIAL,
     )
 
 
@@ -242,9 +244,7 @@ def _body(function: Function) -> Callable[..., pa.Array]:
     return answer
 
 
-def _sql_type(
-    connection: duckdb.DuckDBPyConnection, arrow_type: pa.DataType
-) -> duckdb.sqltypes.DuckDBPyType:
+def _sql_type(connection: duckdb.DuckDBPyConnection, arrow_type: pa.DataType) -> DuckDBPyType:
     """Ask DuckDB which type it gives an Arrow type."""
     empty = pa.table({"answer": pa.array([], arrow_type)})
     return connection.from_arrow(empty).types[0]
@@ -260,8 +260,8 @@ def _existing(
     for function in {function_name(place.name, kind) for kind in KINDS} | wanted:
         rows = connection.execute(
             "SELECT macro_definition, internal FROM duckdb_functions() "
-            "WHERE lower(function_name) = lower(?) AND (internal OR database_name = ?)",
-            [function, place.catalog],
+            f"WHERE lower(function_name) = lower(?) AND (internal OR {_HERE[place.is_temporary]})",
+            [function],
         ).fetchall()
         for definition, internal in rows:
             if _UDF_PREFIX in (definition or ""):
@@ -278,11 +278,10 @@ def _drop_macros(connection: duckdb.DuckDBPyConnection, place: Place) -> int:
     functions = [function_name(place.name, kind) for kind in KINDS]
     rows = connection.execute(
         "SELECT DISTINCT schema_name, function_name FROM duckdb_functions() "
-        "WHERE function_type = 'macro' AND database_name = $catalog AND ("
+        f"WHERE function_type = 'macro' AND {_HERE[place.is_temporary]} AND ("
         "(list_contains($functions, function_name) AND contains(macro_definition, $prefix)) "
         "OR (schema_name = $schema AND starts_with(function_name, $check)))",
         {
-            "catalog": place.catalog,
             "functions": functions,
             "prefix": _UDF_PREFIX,
             "schema": CHECK_SCHEMA,
@@ -290,14 +289,13 @@ def _drop_macros(connection: duckdb.DuckDBPyConnection, place: Place) -> int:
         },
     ).fetchall()
     for schema, function in rows:
-        connection.execute(
-            f"DROP MACRO {quote(place.catalog)}.{quote(schema)}.{quote(function)}"
-        )
+        catalog = "temp." if place.is_temporary else ""
+        connection.execute(f"DROP MACRO {catalog}{quote(schema)}.{quote(function)}")
     return len(rows)
 
 
 @contextmanager
-def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Generator[None]:
     """Run statements in one transaction, or in the caller's if there is one."""
     try:
         connection.begin()
@@ -316,8 +314,8 @@ def _explained(error: duckdb.Error, name: str) -> ForesqlError:
     text = str(error)
     if "read-only" in text:
         text = (
-            "the database is read-only, and macros live in the database. Connect to memory and "
-            "attach the file: con = duckdb.connect(); con.execute(\"ATTACH 'file' (READ_ONLY)\")"
+            "the database is read-only, and macros live in the database. Use temporary=True to "
+            "keep them in this connection"
         )
     elif "ResourceInUse" in type(error).__name__:
         text = "a result of this connection is still being read: fetch all of it first"

@@ -1,0 +1,90 @@
+"""The library as the oracle: what a converted model must agree with, and how closely."""
+
+import warnings
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from foresql import certify
+from foresql.certify.compare import RELATIVE, rounding_bound
+from foresql.certify.oracle import ask_library
+from foresql.frontends import Training, convert
+from foresql.ir import steps as s
+from foresql.ir.codec import decode_model, encode_model
+from foresql.kernels import Scorer
+
+ORDINARY = 1e-14
+"""What a BLAS and a plain sum may differ by on ordinary rows, relative to the largest term."""
+
+
+@pytest.fixture(scope="session")
+def agree():
+    """Hold a fitted estimator against its translation, on its own rows and then in the gate.
+
+    Gives the model, which is certified for ``rows`` probe rows on ``routes``.
+    """
+    return check_agreement
+
+
+def check_agreement(estimator, like, *, rows=2_000, routes=("kernel",)):
+    training = Training.of(like, estimator)
+    model = convert(estimator, training)
+    check_rows(model, estimator, like, training.table)
+    training = training.only(model.signature.names)
+    certificate = certify(model, estimator, training, rows=rows, routes=routes)
+    assert certificate.rows >= rows
+    assert certificate.labels_identical is (None if model.outputs.classes is None else True)
+    if not has_dot(model):
+        assert certificate.margin_difference == 0
+    return model
+
+
+def check_rows(model, estimator, frame, table: pa.Table):
+    """Compare the answers for ordinary rows, from the model and from what its bundle holds."""
+    theirs = ask_library(estimator, frame)
+    assert not isinstance(theirs, str), theirs
+    for scorer in (Scorer(model), Scorer(decode_model(*encode_model(model)))):
+        ours = scorer.score(table)
+        bound = rounding_bound(model, scorer.run(scorer.decoder.decode(table)))
+        if model.outputs.classes is None:
+            check_values(ours.prediction, theirs.prediction.reshape(len(table), -1), bound)
+        else:
+            labels = np.array(model.outputs.classes, object)[ours.prediction[:, 0].astype(int)]
+            assert labels.tolist() == theirs.prediction.tolist()
+            check_values(ours.probabilities, theirs.probabilities, bound)
+        if theirs.margins.size and has_dot(model):
+            check_values(ours.margins, theirs.margins, bound)
+        elif theirs.margins.size:
+            assert ours.margins.tobytes() == theirs.margins.tobytes()
+
+
+def check_values(ours, theirs, bound):
+    """One ulp or 1e-15 relative; with dot products, the gate's bound, which is below 1e-14."""
+    assert ours.shape == theirs.shape
+    assert np.array_equal(np.isnan(ours), np.isnan(theirs))
+    size = np.abs(np.nan_to_num(theirs.astype(np.float64)))
+    gap = np.abs(np.nan_to_num(ours) - np.nan_to_num(theirs.astype(np.float64)))
+    allowed = np.maximum(size * RELATIVE, np.spacing(size))
+    if bound is None:
+        assert (gap <= allowed).all()
+        return
+    assert (gap <= np.maximum(allowed, bound[:, None])).all()
+    largest_term = bound[:, None] / (16 * np.finfo(np.float64).eps)
+    assert (gap <= ORDINARY * np.maximum(largest_term, 1.0)).all()
+
+
+def has_dot(model) -> bool:
+    return any(isinstance(step, s.Dot) for step in model.steps)
+
+
+@pytest.fixture(scope="session")
+def quietly():
+    """Call a function whose library warns about what a test does on purpose."""
+
+    def call(function):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return function()
+
+    return call

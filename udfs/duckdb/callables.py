@@ -1,0 +1,66 @@
+"""What DuckDB calls, and how long it lives.
+
+DuckDB frees a Python function when it is removed, and when the connection that made it is gone. A
+query of another connection that runs it then ends the whole process. So DuckDB is given shells
+that are never freed; what a shell holds, which is the model, is let go.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from ...errors import RegistrationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .functions import Function
+
+_KEPT = 16
+"""So many functions that were replaced last still answer the queries that run with them."""
+
+_shells: list[Callable[..., pa.Array]] = []
+_held: dict[str, list[Function]] = {}
+_retired: deque[list[Function]] = deque()
+
+
+def make_callable(udf: str, function: Function) -> Callable[..., pa.Array]:
+    """Wrap a function's body as DuckDB calls it: chunked arrays in, one array out."""
+    held = _held[udf] = [function]
+
+    def answer(*arguments: pa.ChunkedArray | pa.Array) -> pa.Array:
+        whole = (a.combine_chunks() if isinstance(a, pa.ChunkedArray) else a for a in arguments)
+        for present in tuple(held):
+            return present.answer(*whole)
+        message = (
+            "The model of this function was let go: the connection that it was registered in is "
+            "gone, or it was replaced several times while this query ran. Register it again."
+        )
+        raise RegistrationError(message)
+
+    count = 2 if function.takes_level else 1
+    kind = inspect.Parameter.POSITIONAL_ONLY
+    answer.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(f"argument{index}", kind) for index in range(count)]
+    )
+    _shells.append(answer)
+    return answer
+
+
+def retire(udfs: Iterable[str]) -> None:
+    """Let models go that were replaced: not at once, for queries may still run with them."""
+    for udf in udfs:
+        if udf in _held:
+            _retired.append(_held.pop(udf))
+    while len(_retired) > _KEPT:
+        _retired.popleft().clear()
+
+
+def release(udfs: Iterable[str]) -> None:
+    """Let models go whose connection is gone."""
+    for udf in udfs:
+        _held.pop(udf, []).clear()
