@@ -35,7 +35,7 @@ def rounding_bound(model: Model, values: Values) -> NDArray[np.float64] | None:
                 for name, weights in zip(step.inputs, step.weights, strict=True):
                     size += np.abs(values.numbers(name)) * np.max(np.abs(weights))
                 scale = size if scale is None else scale + size
-    return None if scale is None else scale * _DOT_ROUNDINGS * _EPSILON
+    return None if scale is None else scale * (_DOT_ROUNDINGS * _EPSILON)
 
 
 def differences(

@@ -15,7 +15,7 @@ from ..ir.thresholds import LIGHTGBM_ZERO
 from ..ir.trees import LEAF
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -31,6 +31,11 @@ _TEXTS = ("", " ", "unseen", "UNSEEN", "1", "1.0", "nan", "None", "NULL", "naïv
 _INTEGERS = (-1, 0, 1, 2**31, -(2**31), 2**53 + 1, -(2**53) - 1, 2**62)
 _TIMES = (-1, 0, 1, 4_102_444_800_000_000)
 _MOST_CATEGORIES = 5000
+_KEY_TYPES: Mapping[ColumnType, Callable[[Any], Scalar]] = {
+    ColumnType.DOUBLE: float,
+    ColumnType.BIGINT: int,
+    ColumnType.BOOLEAN: bool,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,35 +132,48 @@ def _traced_back(values: NDArray[np.float64], chain: list[s.Arithmetic]) -> set[
 def _pool(model: Model, name: str, table: pa.Table, splits: list[float]) -> list[Any]:
     """Values to draw for a column, none of which the library refuses as such."""
     column = model.signature[name]
+    keys = [*keys_of(model, name)][:_MOST_CATEGORIES]
     pool: list[Any]
-    if model.is_key(name) or not column.type.is_number:
-        pool = [*keys_of(model, name)][:_MOST_CATEGORIES] or _distinct(table, name)
+    if model.is_key(name) or not column.type.is_number or _refuses_unknown(model, name):
+        pool = keys or _distinct(table, name)
     elif column.type is ColumnType.BOOLEAN:
         pool = [True, False]
     elif column.type is ColumnType.BIGINT:
-        pool = sorted({int(value) + step for value in splits for step in (-1, 0, 1)} | {*_INTEGERS})
+        near = {int(value) + step for value in splits for step in (-1, 0, 1)}
+        pool = sorted({*near, *keys, *_INTEGERS})
     else:
-        exact = np.array([*splits, *EXTREMES])
+        exact = np.array([*splits, *keys, *EXTREMES])
         near = [exact, np.nextafter(exact, np.inf), np.nextafter(exact, -np.inf)]
         pool = [*np.unique(np.concatenate(near)).tolist(), -0.0]
     return [*pool, None] if column.nullable else pool
 
 
 def keys_of(model: Model, name: str) -> dict[Scalar, None]:
-    """All values that the model looks for in a column."""
-    keys: dict[Scalar, None] = {}
-    reads = {name}
+    """All values that the model looks for in a column, as values of the column's type."""
+    kind = _KEY_TYPES.get(model.signature[name].type)
+    found = [key for step in _lookups(model, name) for key in step.keys]
+    return dict.fromkeys(found if kind is None else map(kind, found))
+
+
+def _refuses_unknown(model: Model, name: str) -> bool:
+    """Whether the library accepts only values of the column that it saw in training."""
+    return any(step.unknown is None for step in _lookups(model, name))
+
+
+def _lookups(model: Model, name: str) -> list[s.Lookup]:
+    """List the lookups of a column, or of a copy that differs where a value is missing."""
+    copies = {name}
+    found: list[s.Lookup] = []
     for step in model.steps:
         match step:
-            case s.Lookup() if step.inputs[0] in reads:
-                keys.update(dict.fromkeys(step.keys))
-            case s.Impute():
-                for read, written in zip(step.inputs, step.outputs, strict=True):
-                    if read in reads:
-                        reads.add(written)
+            case s.Lookup() if step.inputs[0] in copies:
+                found.append(step)
+            case s.Impute() | s.NullIf():
+                pairs = zip(step.inputs, step.outputs, strict=True)
+                copies.update(written for read, written in pairs if read in copies)
             case _:
                 continue
-    return keys
+    return found
 
 
 def _distinct(table: pa.Table, name: str) -> list[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +64,17 @@ def print_next_commands(console: Console, workspace: Workspace) -> None:
     console.print(f"\nAll of it is in [bold]{paths['folder']}[/]. Next:")
     for title, command in NEXT_COMMANDS.items():
         console.print(f"\n[dim]# {title}[/]")
+        line = command.format(**paths).replace("foresql", program(), 1)
         # Not wrapped: a line that is copied must still be one command.
-        console.print(command.format(**paths), soft_wrap=True, highlight=False, markup=False)
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def program() -> str:
+    """Name the command as it can be typed: by its path where it is not on the PATH."""
+    called = Path(sys.argv[0])
+    if called.name == "foresql" and shutil.which("foresql") is None:
+        return shorten(called.absolute())
+    return "foresql"
 
 
 def shorten(path: Path) -> str:

@@ -11,7 +11,7 @@ from sqlglot.errors import SqlglotError
 
 from ..errors import RegistrationError
 from ..registry import Registry, default_path
-from ..udfs.duckdb.registration import KINDS, function_name
+from ..udfs.duckdb.ownership import KINDS, function_name
 from .models import register
 
 CHAMPION = "champion"

@@ -41,8 +41,11 @@ def convert_simple_imputer(imputer: Any, inputs: Names, graph: Graph) -> Names:
 
 def _leaves_none(imputer: Any) -> bool:
     """Whether the placeholder is NaN among objects, where None is not NaN and stays as it is."""
-    among_objects = imputer._fit_dtype.kind == "O"  # noqa: SLF001 - no public equivalent
-    return among_objects and isinstance(imputer.missing_values, float)
+    return _sees_objects(imputer) and isinstance(imputer.missing_values, float)
+
+
+def _sees_objects(imputer: Any) -> bool:
+    return imputer._fit_dtype.kind == "O"  # noqa: SLF001 - no public equivalent
 
 
 def _mark_missing(imputer: Any, inputs: Names, graph: Graph) -> Names:
@@ -50,7 +53,8 @@ def _mark_missing(imputer: Any, inputs: Names, graph: Graph) -> Names:
     numeric = tuple(name for name in inputs if graph.types[name].is_number)
     placeholder = imputer.missing_values
     if is_missing(placeholder):
-        graph.require(numeric, missing=False, infinite=True)
+        if not _sees_objects(imputer):
+            graph.require(numeric, missing=False, infinite=True)
         return inputs
     if not isinstance(placeholder, numbers.Real) or len(numeric) != len(inputs):
         raise graph.refuse(

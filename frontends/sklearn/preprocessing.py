@@ -128,7 +128,7 @@ def _lookup(  # noqa: PLR0913, PLR0917 - what makes up a lookup
     where = graph.path.rsplit(".", 1)[-1]
     if missing is None:
         missing = unknown
-    if graph.types[name].is_number:
+    if graph.types[name].is_number and categories.dtype.kind != "O":
         graph.require((name,), missing=False, infinite=True)
     output = graph.fresh([name], "code")
     step = s.Lookup((name,), (output[0],), where, keys, codes[present], missing, unknown)

@@ -8,8 +8,9 @@ that are never freed; what a shell holds, which is the model, is let go.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
@@ -21,16 +22,39 @@ if TYPE_CHECKING:
     from .functions import Function
 
 _KEPT = 16
-"""So many functions that were replaced last still answer the queries that run with them."""
+"""So many functions that were let go last still answer the queries that run with them."""
+
+
+class _Shell(NamedTuple):
+    answer: Callable[..., pa.Array]
+    held: list[Function]
+
 
 _shells: list[Callable[..., pa.Array]] = []
-_held: dict[str, list[Function]] = {}
+_alive: dict[str, _Shell] = {}
 _retired: deque[list[Function]] = deque()
 
 
 def make_callable(udf: str, function: Function) -> Callable[..., pa.Array]:
     """Wrap a function's body as DuckDB calls it: chunked arrays in, one array out."""
-    held = _held[udf] = [function]
+    retire(_left_by_duckdb())
+    shell = _make_shell(function)
+    _shells.append(shell.answer)
+    _alive[udf] = shell
+    return shell.answer
+
+
+def retire(udfs: Iterable[str]) -> None:
+    """Let models go: not at once, for queries may still run with them."""
+    for udf in udfs:
+        if udf in _alive:
+            _retired.append(_alive.pop(udf).held)
+    while len(_retired) > _KEPT:
+        _retired.popleft().clear()
+
+
+def _make_shell(function: Function) -> _Shell:
+    held = [function]
 
     def answer(*arguments: pa.ChunkedArray | pa.Array) -> pa.Array:
         whole = (a.combine_chunks() if isinstance(a, pa.ChunkedArray) else a for a in arguments)
@@ -47,20 +71,13 @@ def make_callable(udf: str, function: Function) -> Callable[..., pa.Array]:
     answer.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(f"argument{index}", kind) for index in range(count)]
     )
-    _shells.append(answer)
-    return answer
+    return _Shell(answer, held)
 
 
-def retire(udfs: Iterable[str]) -> None:
-    """Let models go that were replaced: not at once, for queries may still run with them."""
-    for udf in udfs:
-        if udf in _held:
-            _retired.append(_held.pop(udf))
-    while len(_retired) > _KEPT:
-        _retired.popleft().clear()
-
-
-def release(udfs: Iterable[str]) -> None:
-    """Let models go whose connection is gone."""
-    for udf in udfs:
-        _held.pop(udf, []).clear()
+def _left_by_duckdb() -> list[str]:
+    """Find the functions that nothing refers to but this module: their connection is gone."""
+    lone = _Shell(lambda: pa.nulls(0), [])
+    _shells.append(lone.answer)
+    references = sys.getrefcount(lone.answer)
+    _shells.pop()
+    return [udf for udf, shell in _alive.items() if sys.getrefcount(shell.answer) <= references]

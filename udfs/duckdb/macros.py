@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ...ir import Column, Model
 
-CHECK_SCHEMA = "foresql"
+CHECK_SCHEMA = "foresql_checks"
 """The schema of the check macros, so that they do not clutter the user's own."""
 
 _WIDE = 64

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import RegistrationError
-from .macros import CHECK_SCHEMA, quote
+from .macros import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,8 +41,9 @@ def mark(name: str, kind: str, token: str) -> str:
 
 
 class Present(NamedTuple):
-    """A function that is in the database; ``marks`` are those of the name that was asked for."""
+    """A function that is there; ``marks`` are the UDFs behind it, where it is the name's own."""
 
+    database: str
     schema: str
     function: str
     marks: list[str]
@@ -50,28 +51,26 @@ class Present(NamedTuple):
 
 
 def present_functions(
-    connection: duckdb.DuckDBPyConnection, place: Place, functions: Iterable[str]
+    connection: duckdb.DuckDBPyConnection, name: str, functions: Iterable[str]
 ) -> list[Present]:
     """Find the functions that a call by one of these names could reach."""
     rows = connection.execute(
-        "SELECT schema_name, function_name, coalesce(macro_definition, ''), internal "
-        "FROM duckdb_functions() WHERE list_contains($functions, lower(function_name)) "
-        "AND (internal OR database_name IN ($catalog, 'temp'))",
-        {"functions": [name.lower() for name in functions], "catalog": place.catalog},
+        "SELECT database_name, schema_name, function_name, coalesce(macro_definition, ''), "
+        "internal FROM duckdb_functions() WHERE list_contains(?, lower(function_name)) "
+        "AND (internal OR database_name IN (current_database(), 'temp'))",
+        [[function.lower() for function in functions]],
     ).fetchall()
-    owned = re.compile(
-        rf"(?<!\w){re.escape(place.name)}: {_UNREGISTERED} \([a-z_]+ [0-9a-f]{{8}}\)", re.IGNORECASE
+    own = re.compile(
+        rf"(?<!\w){re.escape(name)}: {_UNREGISTERED} \([a-z_]+ [0-9a-f]{{8}}\)", re.IGNORECASE
     )
     return [
-        Present(schema, function, owned.findall(definition), internal)
-        for schema, function, definition, internal in rows
+        Present(database, schema, function, own.findall(definition), internal)
+        for database, schema, function, definition, internal in rows
     ]
 
 
-def claim(
-    connection: duckdb.DuckDBPyConnection, place: Place, wanted: Iterable[str]
-) -> list[str]:
-    """Give the UDFs behind the present functions of a name.
+def claim(connection: duckdb.DuckDBPyConnection, place: Place, wanted: Iterable[str]) -> list[str]:
+    """Give the UDFs behind the functions that are to be replaced.
 
     Raises
     ------
@@ -79,34 +78,43 @@ def claim(
         If a wanted function is there, and is not this name's.
     """
     wanted = {function.lower() for function in wanted}
-    functions = wanted | {function_name(place.name, kind) for kind in KINDS}
-    found = present_functions(connection, place, functions)
-    for function in found:
-        if not function.marks and function.function.lower() in wanted:
-            whose = "of DuckDB or of Python" if function.internal else "of yours or of another model"
+    for function in present_functions(connection, place.name, wanted):
+        if not function.marks:
+            whose = "DuckDB's or Python's" if function.internal else "yours or another model's"
             message = (
-                f"{function.function!r} is a function {whose}; register the model under another "
-                "name=."
+                f"{function.function!r} is a function already, {whose}; register the model under "
+                "another name=."
             )
             raise RegistrationError(message)
-    return list(dict.fromkeys(mark for function in found for mark in function.marks))
+    marks = (mark for function in _own(connection, place) for mark in function.marks)
+    return list(dict.fromkeys(marks))
 
 
 def drop_macros(connection: duckdb.DuckDBPyConnection, place: Place) -> int:
     """Drop what an earlier registration made: it may have had more functions or columns."""
-    functions = [function_name(place.name, kind) for kind in KINDS]
-    found = present_functions(connection, place, functions)
-    ours = {(each.schema, each.function) for each in found if each.marks}
+    own = _own(connection, place)
+    macros = {(function.database, function.schema, function.function) for function in own}
     checks = connection.execute(
-        "SELECT DISTINCT schema_name, function_name FROM duckdb_functions() WHERE "
-        "database_name = $catalog AND schema_name = $schema "
-        "AND starts_with(lower(function_name), lower($check))",
-        {
-            "catalog": place.catalog,
-            "schema": CHECK_SCHEMA,
-            "check": f"{place.name}: column ",
-        },
+        "SELECT DISTINCT database_name, schema_name, function_name FROM duckdb_functions() WHERE "
+        "database_name IN (current_database(), 'temp') AND function_type = 'macro' "
+        "AND starts_with(lower(function_name), lower(?))",
+        [f"{place.name}: column "],
     ).fetchall()
-    for schema, function in [*ours, *checks]:
-        connection.execute(f"DROP MACRO {quote(place.catalog)}.{quote(schema)}.{quote(function)}")
-    return len(ours)
+    for parts in [*macros, *checks]:
+        if _is_in(place, parts[0]):
+            connection.execute(f"DROP MACRO {'.'.join(map(quote, parts))}")
+    return len(macros)
+
+
+def _own(connection: duckdb.DuckDBPyConnection, place: Place) -> list[Present]:
+    functions = [function_name(place.name, kind) for kind in KINDS]
+    found = present_functions(connection, place.name, functions)
+    return [each for each in found if each.marks and _is_in(place, each.database)]
+
+
+def _is_in(place: Place, database: str) -> bool:
+    """Tell whether a registration replaces what is in a database.
+
+    Temporary macros hide those of the database, so a registration there replaces both.
+    """
+    return database == "temp" or not place.is_temporary

@@ -28,6 +28,11 @@ MEMORY_BYTES = 16 * 2**20
 """What one thread remembers of one model, at most, but for its very last batch."""
 
 
+# Fowler, Noll and Vo's prime; the shift brings a double's high bits, where it differs, down.
+_MULTIPLIER = np.uint64(1099511628211)
+_SHIFT = np.uint64(29)
+
+
 class OnceScorer:
     """A scorer that remembers. Threads may share it: each has its own memory."""
 
@@ -42,39 +47,40 @@ class OnceScorer:
     def score(self, frame: Frame) -> Scores:
         """Give the answers that this thread remembers, or score the batch."""
         memory = self._memories.setdefault(threading.get_ident(), _Memory())
-        rows = _bits(frame)
-        prints = _fingerprints(rows)
-        scores = memory.recall(rows, prints)
+        values = _bits(frame)
+        prints = _fingerprints(values)
+        scores = memory.recall(values, prints)
         if scores is None:
             scores = self.scorer.score_frame(frame)
-            memory.remember(_Batch(rows, prints, scores))
+            memory.remember(_Batch(values, prints, scores))
             with self._count:
                 self.rows_scored += frame.rows
         return scores
 
 
 def _bits(frame: Frame) -> NDArray[np.uint64]:
-    """All values of a row as integers: the bits of numbers, the codes of keys."""
+    """All values as integers, uint64[columns, rows]: the bits of numbers, the codes of keys."""
     columns = [*frame.numbers.values(), *frame.codes.values()]
-    rows = np.empty((frame.rows, len(columns)), np.uint64)
-    for index, column in enumerate(columns):
-        rows[:, index] = column.view(np.uint64)
-    return rows
+    return np.stack([column.view(np.uint64) for column in columns])
 
 
-def _fingerprints(rows: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _fingerprints(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Mix each row into one number. Any mixing is right, for every find is checked."""
-    multipliers = np.random.default_rng(1).integers(2**63, size=rows.shape[1], dtype=np.uint64)
-    return (rows ^ (rows >> np.uint64(29))) @ (multipliers | np.uint64(1))
+    prints = np.zeros(values.shape[1], np.uint64)
+    for column in values:
+        prints *= _MULTIPLIER
+        prints ^= column
+        prints ^= prints >> _SHIFT
+    return prints
 
 
 class _Batch:
     """One scored batch."""
 
     def __init__(
-        self, rows: NDArray[np.uint64], prints: NDArray[np.uint64], scores: Scores
+        self, values: NDArray[np.uint64], prints: NDArray[np.uint64], scores: Scores
     ) -> None:
-        self.rows = rows
+        self.values = values
         self.prints = prints
         self.scores = scores
 
@@ -83,12 +89,12 @@ class _Batch:
         """The batch's rows by fingerprint: only a batch that is asked again is ever sorted."""
         return np.argsort(self.prints)
 
-    def leading(self, rows: NDArray[np.uint64], prints: NDArray[np.uint64]) -> NDArray[np.intp]:
+    def leading(self, values: NDArray[np.uint64], prints: NDArray[np.uint64]) -> NDArray[np.intp]:
         """Find as many of the rows as follow each other in this batch, from the first on."""
         prints = prints[: len(self.prints)]
         place = np.searchsorted(self.prints, prints, sorter=self.order)
         place = self.order[np.minimum(place, len(self.order) - 1)]
-        same = (self.rows[place] == rows[: len(place)]).all(axis=1)
+        same = (self.values[:, place] == values[:, : len(place)]).all(axis=0)
         return place if same.all() else place[: int(np.argmin(same))]
 
 
@@ -101,26 +107,26 @@ class _Memory:
 
     def remember(self, batch: _Batch) -> None:
         """Keep a batch, and drop the oldest ones where they grow too many."""
-        if not len(batch.rows):
+        if not len(batch.prints):
             return
         self._batches.append(batch)
-        self._bytes += batch.rows.nbytes
+        self._bytes += batch.values.nbytes
         while self._bytes > MEMORY_BYTES and len(self._batches) > 1:
-            self._bytes -= self._batches.popleft().rows.nbytes
+            self._bytes -= self._batches.popleft().values.nbytes
 
-    def recall(self, rows: NDArray[np.uint64], prints: NDArray[np.uint64]) -> Scores | None:
+    def recall(self, values: NDArray[np.uint64], prints: NDArray[np.uint64]) -> Scores | None:
         """Give the answers if every row is in the batches, in their order; else None."""
         found: list[tuple[_Batch, NDArray[np.intp]]] = []
         done = 0
-        for batch in self._batches if len(rows) else ():
+        for batch in self._batches if len(prints) else ():
             # Most batches are new: their first row is nowhere, and this line is all they cost.
-            if not done and not (batch.prints == prints[0]).any():
+            if not (batch.prints == prints[done]).any():
                 continue
-            places = batch.leading(rows[done:], prints[done:])
+            places = batch.leading(values[:, done:], prints[done:])
             if len(places):
                 found.append((batch, places))
                 done += len(places)
-            if done == len(rows):
+            if done == len(prints):
                 return _joined(found)
         return None
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import atexit
-import inspect
 import re
 import secrets
+import threading
 import weakref
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,7 +15,8 @@ import duckdb
 import pyarrow as pa
 from duckdb.func import ARROW, SPECIAL
 
-from ...errors import ForesqlError, RegistrationError
+from ...errors import RegistrationError
+from .callables import make_callable, retire
 from .functions import functions_of
 from .macros import (
     CHECK_SCHEMA,
@@ -26,10 +27,11 @@ from .macros import (
     literal,
     quote,
 )
+from .ownership import KINDS, claim, drop_macros, function_name, mark
 from .recent import OnceScorer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from duckdb.sqltypes import DuckDBPyType
 
@@ -37,10 +39,11 @@ if TYPE_CHECKING:
     from ...kernels import Scorer
     from .functions import Function
 
-_UDF_PREFIX = "__foresql_"
-_HERE = {True: "database_name = 'temp'", False: "database_name = current_database()"}
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
-_PREDICT = "predict"
+# No keyword, but DuckDB reads date(x) as a cast.
+_SYNTAX = {"date"}
+# Two threads that replace the same functions would conflict in DuckDB's catalog.
+_registering = threading.RLock()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,38 +107,49 @@ def register_scorer(
         If the name is not an identifier or belongs to something that is not ours, or the
         database is read-only. What was registered before stays.
     """
-    place = _place(name, is_temporary=temporary)
     once = OnceScorer(scorer)
     functions, omitted = functions_of(once)
     names = {function.kind: function_name(name, function.kind) for function in functions}
     if version is not None:
         names["version"] = function_name(name, "version")
-    before = _existing(connection, place, names.values())
-    token = secrets.token_hex(4)
-    udfs = {f.kind: f"{_UDF_PREFIX}{names[f.kind]}_{token}" for f in functions}
-    try:
-        for function in functions:
-            _create_udf(connection, udfs[function.kind], function, scorer)
-        with _transaction(connection):
-            _drop_macros(connection, place)
-            for statement in _macros(place, scorer.model, functions, names, udfs):
-                connection.execute(statement)
-            if version is not None:
-                connection.execute(_version_macro(place, names["version"], version))
-    except duckdb.Error as error:
-        _remove_udfs(connection, udfs.values())
-        raise _explained(error, name) from error
-    _remove_udfs(connection, before)
-    _remove_at_exit(connection, udfs.values())
+    marks = {kind: mark(name, kind, secrets.token_hex(4)) for kind in names}
+    with _registering, _explained(name):
+        place = _place(connection, name, is_temporary=temporary)
+        before = claim(connection, place, names.values())
+        try:
+            for function in functions:
+                _create_udf(connection, marks[function.kind], function, scorer)
+            with _transaction(connection):
+                drop_macros(connection, place)
+                for statement in _macros(place, scorer.model, functions, names, marks):
+                    connection.execute(statement)
+                if version is not None:
+                    statement = _version_macro(place, names["version"], marks["version"], version)
+                    connection.execute(statement)
+        except duckdb.Error:
+            _remove_udfs(connection, marks.values())
+            raise
+        _remove_udfs(connection, before)
+    _remove_at_exit(connection, list(marks.values()))
     return Registration(place, names, omitted, once, connection)
 
 
-def _place(name: str, *, is_temporary: bool = False) -> Place:
+def _place(
+    connection: duckdb.DuckDBPyConnection, name: str, *, is_temporary: bool = False
+) -> Place:
+    """Check the name."""
     if not _NAME.fullmatch(name):
         message = (
             f"{name!r} cannot name a function: use a letter, then at most 62 letters, digits and "
             "underscores."
         )
+        raise RegistrationError(message)
+    # DuckDB wants every result read to its end before the next statement: fetchall, not fetchone.
+    categories = connection.execute(
+        "SELECT keyword_category FROM duckdb_keywords() WHERE keyword_name = lower(?)", [name]
+    ).fetchall()
+    if name.lower() in _SYNTAX or any(category != "unreserved" for (category,) in categories):
+        message = f"{name!r} is a word of SQL's own; register the model under another name=."
         raise RegistrationError(message)
     return Place(name, is_temporary)
 
@@ -145,7 +159,7 @@ def _macros(
     model: Model,
     functions: Sequence[Function],
     names: Mapping[str, str],
-    udfs: Mapping[str, str],
+    marks: Mapping[str, str],
 ) -> Iterator[str]:
     if not place.is_temporary:
         yield f"CREATE SCHEMA IF NOT EXISTS {CHECK_SCHEMA}"
@@ -153,29 +167,32 @@ def _macros(
     for function in functions:
         kind = function.kind
         level = function.takes_level
-        yield function_macro(place, names[kind], udfs[kind], model, takes_level=level)
+        yield function_macro(place, names[kind], marks[kind], model, takes_level=level)
 
 
-def _version_macro(place: Place, function: str, version: int) -> str:
+def _version_macro(place: Place, function: str, marked: str, version: int) -> str:
     """Give a constant; the struct's field marks the macro as ours."""
-    field = f"{_UDF_PREFIX}version"
-    constant = f"CAST({{'{field}': {version:d}}}.{field} AS BIGINT)"
+    constant = f"CAST({{{literal(marked)}: {version:d}}}.{quote(marked)} AS BIGINT)"
     return f"{place.create} {place.macro(function)}() AS {constant}"
 
 
 def register_absent(connection: duckdb.DuckDBPyConnection, name: str, reason: str) -> None:
     """Make functions that say, when a query calls them, why there is no model behind them."""
-    place = _place(name)
-    names = [function_name(name, kind) for kind in KINDS]
-    udfs = _existing(connection, place, names)
-    field = f"{_UDF_PREFIX}reason"
-    body = f"CAST(error({{'{field}': {literal(reason)}}}.{field}) AS DOUBLE)"
-    with _transaction(connection):
-        _drop_macros(connection, place)
-        for function in names:
-            parameters = "" if function == function_name(name, "version") else '"row"'
-            connection.execute(f"{place.create} {place.macro(function)}({parameters}) AS {body}")
-    _remove_udfs(connection, udfs)
+    names = {kind: function_name(name, kind) for kind in KINDS}
+    with _registering, _explained(name):
+        place = _place(connection, name)
+        before = claim(connection, place, names.values())
+        with _transaction(connection):
+            drop_macros(connection, place)
+            for kind, function in names.items():
+                marked = mark(name, kind, secrets.token_hex(4))
+                body = f"error({{{literal(marked)}: {literal(reason)}}}.{quote(marked)})"
+                parameters = "" if kind == "version" else '"row"'
+                connection.execute(
+                    f"{place.create} {place.macro(function)}({parameters}) AS "
+                    f"CAST({body} AS DOUBLE)"
+                )
+        _remove_udfs(connection, before)
 
 
 def unregister(
@@ -188,27 +205,15 @@ def unregister(
     RegistrationError
         If there are none.
     """
-    place = _place(name, is_temporary=temporary)
-    udfs = _existing(connection, place, ())
-    with _transaction(connection):
-        dropped = _drop_macros(connection, place)
-    if not dropped:
-        message = f"No model is registered as {name!r} in this connection."
-        raise RegistrationError(message)
-    _remove_udfs(connection, udfs)
-
-
-def function_name(name: str, kind: str) -> str:
-    """Name a function: after ``predict_delay`` come ``explain_delay`` and its like."""
-    if kind == _PREDICT:
-        return name
-    if name.startswith(_PREDICT) and name != _PREDICT:
-        return kind + name.removeprefix(_PREDICT)
-    return f"{name}_{'proba' if kind == 'predict_proba' else kind}"
-
-
-KINDS = (_PREDICT, "predict_proba", "explain", "interval", "version")
-"""Every kind of function that a registration can make."""
+    with _registering, _explained(name):
+        place = _place(connection, name, is_temporary=temporary)
+        before = claim(connection, place, ())
+        with _transaction(connection):
+            dropped = drop_macros(connection, place)
+        if not dropped:
+            message = f"No model is registered as {name!r} in this connection."
+            raise RegistrationError(message)
+        _remove_udfs(connection, before)
 
 
 def _create_udf(
@@ -221,27 +226,12 @@ def _create_udf(
         parameters.append(duckdb.sqltype("DOUBLE"))
     connection.create_function(
         udf,
-        _body(function),
+        make_callable(udf, function),
         parameters,
         _sql_type(connection, function.returns),
         type=ARROW,
         null_handling=SPECIAL,
     )
-
-
-def _body(function: Function) -> Callable[..., pa.Array]:
-    """Wrap a function's body as DuckDB calls it: chunked arrays in, one array out."""
-
-    def answer(*arguments: pa.ChunkedArray | pa.Array) -> pa.Array:
-        whole = (a.combine_chunks() if isinstance(a, pa.ChunkedArray) else a for a in arguments)
-        return function.answer(*whole)
-
-    count = 2 if function.takes_level else 1
-    kind = inspect.Parameter.POSITIONAL_ONLY
-    answer.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [inspect.Parameter(f"argument{index}", kind) for index in range(count)]
-    )
-    return answer
 
 
 def _sql_type(connection: duckdb.DuckDBPyConnection, arrow_type: pa.DataType) -> DuckDBPyType:
@@ -250,58 +240,13 @@ def _sql_type(connection: duckdb.DuckDBPyConnection, arrow_type: pa.DataType) ->
     return connection.from_arrow(empty).types[0]
 
 
-def _existing(
-    connection: duckdb.DuckDBPyConnection, place: Place, wanted: Iterable[str]
-) -> list[str]:
-    """Give the UDFs behind the present functions of a name; refuse to replace foreign ones."""
-    ours: list[str] = []
-    pattern = re.compile(re.escape(_UDF_PREFIX) + r"\w+_[0-9a-f]{8}")
-    wanted = set(wanted)
-    for function in {function_name(place.name, kind) for kind in KINDS} | wanted:
-        rows = connection.execute(
-            "SELECT macro_definition, internal FROM duckdb_functions() "
-            f"WHERE lower(function_name) = lower(?) AND (internal OR {_HERE[place.is_temporary]})",
-            [function],
-        ).fetchall()
-        for definition, internal in rows:
-            if _UDF_PREFIX in (definition or ""):
-                ours += pattern.findall(definition)
-            elif function in wanted:
-                whose = "one of DuckDB's own functions" if internal else "a macro of yours"
-                message = f"{function!r} is {whose}; register the model under another name=."
-                raise RegistrationError(message)
-    return list(dict.fromkeys(ours))
-
-
-def _drop_macros(connection: duckdb.DuckDBPyConnection, place: Place) -> int:
-    """Drop what an earlier registration made: it may have had more functions or columns."""
-    functions = [function_name(place.name, kind) for kind in KINDS]
-    rows = connection.execute(
-        "SELECT DISTINCT schema_name, function_name FROM duckdb_functions() "
-        f"WHERE function_type = 'macro' AND {_HERE[place.is_temporary]} AND ("
-        "(list_contains($functions, function_name) AND contains(macro_definition, $prefix)) "
-        "OR (schema_name = $schema AND starts_with(function_name, $check)))",
-        {
-            "functions": functions,
-            "prefix": _UDF_PREFIX,
-            "schema": CHECK_SCHEMA,
-            "check": f"{place.name}: column ",
-        },
-    ).fetchall()
-    for schema, function in rows:
-        catalog = "temp." if place.is_temporary else ""
-        connection.execute(f"DROP MACRO {catalog}{quote(schema)}.{quote(function)}")
-    return len(rows)
-
-
 @contextmanager
 def _transaction(connection: duckdb.DuckDBPyConnection) -> Generator[None]:
     """Run statements in one transaction, or in the caller's if there is one."""
-    try:
-        connection.begin()
-    except duckdb.TransactionException:
+    if _in_transaction(connection):
         yield
         return
+    connection.begin()
     try:
         yield
     except BaseException:
@@ -310,26 +255,40 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Generator[None]:
     connection.commit()
 
 
-def _explained(error: duckdb.Error, name: str) -> ForesqlError:
-    text = str(error)
-    if "read-only" in text:
-        text = (
-            "the database is read-only, and macros live in the database. Use temporary=True to "
-            "keep them in this connection"
-        )
-    elif "ResourceInUse" in type(error).__name__:
-        text = "a result of this connection is still being read: fetch all of it first"
-    return RegistrationError(f"{name!r} cannot be registered: {text}")
+def _in_transaction(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Tell by the numbers of two statements: a BEGIN would abort a transaction that is open."""
+    first, second = (connection.execute("SELECT txid_current()").fetchall() for _ in range(2))
+    return first == second
+
+
+@contextmanager
+def _explained(name: str) -> Generator[None]:
+    """Turn DuckDB's errors into ours, with what to do."""
+    try:
+        yield
+    except duckdb.Error as error:
+        text = str(error)
+        if "read-only" in text:
+            text = (
+                "the database is read-only, and macros live in the database. Use temporary=True to "
+                "keep them in this connection"
+            )
+        elif "ResourceInUse" in type(error).__name__:
+            text = "a result of this connection is still being read: fetch all of it first"
+        message = f"The functions of {name!r} cannot be changed: {text}"
+        raise RegistrationError(message) from error
 
 
 def _remove_udfs(connection: duckdb.DuckDBPyConnection, udfs: Iterable[str]) -> None:
+    udfs = list(udfs)
     for udf in udfs:
         # Made by another cursor or process, or the connection is closed: nothing calls it now.
         with suppress(duckdb.Error):
             connection.remove_function(udf)
+    retire(udfs)
 
 
-def _remove_at_exit(connection: duckdb.DuckDBPyConnection, udfs: Iterable[str]) -> None:
+def _remove_at_exit(connection: duckdb.DuckDBPyConnection, udfs: list[str]) -> None:
     """DuckDB prints a leak report at exit for functions of connections that were not closed."""
     reference = weakref.ref(connection)
 
