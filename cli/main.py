@@ -6,13 +6,14 @@ import click
 
 from .demo import demo
 from .models import models, promote, rollback, show
-from .options import EXIT_CODES
+from .options import EXIT_CODES, unwrapped
 from .publishing import certify, publish
 from .scoring import score, sql
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
 @click.version_option(package_name="foresql", prog_name="foresql")
+@unwrapped
 def main() -> None:
     r"""Put a trained model where the data is, and get the library's own answer there.
 

@@ -35,10 +35,16 @@ registry_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
 
+def unwrapped(command: Command) -> Command:
+    """Keep the lines of a paragraph that a docstring marks: click wants the character itself."""
+    command.__doc__ = (command.__doc__ or "").replace(r"\b", "\b")
+    return command
+
+
 def explained(command: Command) -> Command:
     """Print foresql's own errors as messages, and end with an exit code that means something."""
 
-    @functools.wraps(command)
+    @functools.wraps(unwrapped(command))
     def run(*arguments: Any, **options: Any) -> Any:
         try:
             return command(*arguments, **options)

@@ -110,8 +110,11 @@ def _read(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:
             table = pa.table(like)
             return table, lambda made: _as_arrow(made, table.schema)
         case ("numpy", "ndarray") if like.ndim == 2:  # noqa: PLR2004 - rows and columns
+            from .pandas import to_arrow
+
             names = [f"x{index}" for index in range(like.shape[1])]
-            table = pa.table([pa.array(column) for column in like.T], names=names)
+            pairs = zip(names, like.T, strict=True)
+            table = pa.table([to_arrow(column, name) for name, column in pairs], names=names)
             return table, lambda made: _as_numpy(made, like)
         case _:
             message = (

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import SignatureError
 from ..ir import Outputs
 from ..ir import steps as s
-from ..ir.steps import Function, Operator
+from ..ir.steps import Function, Operator, Precision
 from ..ir.thresholds import LIGHTGBM_ZERO
 from .convert import add_link, require_fitted
 from .lightgbm_text import read_model_text
@@ -140,7 +140,9 @@ def _run_trees(text: ModelText, columns: Names, graph: Graph) -> Answers:
             "zero_null",
             lambda names, made: s.NullIf(names, made, -LIGHTGBM_ZERO, LIGHTGBM_ZERO),
         )
-    sums = graph.add(s.Forest(columns, graph.numbered("margin", text.outputs), built.trees))
+    outputs = graph.numbered("margin", text.outputs)
+    start = np.zeros(text.outputs)
+    sums = graph.add(s.Forest(columns, outputs, built.trees, start, Precision.FLOAT64))
     scores = sums
     if text.average:
         # A random forest's raw_score is the plain sum; only its predictions are averages.

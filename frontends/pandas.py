@@ -30,7 +30,7 @@ def read_pandas(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:
             )
             raise SignatureError(message)
     columns = [
-        _to_arrow(like[name], name) if (like.columns == name).sum() == 1 else None
+        to_arrow(like[name], name) if (like.columns == name).sum() == 1 else None
         for name in like.columns
     ]
     if any(column is None for column in columns):
@@ -48,7 +48,8 @@ def read_pandas(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:
     return table, rebuild
 
 
-def _to_arrow(series: Any, name: str) -> pa.Array:
+def to_arrow(series: Any, name: str) -> pa.Array:
+    """Give a column, or an array, as Arrow."""
     try:
         column = pa.array(series, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:

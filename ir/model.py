@@ -196,12 +196,11 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911 - one return a 
             return _unless(fits, f"the weights are not {shape[0]} by {shape[1]}")
         case s.Forest():
             trees = step.trees
-            fits = trees.features <= len(step.inputs)
-            targets = trees.output.max(initial=-1) < len(step.outputs)
-            return _unless(
-                fits and targets and trees.output.min(initial=0) >= 0,
-                "a tree reads or writes a column that is not there",
-            )
+            reads = trees.features <= len(step.inputs)
+            writes = trees.output.max(initial=-1) < len(step.outputs)
+            if not (reads and writes and trees.output.min(initial=0) >= 0):
+                return "a tree reads or writes a column that is not there"
+            return _unless(step.start.shape == (len(step.outputs),), "not one start an output")
         case s.Argmax():
             return _unless(len(step.outputs) == 1, "not one output")
         case s.Exceeds():

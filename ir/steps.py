@@ -38,6 +38,13 @@ class Function(StrEnum):
     LOG1P_EXP = "log1p_exp"
 
 
+class Precision(StrEnum):
+    """In which floating-point format a library adds up its trees."""
+
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Require:
     """Refuse rows that the library refuses: ``where`` names the estimator that does."""
@@ -137,11 +144,16 @@ class Dot:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Forest:
-    """Sum the leaves of all trees into the outputs, in the order of the trees, in float64."""
+    """Add the leaves of all trees to ``start``, in the order of the trees.
+
+    ``start`` is float64[outputs]. Each sum is rounded to ``precision`` after every tree.
+    """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     trees: Trees
+    start: NDArray[np.float64]
+    precision: Precision
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -61,6 +61,11 @@ class Values:
         """Write a column."""
         self._columns[name] = column
 
+    def source(self, name: str) -> str:
+        """Name the source column from which a column was made, for messages."""
+        made_from = [each for each in self._frame.source if f"{name}|".startswith(f"{each}|")]
+        return max(made_from, key=len, default=name)
+
     def quote(self, name: str, row: int) -> str:
         """Show the value of a source column in a message."""
         if name not in self._frame.source:

@@ -140,7 +140,7 @@ class _Forest:
     def __init__(self, step: s.Forest, shape: tuple[int, int], columns: NDArray[np.intp]) -> None:
         self._shap = TreeShap(step.trees, shape, columns)
         self._inputs = {index: step.inputs[index] for index in self._shap.inputs}
-        self.base = self._shap.base
+        self.base = self._shap.base + step.start
 
     def contributions(self, values: Values) -> NDArray[np.float64]:
         inputs = {index: values.numbers(name) for index, name in self._inputs.items()}

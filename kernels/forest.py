@@ -32,11 +32,12 @@ class ForestKernel:
     def run(self, values: Values) -> None:
         """Write the scores."""
         step = self._step
-        scores = np.zeros((len(step.outputs), values.rows))
+        scores = np.empty((len(step.outputs), values.rows), step.precision.value)
+        scores[:] = step.start[:, None]
         inputs = {i: values.numbers(step.inputs[i]) for i in self._codings}
         for start in range(0, values.rows, BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
             codes = {i: self._codings[i].encode(column[block]) for i, column in inputs.items()}
             self._plan.add_to(scores[:, block], codes)
         for name, column in zip(step.outputs, scores, strict=True):
-            values.put(name, column)
+            values.put(name, column.astype(np.float64, copy=False))

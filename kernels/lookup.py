@@ -86,9 +86,9 @@ class LookupKernel:
         if rows.any():
             value = values.quote(name, int(np.argmax(rows)))
             message = (
-                f"Column {name!r} holds {value}, which {self._step.where} never saw in training, "
-                "and it was fitted to refuse such values. Filter such rows, or fit it to accept "
-                "them (handle_unknown) and publish it again."
+                f"Column {values.source(name)!r} holds {value}, which {self._step.where} never "
+                "saw in training, and it was fitted to refuse such values. Filter such rows, or "
+                "fit it to accept them (handle_unknown) and publish it again."
             )
             raise ScoringError(message)
 

@@ -94,14 +94,15 @@ def _require(step: s.Require, values: Values) -> None:
         column = values.get(name)
         if step.missing and as_missing(column).any():
             message = (
-                f"Column {name!r} is NULL in a row, and {step.where} accepts no missing values. "
-                "Filter such rows, or put an imputer into the pipeline and publish it again."
+                f"Column {values.source(name)!r} is NULL in a row, and {step.where} accepts no "
+                "missing values. Filter such rows, or put an imputer into the pipeline and publish "
+                "it again."
             )
             raise ScoringError(message)
         if step.infinite and not isinstance(column, Keys) and np.isinf(as_numbers(column)).any():
             message = (
-                f"Column {name!r} is infinite in a row, and {step.where} accepts finite values "
-                "only. Filter such rows, or replace the values in the query."
+                f"Column {values.source(name)!r} is infinite in a row, and {step.where} accepts "
+                "finite values only. Filter such rows, or replace the values in the query."
             )
             raise ScoringError(message)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import duckdb
@@ -32,7 +33,7 @@ def run_query(
     Raises
     ------
     RegistrationError
-        If the query does not parse.
+        If the query does not parse, or calls a function of a model that is not there.
     """
     path = Path(registry) if registry else default_path()
     models = callable_models(path) if path.exists() else {}
@@ -40,7 +41,25 @@ def run_query(
     for name, reference in models.items():
         if any(function_name(name, kind).casefold() in wanted for kind in KINDS):
             register(connection, reference, name=name, registry=path, temporary=True)
-    return connection.sql(query)
+    try:
+        return connection.sql(query)
+    except duckdb.CatalogException as error:
+        missing = _missing_model(str(error))
+        if missing is None:
+            raise
+        there = ", ".join(sorted(models)) or "none"
+        message = (
+            f"There is no function {missing}. The registry {path} gives {there}; "
+            "'foresql models' lists its models."
+        )
+        raise RegistrationError(message) from error
+
+
+def _missing_model(problem: str) -> str | None:
+    """Name the function that DuckDB lacks, if it looks like a model's."""
+    found = re.search(r"Function with name (\w+) does not exist", problem)
+    is_ours = found and found[1].startswith(tuple(f"{kind}_" for kind in KINDS))
+    return found[1] if found and is_ours else None
 
 
 def open_database(path: str | Path | None, *, write: bool = False) -> duckdb.DuckDBPyConnection:

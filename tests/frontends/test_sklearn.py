@@ -20,8 +20,11 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
+from foresql import CertificationError, certify
+from foresql.certify.probes import make_probes
 from foresql.certify.routes import ROUTES
 from foresql.frontends import Training, convert
+from foresql.ir.steps import Dot, Forest
 from foresql.kernels import Scorer
 
 ROWS = 600
@@ -81,8 +84,6 @@ def objects(column: str, missing: object) -> pd.DataFrame:
     return pd.DataFrame({column: values.where(FLIGHTS[column].notna(), missing)})
 
 
-NOTHING_MISSING = dict.fromkeys(["handle_unknown"], "ignore")
-
 IMPUTERS = {
     "mean": Transform(["gust", "wind"], SimpleImputer()),
     "mean of integers and booleans": Transform(["month", "is_late"], SimpleImputer()),
@@ -121,18 +122,14 @@ SCALERS = {
     "standard": Transform([*NUMBERS, "gust"], StandardScaler()),
     "standard without mean": Transform(["gust", "month"], StandardScaler(with_mean=False)),
     "standard without deviation": Transform(["gust", "month"], StandardScaler(with_std=False)),
-    "standard without either": Transform(
-        ["gust"], StandardScaler(with_mean=False, with_std=False)
-    ),
+    "standard without either": Transform(["gust"], StandardScaler(with_mean=False, with_std=False)),
     "standard of a constant": Transform(
         ["x"], StandardScaler(), pd.DataFrame({"x": np.full(ROWS, 0.1)})
     ),
     "min-max": Transform([*NUMBERS, "gust"], MinMaxScaler()),
     "min-max range": Transform(["gust", "month"], MinMaxScaler(feature_range=(-3, 7.7))),
     "min-max clipped": Transform(["gust", "wind"], MinMaxScaler(clip=True)),
-    "min-max clipped range": Transform(
-        ["wind"], MinMaxScaler(feature_range=(0.1, 0.3), clip=True)
-    ),
+    "min-max clipped range": Transform(["wind"], MinMaxScaler(feature_range=(0.1, 0.3), clip=True)),
     "identity": Transform(["gust", "wind"], FunctionTransformer()),
     "identity that checks": Transform(NUMBERS, FunctionTransformer(validate=True)),
 }
@@ -181,9 +178,7 @@ ONE_HOT = {
         OneHotEncoder(handle_unknown="ignore"),
         FLIGHTS.assign(day=FLIGHTS["day"].dt.date),
     ),
-    "pandas categories": Transform(
-        ["tail"], OneHotEncoder(), FLIGHTS.astype({"tail": "category"})
-    ),
+    "pandas categories": Transform(["tail"], OneHotEncoder(), FLIGHTS.astype({"tail": "category"})),
     "one category": Transform(["one"], OneHotEncoder(), FLIGHTS.assign(one="only")),
     "numbers as text": Transform(
         ["n"],
@@ -255,9 +250,7 @@ ORDINAL = {
     "rare": Transform(["carrier", "month"], OrdinalEncoder(min_frequency=60)),
     "at most three": Transform(
         ["carrier"],
-        OrdinalEncoder(
-            max_categories=3, handle_unknown="use_encoded_value", unknown_value=np.nan
-        ),
+        OrdinalEncoder(max_categories=3, handle_unknown="use_encoded_value", unknown_value=np.nan),
     ),
 }
 ORDINAL |= {
@@ -293,9 +286,7 @@ CHAINS = {
     ),
     "text filled and flagged": Transform(
         ["tail", "dest"],
-        make_pipeline(
-            SimpleImputer(strategy="most_frequent", add_indicator=True), OneHotEncoder()
-        ),
+        make_pipeline(SimpleImputer(strategy="most_frequent", add_indicator=True), OneHotEncoder()),
     ),
     "text and numbers filled": Transform(
         ["tail", "gust", "month"],
@@ -400,7 +391,10 @@ COLUMN_TRANSFORMERS = {
         sparse_threshold=0,
     ),
     "sparse": ColumnTransformer(
-        [("one hot", OneHotEncoder(), ["carrier", "dest", "month"]), ("raw", "passthrough", ["wind"])],
+        [
+            ("one hot", OneHotEncoder(), ["carrier", "dest", "month"]),
+            ("raw", "passthrough", ["wind"]),
+        ],
         sparse_threshold=1.0,
     ),
 }
@@ -425,9 +419,7 @@ TRANSFORMS = {
         | {
             name: Transform(
                 columns,
-                ColumnTransformer(
-                    [("one hot", OneHotEncoder(), ["carrier"])], remainder=remainder
-                ),
+                ColumnTransformer([("one hot", OneHotEncoder(), ["carrier"])], remainder=remainder),
             )
             for name, (remainder, columns) in REMAINDERS.items()
         },
@@ -439,19 +431,301 @@ TRANSFORMS = {
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_transformer_gives_the_library_s_columns(name, agree, quietly):
     case = TRANSFORMS[name]
-    transformed = dense(quietly(lambda: case.transformer.fit(case.rows).transform(case.rows)))
-    last = LinearRegression()
+    transformed = quietly(lambda: dense(case.transformer.fit(case.rows).transform(case.rows)))
+    last = Ridge(0.1)
     if np.isnan(transformed).any():
         last = lgb.LGBMRegressor(n_estimators=3, verbose=-1)
     pipeline = quietly(lambda: make_pipeline(case.transformer, last).fit(case.rows, TARGET))
     model = agree(pipeline, case.rows)
-    scorer = Scorer(model)
-    values = scorer.run(scorer.decoder.decode(Training.of(case.rows).table))
-    columns = next(step for step in reversed(model.steps) if hasattr(step, "weights")
-                   or hasattr(step, "trees")).inputs
-    ours = np.stack([values.numbers(column) for column in columns], axis=1)
-    assert np.array_equal(ours, transformed, equal_nan=True)
+    training = Training.of(case.rows, pipeline).only(model.signature.names)
+    boundaries = make_probes(model, training.table, 500, seed=1)[0].table
+    for table in (training.table, boundaries):
+        frame = training.rebuild(table)
+        theirs = quietly(lambda frame=frame: dense(case.transformer.transform(frame)))
+        assert np.array_equal(columns_of_last_step(model, table), theirs, equal_nan=True)
 
 
 def dense(matrix) -> np.ndarray:
     return np.asarray(matrix.todense() if hasattr(matrix, "todense") else matrix, np.float64)
+
+
+def columns_of_last_step(model, table) -> np.ndarray:
+    """Give what enters the dot product, or the trees."""
+    last = next(step for step in model.steps if isinstance(step, Dot | Forest))
+    scorer = Scorer(model)
+    values = scorer.run(scorer.decoder.decode(table))
+    return np.stack([values.numbers(name) for name in last.inputs], axis=1)
+
+
+# --- predictors ---------------------------------------------------------------------------------
+
+PREPARED = ["distance", "wind", "month", "is_late"]
+SEVERAL = np.stack([TARGET, -2 * TARGET + FLIGHTS["wind"], np.cos(TARGET)], axis=1)
+LABELS = {
+    "text": np.array(["on time", "late", "gone", "É"])[FLIGHTS["month"] % 4],
+    "booleans": np.median(TARGET) < TARGET,
+    "integers": FLIGHTS["month"].to_numpy() % 3 - 5,
+    "floats": np.array([2.0, -1.0])[FLIGHTS["month"] % 2],
+    "two texts": np.where(TARGET > 3, "b", "a"),
+    "many": FLIGHTS["month"].to_numpy() + 12 * FLIGHTS["is_late"].to_numpy(),
+}
+
+REGRESSIONS = {
+    "linear": (LinearRegression(), TARGET),
+    "linear, no intercept": (LinearRegression(fit_intercept=False), TARGET),
+    "linear, positive": (LinearRegression(positive=True), TARGET),
+    "linear, column target": (LinearRegression(), TARGET[:, None]),
+    "linear, several targets": (LinearRegression(), SEVERAL),
+    "linear, several without intercept": (LinearRegression(fit_intercept=False), SEVERAL),
+    "ridge": (Ridge(), TARGET),
+    "ridge, no intercept": (Ridge(fit_intercept=False), TARGET),
+    "ridge, column target": (Ridge(), TARGET[:, None]),
+    "ridge, several targets": (Ridge(alpha=[0.1, 1.0, 10.0]), SEVERAL),
+    "ridge, sag": (Ridge(solver="sag", random_state=0), TARGET),
+    "ridge, constant target": (Ridge(), np.full(ROWS, 0.1)),
+}
+LOGISTIC = {
+    f"logistic, {kind}": (LogisticRegression(max_iter=200), labels)
+    for kind, labels in LABELS.items()
+} | {
+    "logistic, no intercept": (LogisticRegression(fit_intercept=False), LABELS["booleans"]),
+    "logistic, several without intercept": (
+        LogisticRegression(fit_intercept=False),
+        LABELS["text"],
+    ),
+    "logistic, liblinear": (LogisticRegression(solver="liblinear"), LABELS["two texts"]),
+    "logistic, saga": (LogisticRegression(solver="saga"), LABELS["text"]),
+    "logistic, weights": (LogisticRegression(class_weight="balanced"), LABELS["integers"]),
+    "logistic, no penalty": (LogisticRegression(C=np.inf), LABELS["booleans"]),
+}
+PREDICTORS = REGRESSIONS | LOGISTIC
+
+
+@pytest.mark.parametrize("name", PREDICTORS)
+def test_predictor_gives_the_library_s_answers(name, agree, quietly):
+    estimator, target = PREDICTORS[name]
+    rows = FLIGHTS[PREPARED]
+    pipeline = quietly(lambda: make_pipeline(MinMaxScaler(), estimator).fit(rows, target))
+    model = agree(pipeline, rows)
+    if name in LOGISTIC:
+        assert model.outputs.classes == tuple(np.unique(target).tolist())
+
+
+@pytest.mark.parametrize("name", ["linear", "logistic, text", "logistic, booleans"])
+def test_predictor_on_its_own(name, agree, quietly):
+    estimator, target = PREDICTORS[name]
+    rows = FLIGHTS[PREPARED].astype(float)
+    agree(quietly(lambda: estimator.fit(rows, target)), rows)
+
+
+def typical_pipeline(last):
+    numbers = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
+    texts = make_pipeline(
+        SimpleImputer(strategy="most_frequent"),
+        OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=20),
+    )
+    return Pipeline(
+        [
+            (
+                "prepare",
+                ColumnTransformer(
+                    [
+                        ("numbers", numbers, ["distance", "wind", "gust", "month"]),
+                        ("texts", texts, ["carrier", "tail"]),
+                        (
+                            "days",
+                            OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
+                            ["day"],
+                        ),
+                    ],
+                    remainder="drop",
+                ),
+            ),
+            ("predict", last),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("last", "target"),
+    [
+        (LogisticRegression(max_iter=300), LABELS["text"]),
+        (LogisticRegression(max_iter=300), LABELS["booleans"]),
+        (LinearRegression(), SEVERAL),
+        (lgb.LGBMClassifier(n_estimators=10, num_leaves=7, verbose=-1), LABELS["text"]),
+        (lgb.LGBMRegressor(n_estimators=10, verbose=-1), TARGET),
+    ],
+    ids=["multiclass", "binary", "several targets", "LightGBM classes", "LightGBM values"],
+)
+def test_typical_pipeline_by_every_route(last, target, agree, quietly):
+    pipeline = quietly(lambda: typical_pipeline(last).fit(FLIGHTS, target))
+    agree(pipeline, FLIGHTS, rows=WIDE_GATE, routes=tuple(ROUTES))
+
+
+def test_columns_may_come_in_any_order_and_with_others(quietly):
+    pipeline = quietly(lambda: typical_pipeline(Ridge()).fit(FLIGHTS, TARGET))
+    model = convert(pipeline, Training.of(FLIGHTS, pipeline))
+    shuffled = pa.Table.from_pandas(FLIGHTS[FLIGHTS.columns[::-1]].assign(more=1))
+    again = Scorer(model).score(shuffled).prediction[:, 0]
+    assert np.allclose(again, pipeline.predict(FLIGHTS), rtol=1e-13, atol=1e-13)
+    assert "more" not in model.signature.names
+
+
+def test_steps_that_are_switched_off(agree, quietly):
+    steps = [("a", "passthrough"), ("b", None), ("c", StandardScaler()), ("d", Ridge())]
+    rows = FLIGHTS[PREPARED].astype(float)
+    agree(quietly(lambda: Pipeline(steps).fit(rows, TARGET)), rows)
+
+
+# --- frames ---------------------------------------------------------------------------------------
+
+NUMERIC = FLIGHTS[["distance", "gust", "wind"]]
+INTEGERS = FLIGHTS[["month", "seats"]]
+GAPS = FLIGHTS["gust"].isna().to_numpy()
+TEXTS = FLIGHTS[["tail", "dest"]]
+FRAMES = {
+    "numpy float64": NUMERIC.to_numpy(),
+    "numpy int16": INTEGERS.to_numpy().astype(np.int16),
+    "numpy uint8": INTEGERS.abs().to_numpy().astype(np.uint8),
+    "numpy booleans": FLIGHTS[["is_late"]].to_numpy(),
+    "pandas int8": INTEGERS.astype("int8"),
+    "pandas float64": NUMERIC,
+    "pandas Int64": INTEGERS.astype("Int64").mask(np.stack([GAPS, ~GAPS], axis=1)),
+    "pandas Float64": NUMERIC.astype("Float64"),
+    "pandas Arrow numbers": NUMERIC.join(INTEGERS).convert_dtypes(dtype_backend="pyarrow"),
+    "pandas boolean": pd.DataFrame({"f": FLIGHTS["is_late"].astype("boolean").mask(GAPS)}),
+    "pandas decimals": pd.DataFrame({"d": [Decimal(f"{x:.3f}") for x in FLIGHTS["wind"]]}),
+    "pandas decimals with None": pd.DataFrame(
+        {"d": [None if gap else Decimal("0.1") * i for i, gap in enumerate(GAPS)]}
+    ),
+    "polars numbers": pl.from_pandas(NUMERIC.join(INTEGERS)),
+    "polars int8": pl.from_pandas(INTEGERS.astype("int8")),
+    "polars booleans": pl.from_pandas(FLIGHTS[["is_late", "wind"]]),
+    "Arrow numbers": pa.Table.from_pandas(NUMERIC.join(INTEGERS)),
+    "Arrow int16": pa.Table.from_pandas(INTEGERS.astype("int16")),
+}
+TEXT_FRAMES = {
+    "numpy text": FLIGHTS[["dest"]].to_numpy().astype("U3"),
+    "numpy objects": TEXTS.to_numpy(object),
+    "numpy objects with None": TEXTS.astype(object).where(TEXTS.notna(), None).to_numpy(),
+    "pandas str": TEXTS,
+    "pandas string": TEXTS[["dest"]].astype("string"),
+    "pandas Arrow text": TEXTS[["dest"]].convert_dtypes(dtype_backend="pyarrow"),
+    "pandas categories": TEXTS.astype("category"),
+    "pandas integer categories": INTEGERS.astype("category"),
+    "pandas boolean categories": FLIGHTS[["is_late"]].astype("category"),
+    "pandas times": FLIGHTS[["day"]],
+    "pandas dates": FLIGHTS[["day"]].assign(day=FLIGHTS["day"].dt.date),
+    "polars text": pl.from_pandas(TEXTS),
+    "polars categories": pl.from_pandas(TEXTS).with_columns(pl.col("tail").cast(pl.Categorical)),
+    "polars Enum": pl.from_pandas(TEXTS).with_columns(
+        pl.col("tail").cast(pl.Enum(["ATL", "BOS", "ord"]))
+    ),
+    "polars dates": pl.from_pandas(FLIGHTS[["day"]]).with_columns(pl.col("day").cast(pl.Date)),
+    "Arrow text": pa.Table.from_pandas(TEXTS),
+    "Arrow dictionary": pa.table({"d": pa.array(FLIGHTS["dest"]).dictionary_encode()}),
+    "Arrow large text": pa.table({"d": pa.array(FLIGHTS["dest"], pa.large_string())}),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_numbers_of_any_frame(name, agree, quietly):
+    frame = FRAMES[name]
+    pipeline = make_pipeline(SimpleImputer(), StandardScaler(), Ridge())
+    agree(quietly(lambda: pipeline.fit(frame, TARGET)), frame)
+
+
+@pytest.mark.parametrize("unknown", ["error", "ignore"])
+@pytest.mark.parametrize("name", [*TEXT_FRAMES, "numpy int16", "polars int8", "Arrow int16"])
+def test_keys_of_any_frame(name, unknown, agree, quietly):
+    frame = (TEXT_FRAMES | FRAMES)[name]
+    pipeline = make_pipeline(OneHotEncoder(handle_unknown=unknown), Ridge())
+    agree(quietly(lambda: pipeline.fit(frame, TARGET)), frame)
+
+
+FILLED = [
+    "numpy objects",
+    "numpy objects with None",
+    "pandas str",
+    "pandas categories",
+    "polars text",
+    "polars categories",
+    "polars Enum",
+    "Arrow text",
+    "Arrow dictionary",
+    "Arrow large text",
+]
+
+
+@pytest.mark.parametrize("name", FILLED)
+def test_filled_keys_of_any_frame(name, agree, quietly):
+    frame = TEXT_FRAMES[name]
+    pipeline = filled(Ridge())
+    agree(quietly(lambda: pipeline.fit(frame, TARGET)), frame)
+
+
+def filled(last):
+    imputer = SimpleImputer(strategy="most_frequent")
+    return make_pipeline(imputer, OneHotEncoder(handle_unknown="ignore"), last)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        # NA is not NaN, and comparing it with NaN is an error.
+        ("pandas Arrow text", "library refuses them .*boolean value of NA is ambiguous"),
+        # scikit-learn reads a missing category of an integer column as the lowest integer.
+        ("pandas integer categories", "differs from the library in the prediction"),
+    ],
+)
+def test_missing_values_that_the_library_cannot_fill_stop_the_gate(name, reason, quietly):
+    frame = TEXT_FRAMES[name]
+    pipeline = quietly(lambda: filled(Ridge()).fit(frame, TARGET))
+    training = Training.of(frame, pipeline)
+    model = convert(pipeline, training)
+    with pytest.raises(CertificationError, match=reason):
+        certify(model, pipeline, training, rows=500, routes=("kernel",))
+
+
+def test_nullable_text_is_filled_where_the_placeholder_is_na(agree, quietly):
+    frame = TEXTS.astype("string")
+    pipeline = make_pipeline(
+        SimpleImputer(strategy="most_frequent", missing_values=pd.NA), OneHotEncoder(), Ridge()
+    )
+    agree(quietly(lambda: pipeline.fit(frame, TARGET)), frame)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "pandas", "polars", "Arrow", "pandas Float32"])
+def test_narrow_floats_are_asked_and_answered_in_float64(kind, quietly):
+    """SQL has DOUBLE, so a float32 frame is certified for float64 rows.
+
+    scikit-learn itself computes float32 frames in float32: there the answers are close only.
+    """
+    narrow = FLIGHTS[["distance", "wind"]].astype(np.float32)
+    frame = {
+        "numpy": narrow.to_numpy(),
+        "pandas": narrow,
+        "polars": pl.from_pandas(narrow),
+        "Arrow": pa.Table.from_pandas(narrow),
+        "pandas Float32": narrow.astype("Float32"),
+    }[kind]
+    pipeline = quietly(lambda: make_pipeline(StandardScaler(), Ridge()).fit(frame, TARGET))
+    training = Training.of(frame, pipeline)
+    model = convert(pipeline, training)
+    certify(model, pipeline, training, rows=1_000, routes=("kernel",))
+    ours = Scorer(model).score(training.table).prediction[:, 0]
+    assert np.allclose(ours, pipeline.predict(frame), rtol=1e-4)
+
+
+def test_times_keep_their_microseconds(agree, quietly):
+    base = dt.datetime(2013, 1, 1, 12, 0, 0, 123_457)  # noqa: DTZ001 - columns have no zone
+    frame = pd.DataFrame({"t": [base + dt.timedelta(microseconds=i % 3) for i in range(ROWS)]})
+    pipeline = make_pipeline(OneHotEncoder(handle_unknown="ignore"), Ridge())
+    model = agree(quietly(lambda: pipeline.fit(frame, TARGET)), frame)
+    assert len(model.steps[0].keys) == 3
+
+
+def test_an_integer_beyond_2_to_the_53_is_its_own_key(agree, quietly):
+    frame = pd.DataFrame({"k": 2**53 + np.arange(ROWS) % 5})
+    pipeline = make_pipeline(OneHotEncoder(handle_unknown="ignore"), Ridge())
+    agree(quietly(lambda: pipeline.fit(frame, TARGET)), frame)

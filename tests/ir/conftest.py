@@ -46,7 +46,9 @@ def model():
         ),
         s.OneHot(("code",), ("is_aa", "is_other"), np.array([0.0, 1])),
         s.Dot(("x4", "is_aa"), ("y",), np.array([[1e308], [-0.0]]), np.array([math.inf])),
-        s.Forest(("y", "code"), ("f0", "f1"), two_trees()),
+        s.Forest(
+            ("y", "code"), ("f0", "f1"), two_trees(), np.array([0.0, 1.5]), s.Precision.FLOAT64
+        ),
         s.Elementwise(("f0",), ("e",), s.Function.LOG1P_EXP),
         s.Softmax(("e", "f1"), ("p0", "p1")),
         s.Argmax(("p0", "p1"), ("label",)),

@@ -120,7 +120,9 @@ class Writer:
 
     def forest(self):
         inputs, outputs = self.reads(), self.writes(self.draw(st.integers(1, 2)))
-        return s.Forest(inputs, outputs, self.draw(forests(len(inputs), len(outputs))))
+        trees = self.draw(forests(len(inputs), len(outputs)))
+        start, precision = self.array(len(outputs)), self.one_of(s.Precision)
+        return s.Forest(inputs, outputs, trees, start, precision)
 
     def elementwise(self):
         return self.column_by_column(s.Elementwise, self.one_of(s.Function))

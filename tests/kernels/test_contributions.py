@@ -202,7 +202,7 @@ def test_pandas_categoricals_are_their_own_columns():
 
 
 def test_a_margin_may_rescale_its_sum():
-    forest = s.Forest(("x0",), ("sum",), stump([4.0, 3.0, 1.0]))
+    forest = s.Forest(("x0",), ("sum",), stump([4.0, 3.0, 1.0]), np.zeros(1), s.Precision.FLOAT64)
     mean = s.Arithmetic(("sum",), ("mean",), Operator.DIVIDE, np.array([4.0]))
     less = s.Arithmetic(("mean",), ("less",), Operator.SUBTRACT_FROM, np.array([1.0]))
     model = Model(signature(), (forest, mean, less), Outputs(("less",), margins=("less",)))
@@ -254,7 +254,9 @@ def mixed(last_inputs, trees=None):
     """A weighted sum of both columns, then a sum over what is named."""
     both = s.Dot(("x0", "x1"), ("both",), np.ones((2, 1)), np.zeros(1))
     count = len(last_inputs)
-    last = s.Forest(last_inputs, ("sum",), trees) if trees else None
+    last = (
+        s.Forest(last_inputs, ("sum",), trees, np.zeros(1), s.Precision.FLOAT64) if trees else None
+    )
     last = last or s.Dot(last_inputs, ("sum",), np.ones((count, 1)), np.zeros(1))
     return Model(signature(), (both, last), Outputs(("sum",), margins=("sum",)))
 

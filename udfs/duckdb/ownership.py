@@ -40,37 +40,22 @@ def mark(name: str, kind: str, token: str) -> str:
     return f"{name}: {_UNREGISTERED} ({kind} {token})"
 
 
-class Present(NamedTuple):
-    """A function that is there; ``marks`` are the UDFs behind it, where it is the name's own."""
+class Claim(NamedTuple):
+    """What a registration replaces: the UDFs and, each in three parts, the names of the macros."""
 
-    database: str
-    schema: str
-    function: str
-    marks: list[str]
-    internal: bool
+    udfs: list[str]
+    macros: list[tuple[str, str, str]]
 
-
-def present_functions(
-    connection: duckdb.DuckDBPyConnection, name: str, functions: Iterable[str]
-) -> list[Present]:
-    """Find the functions that a call by one of these names could reach."""
-    rows = connection.execute(
-        "SELECT database_name, schema_name, function_name, coalesce(macro_definition, ''), "
-        "internal FROM duckdb_functions() WHERE list_contains(?, lower(function_name)) "
-        "AND (internal OR database_name IN (current_database(), 'temp'))",
-        [[function.lower() for function in functions]],
-    ).fetchall()
-    own = re.compile(
-        rf"(?<!\w){re.escape(name)}: {_UNREGISTERED} \([a-z_]+ [0-9a-f]{{8}}\)", re.IGNORECASE
-    )
-    return [
-        Present(database, schema, function, own.findall(definition), internal)
-        for database, schema, function, definition, internal in rows
-    ]
+    def drop(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Drop the macros: the registration before may have had more functions or columns."""
+        for parts in self.macros:
+            connection.execute(f"DROP MACRO {'.'.join(map(quote, parts))}")
 
 
-def claim(connection: duckdb.DuckDBPyConnection, place: Place, wanted: Iterable[str]) -> list[str]:
-    """Give the UDFs behind the functions that are to be replaced.
+def claim(connection: duckdb.DuckDBPyConnection, place: Place, wanted: Iterable[str] = ()) -> Claim:
+    """Find what a name has in the database, and see that nothing else has the wanted functions.
+
+    Temporary macros hide those of the database: a registration in the database replaces both.
 
     Raises
     ------
@@ -78,43 +63,43 @@ def claim(connection: duckdb.DuckDBPyConnection, place: Place, wanted: Iterable[
         If a wanted function is there, and is not this name's.
     """
     wanted = {function.lower() for function in wanted}
-    for function in present_functions(connection, place.name, wanted):
-        if not function.marks:
-            whose = "DuckDB's or Python's" if function.internal else "yours or another model's"
+    own = re.compile(
+        rf"(?<!\w){re.escape(place.name)}: {_UNREGISTERED} \([a-z_]+ [0-9a-f]{{8}}\)", re.IGNORECASE
+    )
+    udfs: dict[str, None] = {}
+    macros: dict[tuple[str, str, str], None] = {}
+    for database, schema, function, definition, internal in _present(connection, place.name):
+        found = own.findall(definition)
+        if function.lower() in wanted and not found:
+            whose = "DuckDB's or Python's" if internal else "yours or another model's"
             message = (
-                f"{function.function!r} is a function already, {whose}; register the model under "
-                "another name=."
+                f"{function!r} is a function already, {whose}; register the model under another "
+                "name=."
             )
             raise RegistrationError(message)
-    marks = (mark for function in _own(connection, place) for mark in function.marks)
-    return list(dict.fromkeys(marks))
+        is_ours = found or _is_check(place.name, function)
+        if is_ours and (database == "temp" or not place.is_temporary):
+            udfs |= dict.fromkeys(found)
+            macros[database, schema, function] = None
+    return Claim(list(udfs), list(macros))
 
 
-def drop_macros(connection: duckdb.DuckDBPyConnection, place: Place) -> int:
-    """Drop what an earlier registration made: it may have had more functions or columns."""
-    own = _own(connection, place)
-    macros = {(function.database, function.schema, function.function) for function in own}
-    checks = connection.execute(
-        "SELECT DISTINCT database_name, schema_name, function_name FROM duckdb_functions() WHERE "
-        "database_name IN (current_database(), 'temp') AND function_type = 'macro' "
-        "AND starts_with(lower(function_name), lower(?))",
-        [f"{place.name}: column "],
+def _present(
+    connection: duckdb.DuckDBPyConnection, name: str
+) -> list[tuple[str, str, str, str, bool]]:
+    """List all functions that a call could reach by a name of ours, and our checks."""
+    return connection.execute(
+        "SELECT database_name, schema_name, function_name, coalesce(macro_definition, ''), "
+        "internal FROM duckdb_functions() "
+        "WHERE (internal OR database_name IN (current_database(), 'temp')) "
+        "AND (list_contains($names, lower(function_name)) "
+        "OR function_type = 'macro' AND starts_with(lower(function_name), $check))",
+        {
+            "names": [function_name(name, kind).lower() for kind in KINDS],
+            "check": f"{name}: column ".lower(),
+        },
     ).fetchall()
-    for parts in [*macros, *checks]:
-        if _is_in(place, parts[0]):
-            connection.execute(f"DROP MACRO {'.'.join(map(quote, parts))}")
-    return len(macros)
 
 
-def _own(connection: duckdb.DuckDBPyConnection, place: Place) -> list[Present]:
-    functions = [function_name(place.name, kind) for kind in KINDS]
-    found = present_functions(connection, place.name, functions)
-    return [each for each in found if each.marks and _is_in(place, each.database)]
-
-
-def _is_in(place: Place, database: str) -> bool:
-    """Tell whether a registration replaces what is in a database.
-
-    Temporary macros hide those of the database, so a registration there replaces both.
-    """
-    return database == "temp" or not place.is_temporary
+def _is_check(name: str, function: str) -> bool:
+    return function.lower().startswith(f"{name}: column ".lower())

@@ -83,6 +83,8 @@ class _Batch:
         self.values = values
         self.prints = prints
         self.scores = scores
+        answers = (scores.prediction, scores.probabilities, scores.margins)
+        self.bytes = sum(array.nbytes for array in (values, prints, *answers))
 
     @cached_property
     def order(self) -> NDArray[np.intp]:
@@ -110,9 +112,9 @@ class _Memory:
         if not len(batch.prints):
             return
         self._batches.append(batch)
-        self._bytes += batch.values.nbytes
+        self._bytes += batch.bytes
         while self._bytes > MEMORY_BYTES and len(self._batches) > 1:
-            self._bytes -= self._batches.popleft().values.nbytes
+            self._bytes -= self._batches.popleft().bytes
 
     def recall(self, values: NDArray[np.uint64], prints: NDArray[np.uint64]) -> Scores | None:
         """Give the answers if every row is in the batches, in their order; else None."""

@@ -27,7 +27,7 @@ from .macros import (
     literal,
     quote,
 )
-from .ownership import KINDS, claim, drop_macros, function_name, mark
+from .ownership import KINDS, claim, function_name, mark
 from .recent import OnceScorer
 
 if TYPE_CHECKING:
@@ -115,12 +115,12 @@ def register_scorer(
     marks = {kind: mark(name, kind, secrets.token_hex(4)) for kind in names}
     with _registering, _explained(name):
         place = _place(connection, name, is_temporary=temporary)
-        before = claim(connection, place, names.values())
+        replaced = claim(connection, place, names.values())
         try:
             for function in functions:
                 _create_udf(connection, marks[function.kind], function, scorer)
             with _transaction(connection):
-                drop_macros(connection, place)
+                replaced.drop(connection)
                 for statement in _macros(place, scorer.model, functions, names, marks):
                     connection.execute(statement)
                 if version is not None:
@@ -129,7 +129,7 @@ def register_scorer(
         except duckdb.Error:
             _remove_udfs(connection, marks.values())
             raise
-        _remove_udfs(connection, before)
+        _remove_udfs(connection, replaced.udfs)
     _remove_at_exit(connection, list(marks.values()))
     return Registration(place, names, omitted, once, connection)
 
@@ -181,9 +181,9 @@ def register_absent(connection: duckdb.DuckDBPyConnection, name: str, reason: st
     names = {kind: function_name(name, kind) for kind in KINDS}
     with _registering, _explained(name):
         place = _place(connection, name)
-        before = claim(connection, place, names.values())
+        replaced = claim(connection, place, names.values())
         with _transaction(connection):
-            drop_macros(connection, place)
+            replaced.drop(connection)
             for kind, function in names.items():
                 marked = mark(name, kind, secrets.token_hex(4))
                 body = f"error({{{literal(marked)}: {literal(reason)}}}.{quote(marked)})"
@@ -192,7 +192,7 @@ def register_absent(connection: duckdb.DuckDBPyConnection, name: str, reason: st
                     f"{place.create} {place.macro(function)}({parameters}) AS "
                     f"CAST({body} AS DOUBLE)"
                 )
-        _remove_udfs(connection, before)
+        _remove_udfs(connection, replaced.udfs)
 
 
 def unregister(
@@ -207,13 +207,13 @@ def unregister(
     """
     with _registering, _explained(name):
         place = _place(connection, name, is_temporary=temporary)
-        before = claim(connection, place, ())
-        with _transaction(connection):
-            dropped = drop_macros(connection, place)
-        if not dropped:
+        replaced = claim(connection, place)
+        if not replaced.udfs:
             message = f"No model is registered as {name!r} in this connection."
             raise RegistrationError(message)
-        _remove_udfs(connection, before)
+        with _transaction(connection):
+            replaced.drop(connection)
+        _remove_udfs(connection, replaced.udfs)
 
 
 def _create_udf(
