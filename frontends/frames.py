@@ -171,7 +171,7 @@ def _trained_names(estimator: Any) -> list[str] | None:
     if names is None:
         names = getattr(estimator, "feature_name", None)
         names = names() if callable(names) else None
-    return None if names is None else [str(name) for name in names]
+    return None if names is None else [str(name) for name in list[Any](names)]
 
 
 def _column(name: str, values: pa.ChunkedArray) -> Column:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from ..errors import ScoringError, SignatureError
 from ..kernels import Scorer
 from ..udfs.duckdb import register_scorer
 from ..udfs.duckdb.functions import predictions, probabilities, probability_problem
-from ..udfs.duckdb.macros import Place, features_struct, quote
+from ..udfs.duckdb.macros import Place, argument_of, features_struct, quote
 from .models import open_model
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ def score_file(  # noqa: PLR0913 - keyword options of one call
     SignatureError
         If a column is missing or of the wrong type, or would be written twice.
     ScoringError
-        If the output exists, a file has an unknown ending, or the library would refuse a row.
+        If the output exists, a file cannot be read or written or has an unknown ending, or the
+        library would refuse a row.
     """
     started = time.perf_counter()
     source, output = Path(source), Path(output)
@@ -85,13 +86,16 @@ def score_file(  # noqa: PLR0913 - keyword options of one call
         "scored_at": pa.scalar(datetime.now(UTC), pa.timestamp("us", "UTC")),
     }
     rows = 0
-    with duckdb.connect() as connection, _opened(connection, source) as (relation, total):
+    with (
+        duckdb.connect() as connection,
+        _opened(connection, source, scorer.model) as (relation, total),
+    ):
         _check_columns(relation.columns, scorer.model, stamp)
         register_scorer(connection, scorer, _CHECKS.name, temporary=True)
         reader = _read(relation, scorer.model)
         schema = _with_answers(reader.schema.empty_table(), scorer, stamp).schema
         with _written_whole(output) as partial, _open_writer(partial, schema) as writer:
-            for batch in reader:
+            for batch in _batches(reader, source):
                 writer.write(_with_answers(batch, scorer, stamp))
                 rows += len(batch)
                 if progress:
@@ -105,6 +109,9 @@ def _check_paths(source: Path, output: Path, *, overwrite: bool) -> None:
         _format(path)
     if not source.exists():
         message = f"There is no file {source}."
+        raise ScoringError(message)
+    if not output.parent.is_dir():
+        message = f"There is no folder {output.parent}."
         raise ScoringError(message)
     if output.exists() and (not overwrite or output.samefile(source)):
         message = f"{output} exists. Give another name, or overwrite=True (--overwrite)."
@@ -121,16 +128,17 @@ def _format(path: Path) -> str:
 
 @contextmanager
 def _opened(
-    connection: duckdb.DuckDBPyConnection, source: Path
+    connection: duckdb.DuckDBPyConnection, source: Path, model: Model
 ) -> Generator[tuple[duckdb.DuckDBPyRelation, int | None]]:
     """Open a file as a relation, with its row count where the file says it."""
+    total: int | None = None
     try:
         match _format(source):
             case "parquet":
                 relation = connection.read_parquet(str(source))
-                total: int | None = pq.read_metadata(source).num_rows
+                total = pq.read_metadata(source).num_rows
             case "csv":
-                relation, total = connection.read_csv(str(source)), None
+                relation = _read_csv(connection, source, model)
             case _:
                 from pyarrow.dataset import dataset  # it imports pandas where that is installed
 
@@ -140,6 +148,26 @@ def _opened(
         message = f"{source} cannot be read: {error}"
         raise ScoringError(message) from error
     yield relation, total
+
+
+def _read_csv(
+    connection: duckdb.DuckDBPyConnection, source: Path, model: Model
+) -> duckdb.DuckDBPyRelation:
+    """Read a CSV file in the model's types where the file's own text does not tell them.
+
+    Codes of digits are text to some models, and a column without any value may be of any type.
+    """
+    found = connection.read_csv(str(source))
+    wanted = {
+        column.name.casefold(): argument_of(model, column).passed
+        for column in model.signature.columns
+    }
+    types = {
+        name: wanted[name.casefold()]
+        for name, kind in zip(found.columns, found.types, strict=True)
+        if "VARCHAR" in {wanted.get(name.casefold()), str(kind)} and name.casefold() in wanted
+    }
+    return connection.read_csv(str(source), dtype=types) if types else found
 
 
 def _check_columns(columns: list[str], model: Model, stamp: Mapping[str, Any]) -> None:
@@ -169,6 +197,15 @@ def _read(relation: duckdb.DuckDBPyRelation, model: Model) -> pa.RecordBatchRead
         raise SignatureError(str(error)) from error
 
 
+def _batches(reader: pa.RecordBatchReader, source: Path) -> Iterator[pa.RecordBatch]:
+    """Give the batches; Arrow passes an error of DuckDB on as one of input and output."""
+    try:
+        yield from reader
+    except (OSError, pa.ArrowInvalid) as error:
+        message = f"{source} cannot be read: {error}"
+        raise ScoringError(message) from error
+
+
 def _with_answers(
     batch: pa.RecordBatch | pa.Table, scorer: Scorer, stamp: Mapping[str, pa.Scalar]
 ) -> pa.Table:
@@ -191,6 +228,9 @@ def _written_whole(output: Path) -> Generator[Path]:
     try:
         yield partial
         partial.replace(output)
+    except OSError as error:
+        message = f"{output} cannot be written: {error}"
+        raise ScoringError(message) from error
     finally:
         partial.unlink(missing_ok=True)
 
