@@ -3,6 +3,7 @@
 #   make test    all checks and all tests
 #   make check   style, types, import rules
 #   make bench   every benchmark in turn
+#   make docs    write what is made from the code: docs/coverage.md, a table of the README
 #   make clean   remove what the other targets made
 
 PYTHON ?= python3
@@ -11,13 +12,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
 # A stamp records which extras are installed, and for which pyproject.toml.
-$(VENV)/.installed-%: pyproject.toml setup.py
+$(VENV)/.installed-%: pyproject.toml setup.py kernels/native/forest.c kernels/native/blend.h
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "foresql needs Python 3.11 or newer; set one with: make PYTHON=python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -42,6 +43,9 @@ bench: $(VENV)/.installed-dev
 		echo "== $$script"; \
 		$(BIN)/python "$$script" || exit 1; \
 	done
+
+docs: $(VENV)/.installed-dev
+	$(BIN)/python docs/coverage.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

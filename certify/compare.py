@@ -7,35 +7,46 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..ir import steps as s
+from .rounding import DOT_ROUNDING, carry_errors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..ir import Model
     from ..kernels.columns import Values
+    from .rounding import Errors
 
 RELATIVE = 1e-15
 """Links may round differently where ``exp`` does."""
-_DOT_ROUNDINGS = 16
-_EPSILON = float(np.finfo(np.float64).eps)
 
 
 def rounding_bound(model: Model, values: Values) -> NDArray[np.float64] | None:
-    """How far a row's dot products may be from the library's, float64[rows]; None without any.
+    """How far a row's answers may be from the library's, float64[rows]; None without dot products.
 
     A BLAS adds the terms of a dot product in an order of its own, and its result moves with it by
     up to a few roundings of the largest partial sum. Source: Higham, Accuracy and Stability of
     Numerical Algorithms (2002), section 3.1; the constant is far below the bound for any order.
+    The steps that follow carry the error on: a link moves by as much as it does between the ends
+    of the interval. What a tree, a comparison or an argmax reads may not move it at all.
     """
-    scale: NDArray[np.float64] | None = None
-    with np.errstate(over="ignore", invalid="ignore"):
+    if not any(isinstance(step, s.Dot) for step in model.steps):
+        return None
+    errors: Errors = {}
+    with np.errstate(all="ignore"):
         for step in model.steps:
-            if isinstance(step, s.Dot):
-                size = np.max(np.abs(step.intercepts)) + np.zeros(values.rows)
-                for name, weights in zip(step.inputs, step.weights, strict=True):
-                    size += np.abs(values.numbers(name)) * np.max(np.abs(weights))
-                scale = size if scale is None else scale + size
-    return None if scale is None else scale * (_DOT_ROUNDINGS * _EPSILON)
+            carry_errors(step, values, errors)
+    answers = model.outputs
+    names = {*answers.prediction, *answers.probabilities, *answers.margins}
+    return np.max([errors.get(name, np.zeros(values.rows)) for name in sorted(names)], axis=0)
+
+
+def matching_columns(theirs: NDArray[np.float64], ours: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the library's probabilities of the classes that a route answers for.
+
+    Of two classes SQL has the second's alone, and one less it is not always the first's: a forest
+    rounds each class's sum on its own.
+    """
+    return theirs[:, 1:] if (theirs.shape[1:], ours.shape[1:]) == ((2,), (1,)) else theirs
 
 
 def differences(
@@ -70,7 +81,8 @@ def differences(
     wrong = (gap > allowed).any(axis=1)
     size = np.maximum(np.abs(theirs), 1.0)
     if bound is not None:
-        size = np.maximum(size, bound[:, None] / (_DOT_ROUNDINGS * _EPSILON))
+        with np.errstate(over="ignore"):
+            size = np.maximum(size, bound[:, None] / DOT_ROUNDING)
     with np.errstate(invalid="ignore"):
         relative = gap / size
     largest = float(relative[np.isfinite(relative)].max(initial=0.0))

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import BundleError, CertificationError
-from .compare import differences, rounding_bound
+from .compare import differences, matching_columns, rounding_bound
 from .probes import table_of
 
 if TYPE_CHECKING:
@@ -101,7 +101,10 @@ def check_golden(
         if ours.prediction.tolist() != list(golden.prediction):
             message = "A label differs from the library's on the golden rows."
             raise CertificationError(message)
-        mine, theirs = ours.probabilities, np.array(golden.probabilities, np.float64)
+        mine = ours.probabilities
+        if not mine.size:
+            return 0.0
+        theirs = matching_columns(np.array(golden.probabilities, np.float64), mine)
     else:
         mine = ours.prediction.reshape(rows, -1)
         theirs = np.array(golden.prediction, np.float64).reshape(rows, -1)

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import sys
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
+
+_RAW_SCORES: Mapping[str, Mapping[str, bool]] = {
+    "lightgbm": {"raw_score": True},
+    "xgboost": {"output_margin": True},
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,15 +37,24 @@ class Answers:
 def ask_library(estimator: Any, frame: Any) -> Answers | str:
     """Give the library's answers for a frame, or the error with which it refuses the frame."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _one_job():
             warnings.simplefilter("ignore")
             return Answers(
-                np.asarray(estimator.predict(frame)),
+                np.asarray(estimator.predict(_as_asked(estimator, frame))),
                 _probabilities(estimator, frame),
                 _margins(estimator, frame),
             )
     except _refusals() as error:
         return f"{type(error).__name__}: {error}"
+
+
+def _one_job() -> AbstractContextManager[object]:
+    """Let scikit-learn add the trees of a forest in their order, whatever its ``n_jobs``.
+
+    Its threads add each tree when they are done with it, so the sums are not the same twice.
+    """
+    joblib = sys.modules.get("joblib")
+    return nullcontext() if joblib is None else joblib.parallel_config("sequential")
 
 
 def _refusals() -> tuple[type[Exception], ...]:
@@ -54,14 +71,25 @@ def _probabilities(estimator: Any, frame: Any) -> NDArray[np.float64]:
 
 
 def _margins(estimator: Any, frame: Any) -> NDArray[np.float64]:
-    """Raw scores: LightGBM's ``raw_score``, scikit-learn's ``decision_function``."""
-    if _last(estimator).__module__.startswith("lightgbm"):
-        raw = np.asarray(estimator.predict(frame, raw_score=True), np.float64)
+    """Raw scores, as each library names them."""
+    library = _last(estimator).__module__.split(".")[0]
+    if library in _RAW_SCORES:
+        asked = _as_asked(estimator, frame)
+        raw = np.asarray(estimator.predict(asked, **_RAW_SCORES[library]), np.float64)
     elif hasattr(estimator, "decision_function"):
         raw = np.asarray(estimator.decision_function(frame), np.float64)
     else:
         return np.empty((0, 0))
     return raw.reshape(len(raw), -1)
+
+
+def _as_asked(estimator: Any, frame: Any) -> Any:
+    """Give a frame as the estimator takes it: XGBoost's Booster alone has a type of its own."""
+    if type(estimator).__module__ != "xgboost.core":
+        return frame
+    import xgboost
+
+    return xgboost.DMatrix(frame, enable_categorical=True)
 
 
 def _last(estimator: Any) -> type:

@@ -11,15 +11,17 @@ import pyarrow as pa
 from ..ir import ColumnType
 from ..ir import steps as s
 from ..ir.steps import Operator
-from ..ir.thresholds import LIGHTGBM_ZERO
+from ..ir.thresholds import LARGEST_TO_FLOAT32, LIGHTGBM_ZERO
 from ..ir.trees import LEAF
+from .split_probes import split_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from ..ir import Model, Scalar
+    from .split_probes import Change
 
 EXTREMES = (
     *(0.0, -0.0, 5e-324, -5e-324, 1e-310, 1e-36, -1e-36),
@@ -31,6 +33,8 @@ _TEXTS = ("", " ", "unseen", "UNSEEN", "1", "1.0", "nan", "None", "NULL", "naïv
 _INTEGERS = (-1, 0, 1, 2**31, -(2**31), 2**53 + 1, -(2**53) - 1, 2**62)
 _TIMES = (-1, 0, 1, 4_102_444_800_000_000)
 _MOST_CATEGORIES = 5000
+_MOST_SPLIT_ROWS = 4
+"""The most rows of each group for splits, in multiples of the rows that were asked for."""
 _KEY_TYPES: Mapping[ColumnType, Callable[[Any], Scalar]] = {
     ColumnType.DOUBLE: float,
     ColumnType.BIGINT: int,
@@ -42,8 +46,8 @@ _KEY_TYPES: Mapping[ColumnType, Callable[[Any], Scalar]] = {
 class Probe:
     """A group of rows that share what is odd about them.
 
-    In ``boundaries`` nothing is: the library must answer. It may refuse the other groups, and
-    then every route has to.
+    In ``boundaries`` and ``splits`` nothing is: the library must answer. It may refuse the other
+    groups, and then every route has to.
     """
 
     name: str
@@ -69,7 +73,36 @@ def make_probes(model: Model, table: pa.Table, rows: int, seed: int) -> list[Pro
         changed = {column: values for column, values in odd.items() if values}
         if changed:
             groups.append(Probe(name, _sprinkled(model, base, changed, rng)))
-    return groups
+    return [*groups, *_split_probes(model, table, _MOST_SPLIT_ROWS * rows, rng)]
+
+
+def _split_probes(
+    model: Model, table: pa.Table, most: int, rng: np.random.Generator
+) -> Iterator[Probe]:
+    """Make the rows of :mod:`.split_probes`, those with a missing or huge value apart."""
+    groups: dict[str, list[Change]] = {"splits": [], "missing at splits": [], "huge at splits": []}
+    for change in split_changes(model, table, rng):
+        _, name, value = change
+        if name and value is None and not model.signature[name].nullable:
+            groups["missing at splits"].append(change)
+        elif isinstance(value, float) and not abs(value) < LARGEST_TO_FLOAT32:
+            # scikit-learn splits missing values from all others at infinity.
+            groups["huge at splits"].append(change)
+        else:
+            groups["splits"].append(change)
+    for name, changes in groups.items():
+        if changes:
+            some = rng.permutation(len(changes))[:most]
+            yield Probe(name, _changed(model, table, [changes[i] for i in some.tolist()]))
+
+
+def _changed(model: Model, table: pa.Table, changes: list[Change]) -> pa.Table:
+    rows = table.take([row for row, _, _ in changes])
+    columns = {name: _native(rows.column(name)).to_pylist() for name in model.signature.names}
+    for row, (_, name, value) in enumerate(changes):
+        if name:
+            columns[name][row] = value
+    return table_of(model, list(columns.values()))
 
 
 def split_values(model: Model) -> dict[str, list[float]]:

@@ -84,11 +84,10 @@ def _as_array(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _probabilities(found: pa.Table, model: Model) -> np.ndarray:
-    """Rebuild the library's matrix: the positive class's column stands for both of a binary."""
+    """Give a column a class; of two classes SQL has the second's alone."""
     if found.num_columns == 1:
         return np.empty((0, 0))
     column = found.column(1).combine_chunks()
     if len(model.outputs.probabilities) == 2:  # noqa: PLR2004 - negative and positive
-        positive = column.to_numpy()
-        return np.stack([1.0 - positive, positive], axis=1)
+        return column.to_numpy().reshape(-1, 1)
     return np.stack([field.to_numpy() for field in column.flatten()], axis=1)

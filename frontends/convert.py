@@ -10,12 +10,17 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..ir import Model, Signature
 from ..ir import steps as s
+from ..ir.steps import Operator
 from .graph import Graph, Names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import ArrayLike
 
     from ..ir import Outputs
     from .frames import Training
@@ -41,7 +46,7 @@ def convert(estimator: object, training: Training) -> Model:
     SignatureError
         If the frame does not fit the estimator.
     """
-    graph = Graph(training.signature, training.none_columns)
+    graph = Graph(training.signature, training.none_columns, is_arrow=training.is_arrow)
     outputs = predict(estimator, training.signature.names, graph)
     used = {name for step in graph.steps for name in step.inputs}
     columns = tuple(c for c in training.signature.columns if c.name in used)
@@ -70,12 +75,12 @@ def public_path(kind: type) -> tuple[str, str]:
     """Give the public module and the name of a class.
 
     scikit-learn defines classes in private modules (``sklearn.linear_model._ridge``) and exports
-    them one level up; LightGBM exports everything at its top.
+    them one level up; LightGBM and XGBoost export everything at their top.
     """
     parts = kind.__module__.split(".")
     public = [parts[0]]
     for part in parts[1:]:
-        if part.startswith("_") or parts[0] == "lightgbm":
+        if part.startswith("_") or parts[0] in {"lightgbm", "xgboost"}:
             break
         public.append(part)
     return ".".join(public), kind.__name__
@@ -112,6 +117,14 @@ def require_fitted(estimator: Any, attribute: str, graph: Graph) -> Any:
     if value is None:
         raise graph.refuse("it is not fitted", "call fit before you publish or register it")
     return value
+
+
+def add_constants(graph: Graph, inputs: Names, values: ArrayLike) -> Names:
+    """Append columns of constants: nothing times a flag, which is never missing, plus each."""
+    constants = np.asarray(values, np.float64)
+    (flag,) = graph.columnwise(inputs[:1], "is_missing", s.IsMissing)
+    zeros = graph.arithmetic((flag,) * len(constants), Operator.MULTIPLY, 0.0)
+    return graph.arithmetic(zeros, Operator.ADD, constants)
 
 
 def add_link(graph: Graph, inputs: Names, function: s.Function) -> Names:

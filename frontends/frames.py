@@ -42,12 +42,15 @@ class Training:
         that the library can be asked about rows that we made up.
     none_columns
         Columns in which None, not NaN, stands for missing; scikit-learn tells them apart.
+    is_arrow
+        Whether LightGBM reads such frames as Arrow, and not as an array.
     """
 
     signature: Signature
     table: pa.Table
     rebuild: Callable[[pa.Table], Any]
     none_columns: frozenset[str] = frozenset()
+    is_arrow: bool = False
 
     @classmethod
     def of(cls, like: object, estimator: object | None = None) -> Training:
@@ -69,6 +72,7 @@ class Training:
             pa.table(canonical, names=[column.name for column in columns]),
             rebuild,
             _none_columns(like, table.column_names),
+            type(like).__module__.split(".")[0] in {"polars", "pyarrow"},
         )
 
     def only(self, names: Sequence[str]) -> Training:
@@ -169,8 +173,9 @@ def _features(names: Sequence[str], estimator: Any) -> list[str]:
 def _trained_names(estimator: Any) -> list[str] | None:
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:
+        # LightGBM's Booster has a method, XGBoost's an attribute.
         names = getattr(estimator, "feature_name", None)
-        names = names() if callable(names) else None
+        names = names() if callable(names) else getattr(estimator, "feature_names", None)
     return None if names is None else [str(name) for name in list[Any](names)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -27,13 +28,22 @@ class Graph:
     """Steps in the order in which they run, and the type of every column so far.
 
     ``path`` names the estimator that is being converted, as ``pipeline.scale`` does, so that a
-    refusal says where it happened.
+    refusal says where it happened. ``sparse`` holds the columns that reach the library in a sparse
+    matrix, in which some estimators accept less than in an array.
     """
 
-    def __init__(self, signature: Signature, none_columns: frozenset[str] = frozenset()) -> None:
-        """Start from the training columns; in ``none_columns`` None stands for missing."""
+    def __init__(
+        self,
+        signature: Signature,
+        none_columns: frozenset[str] = frozenset(),
+        *,
+        is_arrow: bool = False,
+    ) -> None:
+        """Start from the training columns; :class:`~.frames.Training` describes the options."""
         self.signature = signature
         self.none_columns = none_columns
+        self.is_arrow = is_arrow
+        self.sparse: set[str] = set()
         self.steps: list[s.Step] = []
         self.types = {column.name: column.type for column in signature.columns}
         self._path: list[str] = []
@@ -96,11 +106,22 @@ class Graph:
         """Append a step that writes one column for each that it reads."""
         return self.add(make(inputs, self.fresh(inputs, suffix)))
 
-    def require(self, inputs: Names, *, missing: bool, infinite: bool) -> None:
+    def require(
+        self, inputs: Names, *, missing: bool, infinite: bool, largest: float = math.inf
+    ) -> None:
         """Refuse, at scoring, the rows that the current estimator refuses."""
         if inputs:
             where = self.path.rsplit(".", 1)[-1]
-            self.add(s.Require(inputs, where, missing, infinite))
+            self.add(s.Require(inputs, where, missing, infinite, largest))
+
+    def require_dense(self, inputs: Names) -> None:
+        """Refuse, at conversion, columns that the library would read from a sparse matrix."""
+        if not self.sparse.isdisjoint(inputs):
+            raise self.refuse(
+                "it is given a sparse matrix, with which the library computes otherwise",
+                "fit with OneHotEncoder(sparse_output=False) or with "
+                "ColumnTransformer(sparse_threshold=0)",
+            )
 
     def require_numbers(self, inputs: Names) -> None:
         """Refuse, at conversion, key columns where the estimator computes with numbers."""

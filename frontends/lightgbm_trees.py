@@ -48,9 +48,12 @@ class _Nodes(NamedTuple):
     sets: list[NDArray[np.int32]]
 
 
-def build_trees(text: ModelText) -> BuiltTrees:
-    """Join all trees into one set of arrays."""
-    parts = [_nodes(tree) for tree in text.trees]
+def build_trees(text: ModelText, *, keeps_tiny: bool = False) -> BuiltTrees:
+    """Join all trees into one set of arrays.
+
+    ``keeps_tiny`` says that LightGBM compares numbers of at most 1e-35 as they are, and not as 0.
+    """
+    parts = [_nodes(tree, keeps_tiny=keeps_tiny) for tree in text.trees]
     sizes = np.array([len(part.feature) for part in parts], np.int32)
     root = np.cumsum(np.concatenate([[0], sizes[:-1]])).astype(np.int32)[: len(parts)]
     zero_null = np.concatenate([part.reads_zero_as_missing for part in parts])
@@ -93,10 +96,11 @@ def _renumbered_sets(parts: list[_Nodes]) -> NDArray[np.int32]:
     return np.concatenate(renumbered).astype(np.int32)
 
 
-def _nodes(tree: TreeText) -> _Nodes:
+def _nodes(tree: TreeText, *, keeps_tiny: bool) -> _Nodes:
     splits = tree.leaves - 1
     decision = tree.array("decision_type", np.int64)
     threshold = tree.array("threshold", np.float64)
+    compared = threshold if keeps_tiny else around_zero(threshold)
     categorical = (decision & _CATEGORICAL) > 0
     missing = (decision >> 2) & 3
     default_left = (decision & _DEFAULT_LEFT) > 0
@@ -107,7 +111,7 @@ def _nodes(tree: TreeText) -> _Nodes:
     sets = _sets(tree)
     return _Nodes(
         feature=np.concatenate([tree.array("split_feature", np.int32), leaf_ints + LEAF]),
-        threshold=np.concatenate([np.where(categorical, 0.0, around_zero(threshold)), leaf_floats]),
+        threshold=np.concatenate([np.where(categorical, 0.0, compared), leaf_floats]),
         left=np.concatenate([_links(tree.array("left_child", np.int32), splits), leaf_ints]),
         right=np.concatenate([_links(tree.array("right_child", np.int32), splits), leaf_ints]),
         missing_left=np.concatenate([missing_left, leaf_ints > 0]),

@@ -118,7 +118,7 @@ def _encode_value(value: object, key: str, arrays: Arrays) -> Json:
             return key
         case tuple():
             return [_encode_scalar(item) for item in value]
-        case s.Operator() | s.Function() | s.Precision():
+        case s.Operator() | s.Function() | s.Norm() | s.Precision():
             return value.value
         case None | bool() | int() | float() | str():
             return None if value is None else _encode_scalar(value)
@@ -292,6 +292,7 @@ _DECODERS: Mapping[str, Callable[[Json, Mapping[str, Array]], object]] = {
     "tuple[Scalar, ...]": _scalars,
     "Operator": _choice(s.Operator),
     "Function": _choice(s.Function),
+    "Norm": _choice(s.Norm),
     "Precision": _choice(s.Precision),
     "NDArray[np.float64]": _decode_weights,
     "Trees": _decode_trees,

@@ -173,8 +173,15 @@ def _key_problem(step: s.Step, types: Mapping[str, ColumnType]) -> str | None:
 def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911 - one return a step
     match step:
         case s.Require():
-            return None
-        case s.NullIf() | s.IsMissing() | s.Clip() | s.Elementwise() | s.Softmax():
+            return _unless(step.largest >= 0, "its largest value is negative")
+        case (
+            s.NullIf()
+            | s.IsMissing()
+            | s.Clip()
+            | s.Elementwise()
+            | s.Softmax()
+            | s.Normalize()
+        ):
             return _unless(len(step.inputs) == len(step.outputs), "not one output an input")
         case s.Impute():
             sizes = {len(step.inputs), len(step.outputs), len(step.fills)}
@@ -194,6 +201,8 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911 - one return a 
             shape = (len(step.inputs), len(step.outputs))
             fits = step.weights.shape == shape and step.intercepts.shape == shape[1:]
             return _unless(fits, f"the weights are not {shape[0]} by {shape[1]}")
+        case s.Product():
+            return _unless(len(step.inputs) == 2 * len(step.outputs), "not two inputs an output")
         case s.Forest():
             trees = step.trees
             reads = trees.features <= len(step.inputs)

@@ -7,6 +7,7 @@ keep its type.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
@@ -30,16 +31,42 @@ class Operator(StrEnum):
 
 
 class Function(StrEnum):
-    """What :class:`Elementwise` computes from a column."""
+    """What :class:`Elementwise` computes from a column.
+
+    Those that begin with ``numpy_`` are numpy's vectorised versions, whose last bit differs from
+    the C library's, for the models that call numpy. Those that begin with ``float32`` round to
+    float32, each operation on its own; ``FLOAT32`` alone does nothing else.
+    """
 
     SIGMOID = "sigmoid"
     EXP = "exp"
     SIGNED_SQUARE = "signed_square"
     LOG1P_EXP = "log1p_exp"
+    ABSOLUTE = "absolute"
+    SQUARE = "square"
+    SQRT = "sqrt"
+    NUMPY_EXP = "numpy_exp"
+    NUMPY_EXPM1 = "numpy_expm1"
+    NUMPY_EXP2 = "numpy_exp2"
+    NUMPY_LOG = "numpy_log"
+    NUMPY_LOG1P = "numpy_log1p"
+    NUMPY_LOG2 = "numpy_log2"
+    NUMPY_LOG10 = "numpy_log10"
+    FLOAT32 = "float32"
+    FLOAT32_EXP = "float32_exp"
+    FLOAT32_SIGMOID = "float32_sigmoid"
+
+
+class Norm(StrEnum):
+    """By what :class:`Normalize` divides a row."""
+
+    SUM = "sum"
+    LARGEST = "largest"
+    ABSOLUTE_SUM = "absolute_sum"
 
 
 class Precision(StrEnum):
-    """In which floating-point format a library adds up its trees."""
+    """In which floating-point format a library computes."""
 
     FLOAT32 = "float32"
     FLOAT64 = "float64"
@@ -47,12 +74,17 @@ class Precision(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Require:
-    """Refuse rows that the library refuses: ``where`` names the estimator that does."""
+    """Refuse rows that the library refuses: ``where`` names the estimator that does.
+
+    Finite values beyond ``largest`` in either direction are refused too: a library that casts to
+    float32 takes them for infinite.
+    """
 
     inputs: tuple[str, ...]
     where: str
     missing: bool
     infinite: bool
+    largest: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,6 +175,28 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """Multiply columns in pairs: output ``j`` is input ``j`` times input ``len(outputs) + j``."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Normalize:
+    """Divide the inputs by a norm of the row, whose terms are added in the order of the inputs.
+
+    Where the sum is 0, ``Norm.SUM`` gives every output an equal share of 1; where another norm is
+    below 10 times the distance from 1 to the next number, it is taken as 1, as scikit-learn does.
+    ``Norm.LARGEST`` is the largest absolute value.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    norm: Norm
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Forest:
     """Add the leaves of all trees to ``start``, in the order of the trees.
 
@@ -167,10 +221,14 @@ class Elementwise:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Softmax:
-    """Exponentials of the inputs, less their largest, over their sum."""
+    """Exponentials of the inputs, less their largest, over their sum.
+
+    In float32 each operation is rounded, but for the sum, which is rounded once.
+    """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    precision: Precision = Precision.FLOAT64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,6 +258,8 @@ Step: TypeAlias = (
     | Lookup
     | OneHot
     | Dot
+    | Product
+    | Normalize
     | Forest
     | Elementwise
     | Softmax

@@ -53,7 +53,7 @@ def at_most_float32(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
     float64[n]
         The largest float64 that rounds to a float32 of at most ``t``.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         nearest = thresholds.astype(np.float32)
         low = np.where(nearest > thresholds, np.nextafter(nearest, np.float32(-np.inf)), nearest)
         high = np.nextafter(low, np.float32(np.inf))
@@ -65,9 +65,11 @@ def at_most_float32(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(low == -np.inf, _TO_MINUS, limit)
 
 
-_LARGEST = float(np.finfo(np.float32).max)
-_TO_MINUS = -(_LARGEST + 2.0**103)
+_TO_MINUS = -(float(np.finfo(np.float32).max) + 2.0**103)
 """The first float64 that rounds to minus infinity in float32."""
+
+LARGEST_TO_FLOAT32 = float(np.nextafter(-_TO_MINUS, 0.0))
+"""The largest float64 that a cast to float32 leaves finite."""
 
 
 def _midpoint(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -165,12 +165,17 @@ def _origins(model: Model) -> dict[str, _Origin]:
                 s.Lookup()
                 | s.OneHot()
                 | s.Dot()
+                | s.Normalize()
                 | s.Forest()
                 | s.Softmax()
                 | s.Argmax()
                 | s.Exceeds()
             ):
                 found = [_join(_label(index, step), step.inputs, origins)] * len(step.outputs)
+            case s.Product():
+                half = len(step.outputs)
+                pairs = zip(step.inputs[:half], step.inputs[half:], strict=True)
+                found = [_join(_label(index, step), pair, origins) for pair in pairs]
             case _:
                 assert_never(step)
         origins.update(zip(step.outputs, found, strict=True))

@@ -21,7 +21,7 @@ _CELLS = (256, 1024, 4096)
 _MOST_IN_A_CELL = 3
 
 
-class _Grid:
+class Grid:
     """Thresholds behind a uniform grid: a cell number by arithmetic, then a compare or two.
 
     The cell of a value never falls as the value grows, so all thresholds of earlier cells are
@@ -34,25 +34,30 @@ class _Grid:
         self._scale = (cells - 1) / width if width > 0 else 0.0
         self._last = float(cells - 1)
         cell = self._cell(thresholds)
-        self._below = np.searchsorted(cell, np.arange(cells))
+        self.below = np.searchsorted(cell, np.arange(cells))
         self.in_a_cell = int(np.bincount(cell, minlength=cells).max())
         padded = np.append(thresholds, np.full(self.in_a_cell, np.inf))
         self._next = [padded[step:] for step in range(self.in_a_cell)]
 
     @classmethod
-    def of(cls, thresholds: NDArray[np.float64]) -> _Grid | None:
+    def of(cls, thresholds: NDArray[np.float64]) -> Grid | None:
         """Make the smallest grid that is fine enough; uneven thresholds may have none."""
         if not len(thresholds):
             return None
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             width = thresholds[-1] - thresholds[0]
             is_even = np.isfinite(width) and (width == 0 or np.isfinite(_CELLS[-1] / width))
         grids = (cls(thresholds, cells) for cells in (_CELLS if is_even else ()))
         return next((grid for grid in grids if grid.in_a_cell <= _MOST_IN_A_CELL), None)
 
+    @property
+    def bounds(self) -> tuple[float, float, float]:
+        """A value's cell is ``(x - low) * scale``, cut to between 0 and ``last``."""
+        return self._low, self._scale, self._last
+
     def encode(self, values: NDArray[np.float64]) -> NDArray[np.intp]:
         """Count the thresholds below each value; NaN gives any code."""
-        first = np.take(self._below, self._cell(values), mode="clip")
+        first = np.take(self.below, self._cell(values), mode="clip")
         codes = first
         for thresholds in self._next:
             codes = codes + (np.take(thresholds, first, mode="clip") < values)
@@ -75,7 +80,7 @@ class NumericCoding:
     def __init__(self, thresholds: NDArray[np.float64]) -> None:
         """Take the thresholds, ascending and distinct."""
         self.thresholds = thresholds
-        self._grid = _Grid.of(thresholds)
+        self.grid = Grid.of(thresholds)
 
     @property
     def missing(self) -> int:
@@ -89,12 +94,12 @@ class NumericCoding:
 
     def encode(self, values: NDArray[np.float64]) -> NDArray[np.intp]:
         """Code float64[rows]."""
-        if self._grid is None:
+        if self.grid is None:
             codes = np.searchsorted(self.thresholds, values, side="left")
         else:
             # Infinities and NaN pass through the arithmetic; what becomes of NaN is overwritten.
             with np.errstate(invalid="ignore", over="ignore"):
-                codes = self._grid.encode(values)
+                codes = self.grid.encode(values)
         is_missing = np.isnan(values)
         if is_missing.any():
             codes[is_missing] = self.missing

@@ -48,13 +48,27 @@ class Vocabulary:
         """The code of every value that is no key."""
         return len(self.keys) + 1
 
-    def encode(self, column: pa.Array) -> NDArray[np.intp]:
-        """Turn a column into codes."""
+    def encode(self, column: pa.Array, name: str) -> NDArray[np.intp]:
+        """Turn a column into codes.
+
+        Raises
+        ------
+        SignatureError
+            If it is of another type: 1 is not the text "1", and to Arrow it would be.
+        """
         arrow_type = _ARROW_KEYS[self.type]
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
+        if not _is_readable(column.type, self.type):
+            message = f"Column {name!r} is {column.type}, and the model was trained on {self.type}."
+            raise SignatureError(message)
         keys = pa.array(self.keys, pa.int64() if self.type is ColumnType.TIMESTAMP else arrow_type)
-        found = pc.index_in(column.cast(arrow_type), keys.cast(arrow_type), skip_nulls=True)
+        try:
+            values = column.cast(arrow_type)
+        except pa.ArrowInvalid as error:
+            message = f"Column {name!r} cannot be read as {self.type}: {error}."
+            raise SignatureError(message) from error
+        found = pc.index_in(values, keys.cast(arrow_type), skip_nulls=True)
         codes = np.asarray(pc.fill_null(found, self.unknown)).astype(np.intp)
         if column.null_count:
             codes[np.asarray(column.is_null())] = self.missing
@@ -103,10 +117,29 @@ class Decoder:
         return Frame(
             len(batch),
             {name: to_float64(source[name], name) for name in self.numbers},
-            {name: v.encode(source[name]) for name, v in self.vocabularies.items()},
+            {name: v.encode(source[name], name) for name, v in self.vocabularies.items()},
             self.vocabularies,
             source,
         )
+
+
+def _is_readable(arrow_type: pa.DataType, column_type: ColumnType) -> bool:
+    types = pa.types
+    if types.is_null(arrow_type):
+        return True
+    match column_type:
+        case ColumnType.BIGINT:
+            return types.is_integer(arrow_type)
+        case ColumnType.BOOLEAN:
+            return types.is_boolean(arrow_type)
+        case ColumnType.TIMESTAMP:
+            is_local = types.is_timestamp(arrow_type) and arrow_type.tz is None
+            return is_local or types.is_date(arrow_type)
+        case _:
+            return any(
+                is_text(arrow_type)
+                for is_text in (types.is_string, types.is_large_string, types.is_string_view)
+            )
 
 
 def to_float64(column: pa.Array, name: str) -> NDArray[np.float64]:

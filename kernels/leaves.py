@@ -27,16 +27,19 @@ class LeafRanges(NamedTuple):
         return int(self.leaf_count.max(initial=1))
 
 
+def levels_of(trees: Trees) -> list[NDArray[np.intp]]:
+    """List the splits of all trees by their depth, roots first."""
+    levels: list[NDArray[np.intp]] = []
+    nodes = trees.root.astype(np.intp)
+    while len(nodes := nodes[trees.feature[nodes] != LEAF]):
+        levels.append(nodes)
+        nodes = np.concatenate([trees.left[nodes], trees.right[nodes]]).astype(np.intp)
+    return levels
+
+
 def leaf_ranges(trees: Trees) -> LeafRanges:
     """Count and number leaves for all trees at once, a level at a time."""
-    levels = [trees.root.astype(np.intp)]
-    while True:
-        inner = levels[-1][trees.feature[levels[-1]] != LEAF]
-        if not len(inner):
-            break
-        levels[-1] = inner
-        levels.append(np.concatenate([trees.left[inner], trees.right[inner]]).astype(np.intp))
-    levels.pop()
+    levels = levels_of(trees)
     leaf_count = np.ones(len(trees.feature), np.intp)
     first_leaf = np.zeros(len(trees.feature), np.intp)
     for nodes in reversed(levels):

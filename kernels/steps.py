@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, reduce
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import numpy as np
 
 from ..errors import ScoringError
 from ..ir import steps as s
-from ..ir.steps import Function, Operator
+from ..ir.steps import Function, Norm, Operator, Precision
+from . import float32
 from .columns import Keys, as_missing, as_numbers
 from .forest import ForestKernel
 from .libm import exp, log1p
@@ -17,7 +18,7 @@ from .linear import LinearKernel
 from .lookup import LookupKernel, OneHotKernel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,6 +43,10 @@ def prepare_step(step: s.Step) -> Runner:  # noqa: PLR0911 - one return a step
             return OneHotKernel(step).run
         case s.Dot():
             return LinearKernel(step).run
+        case s.Product():
+            return partial(_product, step)
+        case s.Normalize():
+            return partial(_normalize, step)
         case s.Forest():
             return ForestKernel(step).run
         case s.Softmax():
@@ -54,11 +59,24 @@ def prepare_step(step: s.Step) -> Runner:  # noqa: PLR0911 - one return a step
             assert_never(step)
 
 
-_FUNCTIONS: Mapping[Function, Callable[[Numbers], Numbers]] = {
+FUNCTIONS: Mapping[Function, Callable[[Numbers], Numbers]] = {
     Function.SIGMOID: lambda x: 1.0 / (1.0 + exp(-x)),
     Function.EXP: exp,
     Function.SIGNED_SQUARE: lambda x: np.sign(x) * (x * x),
     Function.LOG1P_EXP: lambda x: log1p(exp(x)),
+    Function.ABSOLUTE: np.abs,
+    Function.SQUARE: np.square,
+    Function.SQRT: np.sqrt,
+    Function.NUMPY_EXP: np.exp,
+    Function.NUMPY_EXPM1: np.expm1,
+    Function.NUMPY_EXP2: np.exp2,
+    Function.NUMPY_LOG: np.log,
+    Function.NUMPY_LOG1P: np.log1p,
+    Function.NUMPY_LOG2: np.log2,
+    Function.NUMPY_LOG10: np.log10,
+    Function.FLOAT32: float32.round_to_float32,
+    Function.FLOAT32_EXP: float32.exp,
+    Function.FLOAT32_SIGMOID: float32.sigmoid,
 }
 
 _OPERATORS: Mapping[Operator, Callable[[Numbers, float], Numbers]] = {
@@ -68,6 +86,21 @@ _OPERATORS: Mapping[Operator, Callable[[Numbers, float], Numbers]] = {
     Operator.MULTIPLY: lambda x, c: x * c,
     Operator.DIVIDE: lambda x, c: x / c,
 }
+
+
+_NORMS: Mapping[Norm, Callable[[Sequence[Numbers]], Numbers]] = {
+    Norm.SUM: lambda columns: _add(columns),
+    Norm.LARGEST: lambda columns: np.max(np.abs(np.stack(columns)), axis=0),
+    Norm.ABSOLUTE_SUM: lambda columns: _add([np.abs(x) for x in columns]),
+}
+
+
+_NO_NORM = 10 * float(np.finfo(np.float64).eps)
+
+
+def _add(columns: Sequence[Numbers]) -> Numbers:
+    """Add from the first to the last, one rounding each."""
+    return reduce(np.add, columns)
 
 
 def _column_by_column(
@@ -83,7 +116,7 @@ def _column_by_column(
             case s.Clip():
                 result = np.clip(x, step.low, step.high)
             case s.Elementwise():
-                result = _FUNCTIONS[step.function](x)
+                result = FUNCTIONS[step.function](x)
             case s.Exceeds():
                 result = (x > step.threshold).astype(np.float64)
         values.put(output, result)
@@ -105,6 +138,22 @@ def _require(step: s.Require, values: Values) -> None:
                 "finite values only. Filter such rows, or replace the values in the query."
             )
             raise ScoringError(message)
+        if step.largest < np.inf and not isinstance(column, Keys):
+            _require_size(step, name, values)
+
+
+def _require_size(step: s.Require, name: str, values: Values) -> None:
+    """Refuse finite values that are too large; infinite ones are another question."""
+    size = np.abs(values.numbers(name))
+    too_large = (size > step.largest) & (size < np.inf)
+    if too_large.any():
+        row = int(np.argmax(too_large))
+        message = (
+            f"Column {values.source(name)!r} is {values.quote(values.source(name), row)} in a row, "
+            f"and {step.where} accepts values of up to {step.largest:.4g} only: it computes in "
+            "float32. Filter such rows, or replace the values in the query."
+        )
+        raise ScoringError(message)
 
 
 def _impute(step: s.Impute, values: Values) -> None:
@@ -124,6 +173,24 @@ def _is_missing(step: s.IsMissing, values: Values) -> None:
         values.put(output, as_missing(values.get(name)).astype(np.float64))
 
 
+def _product(step: s.Product, values: Values) -> None:
+    lefts, rights = step.inputs[: len(step.outputs)], step.inputs[len(step.outputs) :]
+    for left, right, output in zip(lefts, rights, step.outputs, strict=True):
+        values.put(output, values.numbers(left) * values.numbers(right))
+
+
+def _normalize(step: s.Normalize, values: Values) -> None:
+    columns = [values.numbers(name) for name in step.inputs]
+    norm = _NORMS[step.norm](columns)
+    is_zero = norm == 0 if step.norm is Norm.SUM else norm < _NO_NORM
+    norm = np.where(is_zero, 1.0, norm)
+    for name, column in zip(step.outputs, columns, strict=True):
+        result = column / norm
+        if step.norm is Norm.SUM:
+            result = np.where(is_zero, 1.0 / len(columns), result)
+        values.put(name, result)
+
+
 def _argmax(step: s.Argmax, values: Values) -> None:
     matrix = np.stack([values.numbers(name) for name in step.inputs])
     values.put(step.outputs[0], np.argmax(matrix, axis=0).astype(np.float64))
@@ -132,6 +199,10 @@ def _argmax(step: s.Argmax, values: Values) -> None:
 def _softmax(step: s.Softmax, values: Values) -> None:
     """Exponentials over their sum, added in the order of the classes."""
     columns = [values.numbers(name) for name in step.inputs]
+    if step.precision is Precision.FLOAT32:
+        for name, share in zip(step.outputs, float32.softmax(columns), strict=True):
+            values.put(name, share)
+        return
     largest = np.max(np.stack(columns), axis=0)
     powers = [exp(column - largest) for column in columns]
     total = np.zeros(values.rows)

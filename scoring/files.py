@@ -92,7 +92,7 @@ def score_file(  # noqa: PLR0913 - keyword options of one call
     ):
         _check_columns(relation.columns, scorer.model, stamp)
         register_scorer(connection, scorer, _CHECKS.name, temporary=True)
-        reader = _read(relation, scorer.model)
+        reader = _read(relation, scorer.model, source)
         schema = _with_answers(reader.schema.empty_table(), scorer, stamp).schema
         with _written_whole(output) as partial, _open_writer(partial, schema) as writer:
             for batch in _batches(reader, source):
@@ -145,8 +145,7 @@ def _opened(
                 rows = dataset(source, format="ipc")
                 relation, total = connection.from_arrow(rows), rows.count_rows()
     except (duckdb.Error, pa.ArrowInvalid) as error:
-        message = f"{source} cannot be read: {error}"
-        raise ScoringError(message) from error
+        raise _unreadable(source, error) from error
     yield relation, total
 
 
@@ -184,7 +183,7 @@ def _check_columns(columns: list[str], model: Model, stamp: Mapping[str, Any]) -
         raise SignatureError(message)
 
 
-def _read(relation: duckdb.DuckDBPyRelation, model: Model) -> pa.RecordBatchReader:
+def _read(relation: duckdb.DuckDBPyRelation, model: Model, source: Path) -> pa.RecordBatchReader:
     """Stream the rows, with the model's columns beside them in one struct of its own types."""
     struct = features_struct(_CHECKS, model, "source_row.")
     try:
@@ -195,6 +194,8 @@ def _read(relation: duckdb.DuckDBPyRelation, model: Model) -> pa.RecordBatchRead
         )
     except duckdb.BinderException as error:
         raise SignatureError(str(error)) from error
+    except duckdb.Error as error:
+        raise _unreadable(source, error) from error
 
 
 def _batches(reader: pa.RecordBatchReader, source: Path) -> Iterator[pa.RecordBatch]:
@@ -202,8 +203,11 @@ def _batches(reader: pa.RecordBatchReader, source: Path) -> Iterator[pa.RecordBa
     try:
         yield from reader
     except (OSError, pa.ArrowInvalid) as error:
-        message = f"{source} cannot be read: {error}"
-        raise ScoringError(message) from error
+        raise _unreadable(source, error) from error
+
+
+def _unreadable(source: Path, error: Exception) -> ScoringError:
+    return ScoringError(f"{source} cannot be read: {error}")
 
 
 def _with_answers(

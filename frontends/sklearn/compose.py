@@ -1,10 +1,13 @@
-"""``sklearn.compose``: ColumnTransformer."""
+"""``sklearn.compose``: ColumnTransformer and TransformedTargetRegressor."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..convert import require_fitted, transform
+from ...ir import Outputs
+from ...ir import steps as s
+from ..convert import add_link, predict, require_fitted, transform
+from ..sklearn_functions import inverse_arithmetic, named_function
 
 if TYPE_CHECKING:
     from ..graph import Graph, Names
@@ -30,7 +33,47 @@ def convert_column_transformer(transformer: Any, inputs: Names, graph: Graph) ->
                     "multiply with a step of the pipeline, or fit without weights",
                 )
             outputs.extend(made)
+    if transformer.sparse_output_:
+        graph.sparse.update(outputs)
+    else:
+        graph.sparse.difference_update(outputs)
     return tuple(outputs)
 
 
+def convert_transformed_target(model: Any, inputs: Names, graph: Graph) -> Outputs:
+    """The regressor's prediction, brought back by the inverse of the target's transformer."""
+    outputs = predict(require_fitted(model, "regressor_", graph), inputs, graph)
+    if outputs.classes is not None:
+        raise graph.refuse("its regressor is a classifier", "fit with a regressor")
+    if any(isinstance(step, s.Forest) and step.precision == "float32" for step in graph.steps):
+        raise graph.refuse(
+            "its regressor predicts in float32, and numpy inverts in that precision",
+            "fit the regressor on the transformed target, and invert in the query",
+        )
+    with graph.inside(type(model.transformer_).__name__):
+        prediction = _invert(model.transformer_, outputs.prediction, graph)
+    return Outputs(prediction, margins=outputs.margins)
+
+
+def _invert(transformer: Any, columns: Names, graph: Graph) -> Names:
+    if type(transformer).__name__ == "FunctionTransformer":
+        if transformer.validate:
+            graph.require(columns, missing=True, infinite=True)
+        if transformer.inverse_func is None:
+            return columns
+        function = named_function(transformer.inverse_func, transformer.inv_kw_args, graph)
+        return add_link(graph, columns, function)
+    steps = inverse_arithmetic(transformer)
+    if steps is None:
+        raise graph.refuse(
+            "its inverse has no exact translation",
+            "use func= and inverse_func= with numpy's functions, or a scaler",
+        )
+    graph.require(columns, missing=False, infinite=True)
+    for operator, operands in steps:
+        columns = graph.arithmetic(columns, operator, operands)
+    return columns
+
+
+PREDICTORS = {"TransformedTargetRegressor": convert_transformed_target}
 TRANSFORMERS = {"ColumnTransformer": convert_column_transformer}

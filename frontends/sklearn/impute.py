@@ -1,4 +1,4 @@
-"""``sklearn.impute``: SimpleImputer."""
+"""``sklearn.impute``: SimpleImputer and MissingIndicator; the others are refused."""
 
 from __future__ import annotations
 
@@ -68,4 +68,39 @@ def _mark_missing(imputer: Any, inputs: Names, graph: Graph) -> Names:
     )
 
 
-TRANSFORMERS = {"SimpleImputer": convert_simple_imputer}
+def convert_missing_indicator(indicator: Any, inputs: Names, graph: Graph) -> Names:
+    """1 where a column is missing; gaps in a column that had none in training may be refused."""
+    features = require_fitted(indicator, "features_", graph).tolist()
+    if not is_missing(indicator.missing_values):
+        raise graph.refuse(
+            f"missing_values={indicator.missing_values!r} has no translation",
+            "replace the placeholder by NULL in the data and fit with missing_values=np.nan",
+        )
+    graph.require_numbers(inputs)
+    types = [graph.types[name] for name in inputs]
+    # A frame with booleans becomes an array of objects, in which infinity is not looked for.
+    graph.require(inputs, missing=False, infinite=ColumnType.BOOLEAN not in types)
+    if indicator.features == "missing-only" and indicator.error_on_new:
+        others = [name for index, name in enumerate(inputs) if index not in features]
+        graph.require(tuple(others), missing=True, infinite=False)
+    flagged = tuple(inputs[index] for index in features)
+    return graph.columnwise(flagged, "is_missing", s.IsMissing) if flagged else ()
+
+
+def refuse_imputer(imputer: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ARG001
+    """Refuse the imputers that fill a gap by a computation of their own for each row."""
+    raise graph.refuse(_REFUSED[type(imputer).__name__], "use SimpleImputer(add_indicator=True)")
+
+
+_REFUSED = {
+    "IterativeImputer": (
+        "it fills gaps by regressions in turns, each on the others' rounded results"
+    ),
+    "KNNImputer": "it fills a gap from the nearest training rows, which no step holds",
+}
+
+TRANSFORMERS = {
+    **dict.fromkeys(_REFUSED, refuse_imputer),
+    "MissingIndicator": convert_missing_indicator,
+    "SimpleImputer": convert_simple_imputer,
+}

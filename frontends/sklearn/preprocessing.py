@@ -1,16 +1,19 @@
-"""``sklearn.preprocessing``: scalers and encoders."""
+"""``sklearn.preprocessing``: scalers, and the tables of encoders and of functions."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ...ir import steps as s
 from ...ir.steps import Operator
 from ..convert import require_fitted
-from ..values import is_missing, key_of
+from ..sklearn_encoders import convert_one_hot_encoder, convert_ordinal_encoder
+from ..sklearn_functions import (
+    convert_binarizer,
+    convert_discretizer,
+    convert_function_transformer,
+    convert_polynomial_features,
+)
 
 if TYPE_CHECKING:
     from ..graph import Graph, Names
@@ -29,6 +32,28 @@ def convert_standard_scaler(scaler: Any, inputs: Names, graph: Graph) -> Names:
     return columns
 
 
+def convert_robust_scaler(scaler: Any, inputs: Names, graph: Graph) -> Names:
+    """Subtract the median, then divide by the range between the quantiles."""
+    require_fitted(scaler, "n_features_in_", graph)
+    _require_array(inputs, graph)
+    columns = inputs
+    if scaler.with_centering:
+        columns = graph.arithmetic(columns, Operator.SUBTRACT, scaler.center_)
+    if scaler.with_scaling:
+        columns = graph.arithmetic(columns, Operator.DIVIDE, scaler.scale_)
+    return columns
+
+
+def convert_max_abs_scaler(scaler: Any, inputs: Names, graph: Graph) -> Names:
+    """Divide by the largest absolute value; clip where it was asked for."""
+    scale = require_fitted(scaler, "scale_", graph)
+    _require_array(inputs, graph)
+    columns = graph.arithmetic(inputs, Operator.DIVIDE, scale)
+    if getattr(scaler, "clip", False):
+        columns = _clip(columns, -1.0, 1.0, graph)
+    return columns
+
+
 def convert_min_max_scaler(scaler: Any, inputs: Names, graph: Graph) -> Names:
     """Multiply by the scale, then add the offset; clip where it was asked for."""
     scale = require_fitted(scaler, "scale_", graph)
@@ -38,120 +63,54 @@ def convert_min_max_scaler(scaler: Any, inputs: Names, graph: Graph) -> Names:
     columns = graph.arithmetic(columns, Operator.ADD, scaler.min_)
     if scaler.clip:
         low, high = (float(bound) for bound in scaler.feature_range)
-        columns = graph.columnwise(
-            columns, "clip", lambda read, written: s.Clip(read, written, low, high)
-        )
+        columns = _clip(columns, low, high, graph)
     return columns
 
 
-def convert_ordinal_encoder(encoder: Any, inputs: Names, graph: Graph) -> Names:
-    """Each category's position, with the fitted numbers for unknown and missing values."""
-    require_fitted(encoder, "categories_", graph)
-    unknown = None
-    if encoder.handle_unknown == "use_encoded_value":
-        unknown = float(encoder.unknown_value)
-    outputs: list[str] = []
-    for index, name in enumerate(inputs):
-        codes, missing = _category_codes(encoder, index)
-        # Large codes wrap around or are rounded in a small dtype.
-        codes = codes.astype(np.int64).astype(encoder.dtype).astype(np.float64)
-        # A category None is one like any other to the library, and only NaN is missing.
-        if index in encoder._missing_indices:  # noqa: SLF001 - no public equivalent
-            missing = float(encoder.encoded_missing_value)
-        outputs.append(_lookup(encoder, index, name, codes, (missing, unknown), graph))
-    return tuple(outputs)
+_NORMS = {"l1": s.Norm.ABSOLUTE_SUM, "max": s.Norm.LARGEST}
+_PAIRWISE_FROM = 8
+"""numpy adds fewer terms than these one after the other."""
 
 
-def convert_one_hot_encoder(encoder: Any, inputs: Names, graph: Graph) -> Names:
-    """Each category's position, then one column a position that was not dropped."""
-    require_fitted(encoder, "categories_", graph)
-    outputs: list[str] = []
-    for index, name in enumerate(inputs):
-        codes, missing = _category_codes(encoder, index)
-        unknown = _one_hot_unknown(encoder, index, codes)
-        code = _lookup(encoder, index, name, codes, (missing, unknown), graph)
-        dropped = encoder._drop_idx_after_grouping  # noqa: SLF001 - no public equivalent
-        drop = None if dropped is None else dropped[index]
-        kept = [float(c) for c in np.unique(codes) if c != drop]
-        if kept:
-            columns = graph.fresh([f"{name}={int(c)}" for c in kept], "hot")
-            outputs += graph.add(s.OneHot((code,), columns, np.array(kept)))
-    return tuple(outputs)
-
-
-def _one_hot_unknown(encoder: Any, index: int, codes: np.ndarray) -> float | None:
-    """Give the code of an unknown value: None to refuse it, that of the rare, or NaN (all 0)."""
-    if encoder.handle_unknown == "error":
-        return None
-    rare = _rare(encoder, index)
-    if encoder.handle_unknown in {"infrequent_if_exist", "warn"} and rare is not None:
-        return float(codes[rare[0]])
-    return math.nan
-
-
-def _rare(encoder: Any, index: int) -> np.ndarray | None:
-    """Positions of the categories that were grouped as infrequent."""
-    indices = getattr(encoder, "_infrequent_indices", None)
-    return None if indices is None else indices[index]
-
-
-def _category_codes(encoder: Any, index: int) -> tuple[np.ndarray, float | None]:
-    """Give each category's code after grouping the rare ones, and that of a missing value."""
-    categories = encoder.categories_[index]
-    codes = np.arange(len(categories), dtype=np.float64)
-    if _rare(encoder, index) is not None:
-        mapping = encoder._default_to_infrequent_mappings[index]  # noqa: SLF001 - no public one
-        # OrdinalEncoder leaves NaN, its last category, out of the grouping.
-        codes[: len(mapping)] = mapping
-    missing = [codes[i] for i, value in enumerate(categories) if is_missing(value)]
-    return codes, float(missing[0]) if missing else None
-
-
-def _lookup(  # noqa: PLR0913, PLR0917 - what makes up a lookup
-    encoder: Any,
-    index: int,
-    name: str,
-    codes: np.ndarray,
-    fallback: tuple[float | None, float | None],
-    graph: Graph,
-) -> str:
-    """Append the lookup; a missing value that is no category counts as unknown."""
-    missing, unknown = fallback
-    categories = encoder.categories_[index]
-    present = [i for i, value in enumerate(categories) if not is_missing(value)]
-    if len(categories) - len(present) > 1:
+def convert_normalizer(normalizer: Any, inputs: Names, graph: Graph) -> Names:
+    """Divide each row by its norm."""
+    is_sure = normalizer.norm == "max" or (normalizer.norm == "l1" and len(inputs) < _PAIRWISE_FROM)
+    if not is_sure:
         raise graph.refuse(
-            f"column {name!r} has several kinds of missing value (None and NaN) as categories",
-            "use one of them in the training frame; SQL knows NULL only",
+            f"norm={normalizer.norm!r} of {len(inputs)} columns is a sum whose order, and so whose "
+            "last bit, depends on the processor",
+            f"fit with norm='max', or with norm='l1' on fewer than {_PAIRWISE_FROM} columns",
         )
-    keys = tuple(key_of(categories[i], graph.types[name]) for i in present)
-    where = graph.path.rsplit(".", 1)[-1]
-    if missing is None:
-        missing = unknown
-    if graph.types[name].is_number and categories.dtype.kind != "O":
-        graph.require((name,), missing=False, infinite=True)
-    output = graph.fresh([name], "code")
-    step = s.Lookup((name,), (output[0],), where, keys, codes[present], missing, unknown)
-    return graph.add(step)[0]
+    _require_array(inputs, graph, missing=True)
+    norm = _NORMS[normalizer.norm]
+    return graph.columnwise(
+        inputs, "normalized", lambda read, written: s.Normalize(read, written, norm)
+    )
 
 
-def convert_function_transformer(transformer: Any, inputs: Names, graph: Graph) -> Names:
-    """Pass columns through: the identity, which ``remainder="passthrough"`` becomes."""
-    if transformer.func is not None:
-        raise graph.refuse(
-            f"function {transformer.func!r} has no exact translation yet",
-            "compute the column in the query or the training frame instead",
-        )
-    if transformer.validate:
-        graph.require_numbers(inputs)
-        graph.require(inputs, missing=True, infinite=True)
-    return inputs
+def _require_array(inputs: Names, graph: Graph, *, missing: bool = False) -> None:
+    """Refuse texts and sparse matrices, whose values the library multiplies by reciprocals."""
+    graph.require_numbers(inputs)
+    graph.require_dense(inputs)
+    graph.require(inputs, missing=missing, infinite=True)
+
+
+def _clip(columns: Names, low: float, high: float, graph: Graph) -> Names:
+    return graph.columnwise(
+        columns, "clip", lambda read, written: s.Clip(read, written, low, high)
+    )
 
 
 TRANSFORMERS = {
+    "Binarizer": convert_binarizer,
     "FunctionTransformer": convert_function_transformer,
+    "KBinsDiscretizer": convert_discretizer,
+    "MaxAbsScaler": convert_max_abs_scaler,
     "MinMaxScaler": convert_min_max_scaler,
+    "Normalizer": convert_normalizer,
     "OneHotEncoder": convert_one_hot_encoder,
     "OrdinalEncoder": convert_ordinal_encoder,
+    "PolynomialFeatures": convert_polynomial_features,
+    "RobustScaler": convert_robust_scaler,
     "StandardScaler": convert_standard_scaler,
 }

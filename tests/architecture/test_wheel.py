@@ -47,7 +47,9 @@ def clean_python(wheel, tmp_path_factory):
 def test_wheel_holds_the_package_and_its_data(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     shipped = {source_of(name) for name in names if name.startswith("foresql/")}
-    assert shipped == {name for name in source_files() if belongs_in_wheel(name)}
+    compiled = {name for name in shipped if name.startswith("kernels/native/_forest.")}
+    assert shipped - compiled == {name for name in source_files() if belongs_in_wheel(name)}
+    assert len(compiled) == (1 if shutil.which("cc") or shutil.which("gcc") else 0)
 
 
 def test_training_libraries_are_absent(clean_python):
@@ -59,7 +61,9 @@ def test_command_starts(clean_python):
     assert "Usage" in run(clean_python.with_name("foresql"), "--help")
 
 
-def test_scores_as_lightgbm_does(clean_python, tmp_path):
+@pytest.mark.parametrize("kernel", ["numpy", ""])
+def test_scores_as_lightgbm_does(clean_python, tmp_path, monkeypatch, kernel):
+    monkeypatch.setenv("FORESQL_KERNEL", kernel)
     expected = publish_regressor(tmp_path / "registry", tmp_path / "rows.parquet")
     output = run(clean_python, "-c", SCORE, tmp_path / "registry", tmp_path / "rows.parquet")
     assert np.array_equal(np.array(json.loads(output)), expected)

@@ -35,7 +35,7 @@ def two_trees() -> Trees:
 @pytest.fixture
 def model():
     steps = (
-        s.Require(("x",), "the imputer", missing=False, infinite=True),
+        s.Require(("x",), "the imputer", missing=False, infinite=True, largest=1e38),
         s.NullIf(("x",), ("x1",), -math.inf, 5e-324),
         s.Impute(("x1", "carrier"), ("x2", "carrier2"), (math.nan, "É\N{PILE OF POO}\0")),
         s.IsMissing(("when",), ("when_missing",)),
@@ -46,6 +46,8 @@ def model():
         ),
         s.OneHot(("code",), ("is_aa", "is_other"), np.array([0.0, 1])),
         s.Dot(("x4", "is_aa"), ("y",), np.array([[1e308], [-0.0]]), np.array([math.inf])),
+        s.Product(("x4", "y", "code", "y"), ("x4_code", "y_y")),
+        s.Normalize(("x4", "y"), ("n0", "n1"), s.Norm.LARGEST),
         s.Forest(
             ("y", "code"), ("f0", "f1"), two_trees(), np.array([0.0, 1.5]), s.Precision.FLOAT64
         ),

@@ -76,8 +76,9 @@ class Writer:
         return self.draw(st.sampled_from(list(values)))
 
     def require(self):
+        largest = self.draw(st.floats(0, math.inf))
         return s.Require(
-            self.reads(numbers=False), self.draw(names), self.draw(st.booleans()), True
+            self.reads(numbers=False), self.draw(names), self.draw(st.booleans()), True, largest
         )
 
     def null_if(self):
@@ -118,6 +119,13 @@ class Writer:
             inputs, outputs, self.array(len(inputs), len(outputs)), self.array(len(outputs))
         )
 
+    def product(self):
+        inputs = self.reads()
+        return s.Product(inputs + inputs[::-1], self.writes(len(inputs)))
+
+    def normalize(self):
+        return self.column_by_column(s.Normalize, self.one_of(s.Norm))
+
     def forest(self):
         inputs, outputs = self.reads(), self.writes(self.draw(st.integers(1, 2)))
         trees = self.draw(forests(len(inputs), len(outputs)))
@@ -128,7 +136,7 @@ class Writer:
         return self.column_by_column(s.Elementwise, self.one_of(s.Function))
 
     def softmax(self):
-        return self.column_by_column(s.Softmax)
+        return self.column_by_column(s.Softmax, self.one_of(s.Precision))
 
     def argmax(self):
         return s.Argmax(self.reads(), self.writes(1))

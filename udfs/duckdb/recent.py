@@ -47,27 +47,27 @@ class OnceScorer:
     def score(self, frame: Frame) -> Scores:
         """Give the answers that this thread remembers, or score the batch."""
         memory = self._memories.setdefault(threading.get_ident(), _Memory())
-        values = _bits(frame)
-        prints = _fingerprints(values)
-        scores = memory.recall(values, prints)
+        columns = _bits(frame)
+        prints = _fingerprints(columns)
+        scores = memory.recall(columns, prints)
         if scores is None:
             scores = self.scorer.score_frame(frame)
-            memory.remember(_Batch(values, prints, scores))
+            memory.remember(_Batch(columns, prints, scores))
             with self._count:
                 self.rows_scored += frame.rows
         return scores
 
 
-def _bits(frame: Frame) -> NDArray[np.uint64]:
-    """All values as integers, uint64[columns, rows]: the bits of numbers, the codes of keys."""
+def _bits(frame: Frame) -> list[NDArray[np.uint64]]:
+    """View all columns as integers, uint64[rows]: the bits of numbers, the codes of keys."""
     columns = [*frame.numbers.values(), *frame.codes.values()]
-    return np.stack([column.view(np.uint64) for column in columns])
+    return [column.view(np.uint64) for column in columns]
 
 
-def _fingerprints(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _fingerprints(columns: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
     """Mix each row into one number. Any mixing is right, for every find is checked."""
-    prints = np.zeros(values.shape[1], np.uint64)
-    for column in values:
+    prints = np.zeros(len(columns[0]), np.uint64)
+    for column in columns:
         prints *= _MULTIPLIER
         prints ^= column
         prints ^= prints >> _SHIFT
@@ -78,25 +78,29 @@ class _Batch:
     """One scored batch."""
 
     def __init__(
-        self, values: NDArray[np.uint64], prints: NDArray[np.uint64], scores: Scores
+        self, columns: list[NDArray[np.uint64]], prints: NDArray[np.uint64], scores: Scores
     ) -> None:
-        self.values = values
+        self.columns = columns
         self.prints = prints
         self.scores = scores
         answers = (scores.prediction, scores.probabilities, scores.margins)
-        self.bytes = sum(array.nbytes for array in (values, prints, *answers))
+        self.bytes = sum(array.nbytes for array in (*columns, prints, *answers))
 
     @cached_property
     def order(self) -> NDArray[np.intp]:
         """The batch's rows by fingerprint: only a batch that is asked again is ever sorted."""
         return np.argsort(self.prints)
 
-    def leading(self, values: NDArray[np.uint64], prints: NDArray[np.uint64]) -> NDArray[np.intp]:
-        """Find as many of the rows as follow each other in this batch, from the first on."""
-        prints = prints[: len(self.prints)]
+    def leading(
+        self, columns: list[NDArray[np.uint64]], prints: NDArray[np.uint64], start: int
+    ) -> NDArray[np.intp]:
+        """Find as many of the rows as follow each other in this batch, from ``start`` on."""
+        prints = prints[start : start + len(self.prints)]
         place = np.searchsorted(self.prints, prints, sorter=self.order)
         place = self.order[np.minimum(place, len(self.order) - 1)]
-        same = (self.values[:, place] == values[:, : len(place)]).all(axis=0)
+        same = np.ones(len(place), np.bool_)
+        for mine, theirs in zip(self.columns, columns, strict=True):
+            same &= mine[place] == theirs[start : start + len(place)]
         return place if same.all() else place[: int(np.argmin(same))]
 
 
@@ -116,7 +120,9 @@ class _Memory:
         while self._bytes > MEMORY_BYTES and len(self._batches) > 1:
             self._bytes -= self._batches.popleft().bytes
 
-    def recall(self, values: NDArray[np.uint64], prints: NDArray[np.uint64]) -> Scores | None:
+    def recall(
+        self, columns: list[NDArray[np.uint64]], prints: NDArray[np.uint64]
+    ) -> Scores | None:
         """Give the answers if every row is in the batches, in their order; else None."""
         found: list[tuple[_Batch, NDArray[np.intp]]] = []
         done = 0
@@ -124,7 +130,7 @@ class _Memory:
             # Most batches are new: their first row is nowhere, and this line is all they cost.
             if not (batch.prints == prints[done]).any():
                 continue
-            places = batch.leading(values[:, done:], prints[done:])
+            places = batch.leading(columns, prints, done)
             if len(places):
                 found.append((batch, places))
                 done += len(places)

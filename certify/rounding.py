@@ -1,0 +1,104 @@
+"""How far the columns of a model may be from the library's, step by step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from ..ir import steps as s
+from ..ir.steps import Operator
+from ..kernels.steps import FUNCTIONS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..kernels.columns import Values
+
+    Numbers: TypeAlias = NDArray[np.float64]
+    Errors: TypeAlias = dict[str, Numbers]
+    """The absolute error of columns that derive from a dot product, float64[rows]."""
+
+DOT_ROUNDING = 16 * float(np.finfo(np.float64).eps)
+"""The error of a dot product, relative to its largest partial sum."""
+
+
+def carry_errors(step: s.Step, values: Values, errors: Errors) -> None:
+    """Add the errors of a step's outputs; columns that are the library's bit for bit have none."""
+    match step:
+        case s.Dot():
+            errors.update(dict.fromkeys(step.outputs, _of_dot(step, values, errors)))
+        case s.Product():
+            half = len(step.outputs)
+            triples = zip(step.inputs[:half], step.inputs[half:], step.outputs, strict=True)
+            for left, right, output in triples:
+                if left in errors or right in errors:
+                    errors[output] = _of_product(left, right, values, errors)
+        case s.Softmax() | s.Normalize():
+            found = [errors[name] for name in step.inputs if name in errors]
+            if found:
+                _of_row(step, sum(found, np.zeros(values.rows)), values, errors)
+        case s.NullIf() | s.Impute() | s.Arithmetic() | s.Clip() | s.Elementwise():
+            for index, name in enumerate(step.inputs):
+                if name in errors:
+                    output = step.outputs[index]
+                    errors[output] = _of_column(step, index, values, errors[name])
+        case _:
+            return
+
+
+def _of_dot(step: s.Dot, values: Values, errors: Errors) -> Numbers:
+    size = np.max(np.abs(step.intercepts), initial=0.0) + np.zeros(values.rows)
+    carried = np.zeros(values.rows)
+    for name, weights in zip(step.inputs, step.weights, strict=True):
+        largest = np.max(np.abs(weights), initial=0.0)
+        size += np.abs(values.numbers(name)) * largest
+        if name in errors:
+            carried += errors[name] * largest
+    return size * DOT_ROUNDING + carried
+
+
+def _of_product(left: str, right: str, values: Values, errors: Errors) -> Numbers:
+    a, b = np.abs(values.numbers(left)), np.abs(values.numbers(right))
+    of_a, of_b = errors.get(left, np.zeros(len(a))), errors.get(right, np.zeros(len(b)))
+    return a * of_b + b * of_a + of_a * of_b + np.spacing(a * b)
+
+
+def _of_row(step: s.Softmax | s.Normalize, total: Numbers, values: Values, errors: Errors) -> None:
+    """Errors of a row's inputs sum to ``total``; a softmax makes them no larger."""
+    if isinstance(step, s.Softmax):
+        errors.update(dict.fromkeys(step.outputs, total))
+        return
+    columns = np.abs([values.numbers(name) for name in step.inputs])
+    norm = np.max(columns, axis=0) if step.norm is not s.Norm.SUM else np.sum(columns, axis=0)
+    # A share is at most 1, and so is its error.
+    errors.update(dict.fromkeys(step.outputs, np.fmin(2 * total / norm, 1.0)))
+
+
+def _of_column(
+    step: s.NullIf | s.Impute | s.Arithmetic | s.Clip | s.Elementwise,
+    index: int,
+    values: Values,
+    error: Numbers,
+) -> Numbers:
+    match step:
+        case s.Arithmetic():
+            operand = abs(float(step.operands[index]))
+            factor = {Operator.MULTIPLY: operand, Operator.DIVIDE: 1 / operand if operand else 1.0}
+            return error * factor.get(step.operator, 1.0) + _spacing(values, step.outputs[index])
+        case s.Elementwise():
+            function = FUNCTIONS[step.function]
+            x = values.numbers(step.inputs[index])
+            here = values.numbers(step.outputs[index])
+            ends = [np.abs(function(end) - here) for end in (x - error, x + error)]
+            moved = np.maximum(*ends)
+            # Beyond the largest number, or outside of a function's domain, nothing is certain.
+            moved = np.where(np.isnan(moved), np.inf, moved)
+            return moved + _spacing(values, step.outputs[index])
+        case _:
+            return error
+
+
+def _spacing(values: Values, name: str) -> Numbers:
+    """One rounding of a column's values; none where they are not finite."""
+    return np.nan_to_num(np.spacing(np.abs(values.numbers(name))), nan=0.0, posinf=0.0)

@@ -1,0 +1,51 @@
+"""``sklearn.decomposition``: projections, which are dot products."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...ir import steps as s
+from ...ir.steps import Operator
+from ..convert import require_fitted
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..graph import Graph, Names
+
+
+def convert_pca(model: Any, inputs: Names, graph: Graph) -> Names:
+    """Project, subtract the projected mean, and scale where it was asked for."""
+    components = np.asarray(require_fitted(model, "components_", graph), np.float64)
+    means = np.reshape(model.mean_, (1, -1)) @ components.T
+    columns = project(components, -means[0], inputs, graph)
+    if model.whiten:
+        scale = np.sqrt(model.explained_variance_)
+        columns = graph.arithmetic(
+            columns, Operator.DIVIDE, np.maximum(scale, np.finfo(scale.dtype).eps)
+        )
+    return columns
+
+
+def convert_truncated_svd(model: Any, inputs: Names, graph: Graph) -> Names:
+    """Project."""
+    components = require_fitted(model, "components_", graph)
+    return project(components, np.zeros(len(components)), inputs, graph)
+
+
+def project(components: ArrayLike, offsets: ArrayLike, inputs: Names, graph: Graph) -> Names:
+    """Append the dot products with the rows of ``components``, plus ``offsets``."""
+    graph.require_numbers(inputs)
+    graph.require(inputs, missing=True, infinite=True)
+    weights = np.ascontiguousarray(np.asarray(components, np.float64).T)
+    outputs = graph.numbered("component", weights.shape[1])
+    return graph.add(s.Dot(inputs, outputs, weights, np.array(offsets, np.float64)))
+
+
+TRANSFORMERS = {
+    "IncrementalPCA": convert_pca,
+    "PCA": convert_pca,
+    "TruncatedSVD": convert_truncated_svd,
+}

@@ -1,0 +1,93 @@
+"""``sklearn.model_selection``: searches, and classifiers with a threshold of their own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...ir import steps as s
+from ...ir.steps import Operator
+from ..convert import predict, require_fitted, transform
+from ..values import labels_of
+
+if TYPE_CHECKING:
+    from ...ir import Outputs
+    from ..graph import Graph, Names
+
+
+def convert_search(search: Any, inputs: Names, graph: Graph) -> Outputs:
+    """The best estimator, which was fitted again on all rows."""
+    return predict(_best(search, graph), inputs, graph)
+
+
+def convert_search_transformer(search: Any, inputs: Names, graph: Graph) -> Names:
+    """The best transformer."""
+    return transform(_best(search, graph), inputs, graph)
+
+
+def _best(search: Any, graph: Graph) -> Any:
+    if not search.refit:
+        raise graph.refuse("refit=False keeps no fitted estimator", "search with refit=True")
+    return require_fitted(search, "best_estimator_", graph)
+
+
+def convert_fixed_threshold(classifier: Any, inputs: Names, graph: Graph) -> Outputs:
+    """The classifier's scores, compared with a threshold that was given."""
+    # A frozen estimator may be used as it is, without a fit of its own.
+    inner = getattr(classifier, "estimator_", None) or classifier.estimator
+    outputs = predict(inner, inputs, graph)
+    threshold = classifier.threshold
+    if threshold == "auto":
+        threshold = 0.5 if _reads_probabilities(classifier, outputs) else 0.0
+    return _with_threshold(classifier, outputs, threshold, classifier.pos_label, graph)
+
+
+def convert_tuned_threshold(classifier: Any, inputs: Names, graph: Graph) -> Outputs:
+    """The classifier's scores, compared with the threshold that scored best."""
+    outputs = predict(require_fitted(classifier, "estimator_", graph), inputs, graph)
+    positive = classifier._curve_scorer._get_pos_label()  # noqa: SLF001 - no public equivalent
+    return _with_threshold(classifier, outputs, classifier.best_threshold_, positive, graph)
+
+
+def _reads_probabilities(classifier: Any, outputs: Outputs) -> bool:
+    is_asked = classifier.response_method in {"auto", "predict_proba"}
+    return is_asked and bool(outputs.probabilities)
+
+
+def _with_threshold(
+    classifier: Any, outputs: Outputs, threshold: float, positive: Any, graph: Graph
+) -> Outputs:
+    """Predict the positive label where its score is at least the threshold."""
+    classes = labels_of(classifier.classes_)
+    is_second = positive is None or positive == classifier.classes_[1]
+    if _reads_probabilities(classifier, outputs):
+        score = outputs.probabilities[int(is_second)]
+    elif len(outputs.margins) == 1:
+        score = outputs.margins[0]
+        if not is_second:
+            (score,) = graph.arithmetic((score,), Operator.MULTIPLY, -1.0)
+    else:
+        raise graph.refuse(
+            "its classifier has no score that the threshold could be compared with",
+            "fit with a classifier that has probabilities",
+        )
+    below = float(np.nextafter(np.float64(threshold), -np.inf))
+    label = graph.add(s.Exceeds((score,), graph.label(), below))
+    if not is_second:
+        label = graph.arithmetic(label, Operator.SUBTRACT_FROM, 1.0)
+    return replace(outputs, prediction=label, classes=classes)
+
+
+_SEARCHES = (
+    *("GridSearchCV", "RandomizedSearchCV"),
+    *("HalvingGridSearchCV", "HalvingRandomSearchCV"),
+)
+
+PREDICTORS = {
+    **dict.fromkeys(_SEARCHES, convert_search),
+    "FixedThresholdClassifier": convert_fixed_threshold,
+    "TunedThresholdClassifierCV": convert_tuned_threshold,
+}
+TRANSFORMERS = dict.fromkeys(_SEARCHES, convert_search_transformer)

@@ -1,0 +1,63 @@
+"""What a reader of the pages does works."""
+
+import code
+import contextlib
+import io
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+KNOWN_LANGUAGES = {"", "console", "json", "python", "sh", "sql", "text", "yaml"}
+
+
+def test_every_block_runs(page, reader):
+    for block in page.blocks:
+        reader.follow(block)
+
+
+def test_blocks_are_of_languages_that_are_known(page):
+    for block in page.blocks:
+        assert block.language in KNOWN_LANGUAGES, block
+        if block.language == "console":
+            assert block.code.startswith("$ "), block
+
+
+def test_the_first_five_minutes_typed_line_by_line(reader):
+    """As in a Python session: the last of the three lines shows the predictions."""
+    readme = (REPOSITORY / "README.md").read_text()
+    snippets = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)[:2]
+    lines = snippets[1].splitlines()
+    assert [line.split("(")[0] for line in lines] == [
+        "import duckdb, foresql",
+        "foresql.register",
+        "con.sql",
+    ]
+    printed = io.StringIO()
+    console = code.InteractiveConsole(reader.names)
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        for line in "".join(snippets).splitlines():
+            more = console.push(line)
+    assert not more
+    assert "predict(t)" in printed.getvalue()
+    assert "Traceback" not in printed.getvalue()
+
+
+def test_coverage_is_what_the_converters_are():
+    script = runpy.run_path(str(REPOSITORY / "docs/coverage.py"))
+    assert (REPOSITORY / "docs/coverage.md").read_text() == script["render_page"](), (
+        "run: make docs"
+    )
+    assert (REPOSITORY / "README.md").read_text() == script["render_readme"](), "run: make docs"
+
+
+@pytest.mark.parametrize("name", ["kernel", "duckdb_udf"])
+def test_figures_name_the_cases_of_their_benchmark(name):
+    readme = (REPOSITORY / "README.md").read_text()
+    section = readme.split(f"<!-- figures:{name} -->")[1].split("<!-- /figures -->")[0]
+    source = (REPOSITORY / f"benchmarks/{name}.py").read_text()
+    assert f"benchmarks/{name}.py" in section
+    for case in re.findall(r"^\| (\d[^|]*?) \|", section, re.MULTILINE):
+        assert case in source

@@ -1,0 +1,105 @@
+"""What the pages name is there, and what is there is named."""
+
+import ast
+import importlib
+import importlib.util
+import re
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+import pytest
+from lightgbm import LGBMRegressor
+
+import foresql
+from foresql.certify.probes import make_probes
+from foresql.certify.routes import ROUTES
+from foresql.cli import main
+from foresql.frontends import Training, convert
+from foresql.ir.steps import Step
+
+REPOSITORY = Path(__file__).parents[2]
+COMMANDS = sorted(main.commands)
+
+
+def test_links_lead_to_files_and_headings(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.text):
+        if "://" in target:
+            continue
+        file, _, heading = target.partition("#")
+        path = page.path.parent / file if file else page.path
+        assert path.exists(), f"{page.path.name}: {target}"
+        if heading:
+            assert heading in headings_of(path.read_text()), f"{page.path.name}: {target}"
+
+
+def headings_of(text: str) -> set[str]:
+    """Anchors as they are made on code hosts: lower case, dashes for spaces, no punctuation."""
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_and_its_options_are_documented(command, all_text):
+    assert re.search(rf"foresql {command}\b", all_text)
+    for parameter in main.commands[command].params:
+        for option in parameter.opts:
+            assert not option.startswith("--") or option in all_text, option
+
+
+@pytest.mark.parametrize("name", foresql.__all__)
+def test_public_name_is_documented(name, all_text):
+    assert re.search(rf"`(?:foresql\.)?{name}\b|foresql\.{name}\(", all_text)
+
+
+def test_named_objects_exist(page):
+    for dotted in re.findall(r"\bforesql((?:\.[A-Za-z_]\w*)+)\(", page.text):
+        found = foresql
+        for name in dotted.split(".")[1:]:
+            found = getattr(found, name)
+        assert callable(found)
+
+
+def test_named_modules_exist(page):
+    for name in re.findall(r"`(foresql(?:\.[a-z_]+)+)`", page.text):
+        parent, _, last = name.rpartition(".")
+        module = importlib.import_module(parent)
+        assert hasattr(module, last) or importlib.util.find_spec(name), name
+
+
+def test_named_files_exist(page):
+    """Paths in code quotes: of the repository, or of files that the reader makes."""
+    made = {block.marks["file"] for block in page.blocks if "file" in block.marks}
+    for name in re.findall(r"`((?:[a-z_]+/)+[\w.]+\.(?:c|h|md|py|sql|yml))`", page.text):
+        assert name in made or (REPOSITORY / name).exists(), name
+
+
+def test_every_step_is_named():
+    page = (REPOSITORY / "docs/bundle-format.md").read_text()
+    named = re.search(r"^Steps: (.*?)\.$", page, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", named[1])) == {step.__name__ for step in get_args(Step)}
+
+
+def test_every_route_is_named():
+    page = (REPOSITORY / "docs/exactness.md").read_text()
+    assert re.findall(r"^\| (\w+) \| the ", page, re.MULTILINE) == list(ROUTES)
+
+
+def test_every_group_of_probe_rows_is_named():
+    page = (REPOSITORY / "docs/exactness.md").read_text()
+    table = re.search(r"\| group \|.*?\n\n", page, re.DOTALL)[0]
+    named = set(re.findall(r"^\| ([\w ]+) \|", table, re.MULTILINE)) - {"group"}
+    sources = (REPOSITORY / f"certify/{name}.py" for name in ("probes", "split_probes"))
+    literals = {
+        node.value
+        for source in sources
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert named <= literals
+    frame = pd.DataFrame({"x": np.arange(300.0), "c": pd.Categorical(["a", "b", "c"] * 100)})
+    model = LGBMRegressor(n_estimators=2, verbose=-1).fit(frame, frame["x"])
+    training = Training.of(frame, model)
+    probes = make_probes(convert(model, training), training.table, 100, seed=1)
+    assert {probe.name for probe in probes} <= named
