@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import duckdb
 import lightgbm as lgb
 import numpy as np
@@ -9,10 +11,11 @@ import pyarrow as pa
 from measuring import Row, compare, report
 
 import foresql
+from foresql.kernels.native import load_library
+from foresql.kernels.native.library import SETTING
 
 ROWS, COLUMNS = 1_000_000, 20
 NAMES = [f"x{index}" for index in range(COLUMNS)]
-OURS = "SELECT sum(predict_m(t)) FROM t"
 
 
 def main() -> None:
@@ -23,8 +26,18 @@ def main() -> None:
         connection.register("arrow", pa.table(columns, names=NAMES))
         connection.execute("CREATE TABLE t AS FROM arrow")
         sample = pa.table([column[:20_000] for column in columns], names=NAMES)
-        foresql.register(connection, booster, name="predict_m", like=sample)
-        report("duckdb_udf", [against(connection, booster, threads) for threads in (1, 0)])
+        kernels = {"numpy": 1.5} | ({"native": 5.0} if load_library() else {})
+        for kernel in kernels:
+            os.environ[SETTING] = kernel if kernel == "numpy" else ""
+            foresql.register(connection, booster, name=f"predict_{kernel}", like=sample)
+        report(
+            "duckdb_udf",
+            [
+                against(connection, booster, threads, kernel, bar)
+                for kernel, bar in kernels.items()
+                for threads in (1, 0)
+            ],
+        )
 
 
 def model() -> tuple[np.ndarray, lgb.Booster]:
@@ -37,7 +50,13 @@ def model() -> tuple[np.ndarray, lgb.Booster]:
     return matrix, lgb.train(options, data, 100)
 
 
-def against(connection: duckdb.DuckDBPyConnection, booster: lgb.Booster, threads: int) -> Row:
+def against(
+    connection: duckdb.DuckDBPyConnection,
+    booster: lgb.Booster,
+    threads: int,
+    kernel: str,
+    bar: float,
+) -> Row:
     """Compare with the usual UDF; ``threads`` 0 lets LightGBM use all cores."""
 
     def usual(rows: pa.StructArray | pa.ChunkedArray) -> pa.Array:
@@ -45,7 +64,7 @@ def against(connection: duckdb.DuckDBPyConnection, booster: lgb.Booster, threads
         fields = [field.to_numpy(zero_copy_only=False) for field in whole.flatten()]
         return pa.array(booster.predict(np.stack(fields, axis=1), num_threads=threads))
 
-    name = f"usual_{threads}"
+    name = f"usual_{threads}_{kernel}"
     connection.create_function(
         name,
         usual,
@@ -56,14 +75,14 @@ def against(connection: duckdb.DuckDBPyConnection, booster: lgb.Booster, threads
     )
     struct = "{" + ", ".join(f"'{column}': t.{column}" for column in NAMES) + "}"
     [(difference,)] = connection.execute(
-        f"SELECT max(abs(predict_m(t) - {name}({struct}))) FROM t USING SAMPLE 20000"
+        f"SELECT max(abs(predict_{kernel}(t) - {name}({struct}))) FROM t USING SAMPLE 20000"
     ).fetchall()
     return compare(
-        f"SELECT sum(predict_m(t)), {ROWS:,} rows x {COLUMNS} columns",
+        f"SELECT sum(predict(t)), {ROWS:,} rows x {COLUMNS} columns: {kernel}",
         f"arrow UDF around Booster.predict, {threads or 'all'} LightGBM threads",
-        lambda: connection.execute(OURS).fetchall(),
+        lambda: connection.execute(f"SELECT sum(predict_{kernel}(t)) FROM t").fetchall(),
         lambda: connection.execute(f"SELECT sum({name}({struct})) FROM t").fetchall(),
-        bar=1.5,
+        bar=bar,
         max_diff=difference,
         rounds=5,
     )

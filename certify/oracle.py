@@ -85,11 +85,33 @@ def _margins(estimator: Any, frame: Any) -> NDArray[np.float64]:
 
 def _as_asked(estimator: Any, frame: Any) -> Any:
     """Give a frame as the estimator takes it: XGBoost's Booster alone has a type of its own."""
+    if not type(estimator).__module__.startswith("xgboost"):
+        return frame
+    _refuse_unknown_categories(estimator, frame)
     if type(estimator).__module__ != "xgboost.core":
         return frame
     import xgboost
 
     return xgboost.DMatrix(frame, enable_categorical=True)
+
+
+def _refuse_unknown_categories(estimator: Any, frame: Any) -> None:
+    """Refuse what XGBoost means to refuse, and 3.2 does only where it sorts behind all others.
+
+    Elsewhere it takes the next category in order. Source: ``SearchSorted`` in
+    src/encoder/ordinal.h of XGBoost, which compares for equality from 3.3 on.
+    """
+    dtypes = getattr(frame, "dtypes", None)
+    if not any(hasattr(dtype, "categories") for dtype in (() if dtypes is None else dtypes)):
+        return
+    booster = estimator.get_booster() if hasattr(estimator, "get_booster") else estimator
+    known = dict(booster.get_categories(export_to_arrow=True).to_arrow())
+    for name, dtype in frame.dtypes.items():
+        if hasattr(dtype, "categories") and known.get(name) is not None:
+            unknown = set(dtype.categories) - set(known[name].to_pylist())
+            if unknown:
+                message = f"Found a category not in the training set in column {name!r}: {unknown}"
+                raise ValueError(message)
 
 
 def _last(estimator: Any) -> type:

@@ -177,7 +177,7 @@ def _pool(model: Model, name: str, table: pa.Table, splits: list[float]) -> list
     else:
         exact = np.array([*splits, *keys, *EXTREMES])
         near = [exact, np.nextafter(exact, np.inf), np.nextafter(exact, -np.inf)]
-        pool = [*np.unique(np.concatenate(near)).tolist(), -0.0]
+        pool = [*np.unique(np.concatenate(near)).tolist(), 0.0, -0.0]
     return [*pool, None] if column.nullable else pool
 
 

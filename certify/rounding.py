@@ -72,7 +72,9 @@ def _of_row(step: s.Softmax | s.Normalize, total: Numbers, values: Values, error
     columns = np.abs([values.numbers(name) for name in step.inputs])
     norm = np.max(columns, axis=0) if step.norm is not s.Norm.SUM else np.sum(columns, axis=0)
     # A share is at most 1, and so is its error.
-    errors.update(dict.fromkeys(step.outputs, np.fmin(2 * total / norm, 1.0)))
+    error: Numbers = np.fmin(2 * total / norm, 1.0)
+    for name in step.outputs:
+        errors[name] = error
 
 
 def _of_column(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import ScoringError
 from ..ir import ColumnType
 from ..ir import steps as s
 from ..ir.steps import Operator
@@ -55,7 +56,11 @@ def split_changes(model: Model, table: pa.Table, rng: np.random.Generator) -> li
         return []
     picked = rng.permutation(len(table))[:_MOST_TRAINING_ROWS]
     scorer = Scorer(model)
-    values = scorer.run(scorer.decoder.decode(table.take(picked)))
+    try:
+        values = scorer.run(scorer.decoder.decode(table.take(picked)))
+    except ScoringError:
+        # The rows of the boundaries will show whether the library refuses them too.
+        return []
     origins = origins_of(model)
     changes: dict[Change, None] = {}
     for step in model.steps:
@@ -118,7 +123,8 @@ class _Around:
             if isinstance(coding, CategoryCoding):
                 seen = values.numbers(step.inputs[index])
                 known = np.concatenate([coding.categories, np.trunc(seen[np.isfinite(seen)])])
-                self._categories[index] = np.unique(np.append(known, known.max(initial=0) + 1))
+                edge = [known.max(initial=0) + 1]
+                self._categories[index] = np.unique(np.concatenate([known.astype(float), edge]))
 
     def values(self, node: int) -> list[float]:
         """List a threshold and its neighbours, or categories in the set and out of it."""

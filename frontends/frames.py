@@ -175,7 +175,7 @@ def _trained_names(estimator: Any) -> list[str] | None:
     if names is None:
         # LightGBM's Booster has a method, XGBoost's an attribute.
         names = getattr(estimator, "feature_name", None)
-        names = names() if callable(names) else getattr(estimator, "feature_names", None)
+        names: Any = names() if callable(names) else getattr(estimator, "feature_names", None)
     return None if names is None else [str(name) for name in list[Any](names)]
 
 

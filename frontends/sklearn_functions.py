@@ -171,7 +171,7 @@ _LARGEST_SPARSE_DEGREE = 2
 
 
 def convert_polynomial_features(features: Any, inputs: Names, graph: Graph) -> Names:
-    """The bias, the columns and their products; longer products grow at the front."""
+    """Give the bias, the columns and their products; longer products grow at the front."""
     require_fitted(features, "n_output_features_", graph)
     low, high = features._min_degree, features._max_degree  # noqa: SLF001 - no public equivalent
     if high > _LARGEST_SPARSE_DEGREE:
@@ -180,7 +180,7 @@ def convert_polynomial_features(features: Any, inputs: Names, graph: Graph) -> N
     graph.require(inputs, missing=True, infinite=True)
     outputs = add_constants(graph, inputs, [1.0]) if features.include_bias else ()
     choose = combinations if features.interaction_only else combinations_with_replacement
-    terms = {(index,): name for index, name in enumerate(inputs)}
+    terms: dict[tuple[int, ...], str] = {(index,): name for index, name in enumerate(inputs)}
     for degree in range(1, high + 1):
         chosen = list(choose(range(len(inputs)), degree))
         if degree > 1 and chosen:
@@ -194,7 +194,7 @@ def convert_polynomial_features(features: Any, inputs: Names, graph: Graph) -> N
 
 
 def inverse_arithmetic(transformer: Any) -> tuple[tuple[Operator, Any], ...] | None:
-    """What a fitted scaler's inverse does to a column, in its order; None for another class."""
+    """List what a fitted scaler's inverse does to a column; None for another class."""
     match type(transformer).__name__:
         case "StandardScaler":
             steps = [(Operator.MULTIPLY, transformer.scale_)] * bool(transformer.with_std)

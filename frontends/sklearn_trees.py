@@ -38,9 +38,7 @@ class Nodes(NamedTuple):
     sets: tuple[NDArray[np.int32], ...] = ()
 
 
-def read_tree(
-    tree: Any, value: NDArray[np.float64], features: ArrayLike | None = None
-) -> Nodes:
+def read_tree(tree: Any, value: NDArray[np.float64], features: ArrayLike | None = None) -> Nodes:
     """Read a ``sklearn.tree._tree.Tree``, with a value of its own for each node.
 
     The library compares ``float32(x) <= threshold``; the threshold here is one for ``x`` itself.

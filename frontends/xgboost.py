@@ -43,11 +43,7 @@ class Answers(NamedTuple):
 def convert_booster(booster: Any, inputs: Names, graph: Graph) -> Outputs:
     """``Booster.predict`` of a DMatrix: all rounds, and no infinite values."""
     numbers = tuple(name for name in inputs if graph.types[name] is ColumnType.DOUBLE)
-    if numbers:
-        where = graph.path.rsplit(".", 1)[-1]
-        graph.add(
-            s.Require(numbers, where, missing=False, infinite=True, largest=LARGEST_TO_FLOAT32)
-        )
+    graph.require(numbers, missing=False, infinite=True, largest=LARGEST_TO_FLOAT32)
     document, model = _read(booster, graph)
     starts = _start(document, model)
     leaves = [leaf_values(tree) for tree in model.trees]
@@ -73,10 +69,11 @@ def convert_classifier(estimator: Any, inputs: Names, graph: Graph) -> Outputs:
     classes = labels_of(estimator.classes_)
     _refuse_classifier(model, len(classes), graph)
     probabilities = answers.predicted
+    last = probabilities[-1]
     if len(probabilities) > 1:
         label = graph.add(s.Argmax(probabilities, graph.label()))
     else:
-        label = graph.add(s.Exceeds((probabilities[0],), graph.label(), 0.5))
+        label = graph.add(s.Exceeds((last,), graph.label(), 0.5))
         negative = graph.arithmetic(probabilities, Operator.SUBTRACT_FROM, 1.0)
         probabilities = add_link(graph, negative, Function.FLOAT32) + probabilities
     return Outputs(label, classes, probabilities, answers.margins)
@@ -107,6 +104,11 @@ def _read(booster: Any, graph: Graph) -> tuple[dict[str, Any], ModelJson]:
     model = read_model_json(document, graph)
     if not model.trees:
         raise graph.refuse("it has no trees", "train it for one round or more")
+    if not all(np.isfinite(leaf_values(tree)).all() for tree in model.trees):
+        raise graph.refuse(
+            "its training diverged: leaves or splits are infinite or not a number",
+            "train with a lower learning_rate, or a higher reg_lambda",
+        )
     return document, model
 
 
@@ -156,11 +158,12 @@ def _start(document: Mapping[str, Any], model: ModelJson) -> NDArray[np.float32]
 
 def _without(missing: Any, inputs: Names, model: ModelJson, graph: Graph) -> Names:
     """Make the wrapper's ``missing`` value missing; it is compared after the cast to float32."""
-    value = np.float32(missing)
+    with np.errstate(over="ignore"):
+        value = np.float32(missing)
     if np.isnan(value):
         return inputs
     integers = [name for name in inputs if graph.types[name] is ColumnType.BIGINT]
-    if "c" in model.feature_types or (integers and abs(value) >= _EXACT_INTEGERS):
+    if "c" in model.feature_types or (integers and _EXACT_INTEGERS <= abs(value) < np.inf):
         raise graph.refuse(
             f"missing={missing!r} is compared with the codes of categories, or with integers that "
             "float32 does not hold",
@@ -196,6 +199,7 @@ def _run(
             f"{len(inputs)} columns. Give the frame that was passed to training."
         )
         raise SignatureError(message)
+    graph.require_dense(inputs)
     trees = build_trees(model, leaves)
     _refuse_large_integers(trees, inputs, graph)
     columns = _encode_categories(model, _without(missing, inputs, model, graph), graph)
@@ -239,6 +243,12 @@ def _encode(name: str, is_categorical: bool, levels: Levels | None, graph: Graph
             "frame. Give the frame that was passed to training, with its dtypes."
         )
         raise SignatureError(message)
+    if not all(level.isascii() for level in levels if isinstance(level, str)):
+        raise graph.refuse(
+            f"categories of column {name!r} have letters beyond ASCII, whose bytes XGBoost assigns "
+            "to the wrong categories",
+            "rename the categories, for example with series.cat.rename_categories",
+        )
     keys = tuple(key_of(level, graph.types[name]) for level in levels)
     codes = np.arange(len(keys), dtype=np.float64)
     output = graph.fresh([name], "code")[0]
@@ -279,8 +289,11 @@ def _link(model: ModelJson, margins: Names, graph: Graph) -> Names:
     match model.objective:
         case "binary:logistic" | "reg:logistic":
             return add_link(graph, margins, Function.FLOAT32_SIGMOID)
-        case "count:poisson" | "reg:gamma" | "reg:tweedie" | "survival:cox" | "survival:aft":
+        case "count:poisson" | "reg:gamma" | "reg:tweedie" | "survival:cox":
             return add_link(graph, margins, Function.FLOAT32_EXP)
+        case "survival:aft":
+            # It calls C's ``exp``, not ``expf``.
+            return add_link(graph, add_link(graph, margins, Function.EXP), Function.FLOAT32)
         case "binary:hinge":
             labels = graph.fresh(margins, "hinge")
             for margin, label in zip(margins, labels, strict=True):

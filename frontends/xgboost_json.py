@@ -146,5 +146,6 @@ def _levels(feature: Mapping[str, Any]) -> Levels | None:
         return tuple(values)
     if len(feature["offsets"]) == 0:
         return None
-    text = np.array(values, np.int8).tobytes()
-    return tuple(text[start:stop].decode() for start, stop in pairwise(feature["offsets"]))
+    # A letter a byte, so that texts whose bytes are cut apart are read, and refused, as well.
+    text = np.array(values, np.int8).tobytes().decode("latin-1")
+    return tuple(text[start:stop] for start, stop in pairwise(feature["offsets"]))

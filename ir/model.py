@@ -170,18 +170,11 @@ def _key_problem(step: s.Step, types: Mapping[str, ColumnType]) -> str | None:
     return None
 
 
-def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911 - one return a step
+def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one return a step
     match step:
         case s.Require():
             return _unless(step.largest >= 0, "its largest value is negative")
-        case (
-            s.NullIf()
-            | s.IsMissing()
-            | s.Clip()
-            | s.Elementwise()
-            | s.Softmax()
-            | s.Normalize()
-        ):
+        case s.NullIf() | s.IsMissing() | s.Clip() | s.Elementwise() | s.Softmax() | s.Normalize():
             return _unless(len(step.inputs) == len(step.outputs), "not one output an input")
         case s.Impute():
             sizes = {len(step.inputs), len(step.outputs), len(step.fills)}

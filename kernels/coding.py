@@ -127,8 +127,8 @@ class CategoryCoding:
         inside = (values > -1.0) & (values < _INT32_END)
         integers = np.where(inside, values, 0.0).astype(np.int64)
         position = np.searchsorted(self.categories, integers)
-        position[position == len(self.categories)] = 0
-        known = inside & (self.categories[position] == integers)
+        # Behind the last category, and where there is none at all, -1 equals no integer.
+        known = inside & (np.append(self.categories, -1)[position] == integers)
         codes = np.where(known, position, len(self.categories))
         codes[np.isnan(values)] = self.missing
         return codes

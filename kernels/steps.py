@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Runner: TypeAlias = Callable[[Values], None]
 
 
-def prepare_step(step: s.Step) -> Runner:  # noqa: PLR0911 - one return a step
+def prepare_step(step: s.Step) -> Runner:  # noqa: PLR0911, PLR0912 - one return a step
     """Give a function that runs the step, reading from and writing to a batch's columns."""
     match step:
         case s.Require():
@@ -88,19 +88,19 @@ _OPERATORS: Mapping[Operator, Callable[[Numbers, float], Numbers]] = {
 }
 
 
+def _add(columns: Sequence[Numbers]) -> Numbers:
+    """Add from the first to the last, one rounding each."""
+    return reduce(np.add, columns)
+
+
 _NORMS: Mapping[Norm, Callable[[Sequence[Numbers]], Numbers]] = {
-    Norm.SUM: lambda columns: _add(columns),
+    Norm.SUM: _add,
     Norm.LARGEST: lambda columns: np.max(np.abs(np.stack(columns)), axis=0),
     Norm.ABSOLUTE_SUM: lambda columns: _add([np.abs(x) for x in columns]),
 }
 
 
 _NO_NORM = 10 * float(np.finfo(np.float64).eps)
-
-
-def _add(columns: Sequence[Numbers]) -> Numbers:
-    """Add from the first to the last, one rounding each."""
-    return reduce(np.add, columns)
 
 
 def _column_by_column(

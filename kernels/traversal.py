@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,13 +25,15 @@ class Traversal:
     """A forest of any size, compared by code.
 
     A numeric split is the highest code that goes left. ``member`` says for each category set
-    which codes are in it: bool[sets, codes].
+    which codes are in it: bool[sets, codes]. ``is_twin`` says which trees have the splits of the
+    tree before, as those of a classifier's other classes do: their leaves are at the same places.
     """
 
     trees: Trees
     split: NDArray[np.intp]
     missing: NDArray[np.intp]
     member: NDArray[np.bool_]
+    is_twin: NDArray[np.bool_]
 
     @classmethod
     def of(cls, trees: Trees, codings: Mapping[int, Coding]) -> Traversal:
@@ -48,7 +51,7 @@ class Traversal:
                     member[index, inside] = True
             else:
                 split[nodes] = np.searchsorted(coding.thresholds, trees.threshold[nodes])
-        return cls(trees, split, missing, member)
+        return cls(trees, split, missing, member, _twins(trees))
 
     def add_to(self, scores: NDArray[np.float64], codes: Mapping[int, NDArray[np.intp]]) -> None:
         """Add every tree's leaf to ``scores``, float64[outputs, rows], in the trees' order."""
@@ -56,8 +59,11 @@ class Traversal:
         matrix = np.zeros((max(codes, default=0) + 1, rows), np.intp)
         for feature, column in codes.items():
             matrix[feature] = column
-        for root, output in zip(self.trees.root, self.trees.output, strict=True):
-            scores[output] += self.trees.value[self._leaf(int(root), matrix)]
+        leaf = np.zeros(rows, np.intp)
+        for tree, root in enumerate(self.trees.root.tolist()):
+            if not self.is_twin[tree]:
+                leaf = self._leaf(root, matrix) - root
+            scores[self.trees.output[tree]] += self.trees.value[leaf + root]
 
     def _leaf(self, root: int, matrix: NDArray[np.intp]) -> NDArray[np.intp]:
         trees = self.trees
@@ -81,3 +87,21 @@ class Traversal:
         if (sets >= 0).any():
             goes_left = np.where(sets >= 0, self.member[sets, code], goes_left)
         return np.where(code == self.missing[node], self.trees.missing_left[node], goes_left)
+
+
+def _twins(trees: Trees) -> NDArray[np.bool_]:
+    """Find the trees that differ from the tree before in their leaf values only: bool[trees]."""
+    is_twin = np.zeros(trees.count, np.bool_)
+    for tree, (before, here) in enumerate(pairwise(trees.slices()), start=1):
+        is_twin[tree] = _splits_equal(trees, before, here)
+    return is_twin
+
+
+def _splits_equal(trees: Trees, before: slice, here: slice) -> bool:
+    plain = (trees.feature, trees.threshold, trees.missing_left, trees.category_set)
+    if not all(np.array_equal(array[before], array[here]) for array in plain):
+        return False
+    inner = trees.feature[here] != LEAF
+    distance = here.start - before.start
+    links = (trees.left, trees.right)
+    return all(np.array_equal(link[before][inner] + distance, link[here][inner]) for link in links)

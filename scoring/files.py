@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -135,7 +136,7 @@ def _opened(
     try:
         match _format(source):
             case "parquet":
-                relation = connection.read_parquet(str(source))
+                relation = connection.read_parquet(_without_wildcards(source))
                 total = pq.read_metadata(source).num_rows
             case "csv":
                 relation = _read_csv(connection, source, model)
@@ -156,9 +157,10 @@ def _read_csv(
 
     Codes of digits are text to some models, and a column without any value may be of any type.
     """
-    found = connection.read_csv(str(source))
+    path = _without_wildcards(source)
+    found = connection.read_csv(path)
     wanted = {
-        column.name.casefold(): argument_of(model, column).passed
+        column.name.casefold(): argument_of(model, column).accepts.replace("HUGEINT", "BIGINT")
         for column in model.signature.columns
     }
     types = {
@@ -166,7 +168,12 @@ def _read_csv(
         for name, kind in zip(found.columns, found.types, strict=True)
         if "VARCHAR" in {wanted.get(name.casefold()), str(kind)} and name.casefold() in wanted
     }
-    return connection.read_csv(str(source), dtype=types) if types else found
+    return connection.read_csv(path, dtype=types) if types else found
+
+
+def _without_wildcards(path: Path) -> str:
+    """Write a path so that DuckDB reads this file, and not those that its name would match."""
+    return re.sub(r"[*?\[]", r"[\g<0>]", str(path))
 
 
 def _check_columns(columns: list[str], model: Model, stamp: Mapping[str, Any]) -> None:
@@ -240,10 +247,18 @@ def _written_whole(output: Path) -> Generator[Path]:
 
 
 def _open_writer(path: Path, schema: pa.Schema) -> AbstractContextManager[Any]:
-    match _format(path):
-        case "parquet":
-            return pq.ParquetWriter(path, schema, compression="zstd")
-        case "csv":
-            return pyarrow.csv.CSVWriter(path, schema)
-        case _:
-            return pa.ipc.new_file(path, schema)
+    try:
+        match _format(path):
+            case "parquet":
+                return pq.ParquetWriter(path, schema, compression="zstd")
+            case "csv":
+                return pyarrow.csv.CSVWriter(path, schema)
+            case _:
+                return pa.ipc.new_file(path, schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        columns = [field.name for field in schema if str(field.type) in str(error)]
+        message = (
+            f"{path.suffix} files cannot hold the columns {columns}: {error}. Choose another format, "
+            "or leave them out of the input."
+        )
+        raise ScoringError(message) from error

@@ -6,9 +6,6 @@ import re
 from pathlib import Path
 
 import duckdb
-import sqlglot
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from ..errors import RegistrationError
 from ..registry import Registry, default_path
@@ -37,22 +34,41 @@ def run_query(
     """
     path = Path(registry) if registry else default_path()
     models = callable_models(path) if path.exists() else {}
-    wanted = _called(query)
-    for name, reference in models.items():
-        if any(function_name(name, kind).casefold() in wanted for kind in KINDS):
-            register(connection, reference, name=name, registry=path, temporary=True)
+    lacking = _register_called(connection, query, models, path)
     try:
         return connection.sql(query)
+    except duckdb.ParserException as error:
+        message = f"The query cannot be parsed: {error}"
+        raise RegistrationError(message) from error
     except duckdb.CatalogException as error:
         missing = _missing_model(str(error))
         if missing is None:
             raise
         there = ", ".join(sorted(models)) or "none"
-        message = (
-            f"There is no function {missing}. The registry {path} gives {there}; "
-            "'foresql models' lists its models."
-        )
+        reason = f"The registry {path} gives {there}; 'foresql models' lists its models"
+        message = f"There is no function {missing}. {lacking.get(missing.casefold(), reason)}."
         raise RegistrationError(message) from error
+
+
+def _register_called(
+    connection: duckdb.DuckDBPyConnection, query: str, models: dict[str, list[str]], path: Path
+) -> dict[str, str]:
+    """Register the models that a query may call, and say which functions they lack, and why."""
+    words = _words(query)
+    lacking: dict[str, str] = {}
+    for name, references in models.items():
+        if not any(function_name(name, kind).casefold() in words for kind in KINDS):
+            continue
+        if len(references) > 1:
+            message = (
+                f"{name} may mean {' or '.join(references)}. Register the one that is meant under "
+                f"a name of its own: foresql.register(con, {references[0]!r}, name=…)"
+            )
+            raise RegistrationError(message)
+        registration = register(connection, references[0], name=name, registry=path, temporary=True)
+        for kind, reason in registration.omitted.items():
+            lacking[function_name(name, kind).casefold()] = f"Of {references[0]}, {reason}"
+    return lacking
 
 
 def _missing_model(problem: str) -> str | None:
@@ -82,33 +98,28 @@ def open_database(path: str | Path | None, *, write: bool = False) -> duckdb.Duc
         raise RegistrationError(message) from error
 
 
-def callable_models(registry: Path) -> dict[str, str]:
-    """Name the predicting function of every model and alias, and the reference behind it."""
-    found: dict[str, str] = {}
+def callable_models(registry: Path) -> dict[str, list[str]]:
+    """Name the predicting function of every model and alias, and the references it may mean.
+
+    There are several where a model is called like another one with an alias.
+    """
+    found: dict[str, list[str]] = {}
     for summary in Registry.open(registry).models():
-        champion = summary.aliases.get(CHAMPION)
-        newest = max(summary.versions, default=None)
         for alias in summary.aliases:
             if alias != CHAMPION:
-                found[f"predict_{summary.name}_{alias}"] = f"{summary.name}@{alias}"
-        if champion is not None:
-            found[f"predict_{summary.name}"] = f"{summary.name}@{CHAMPION}"
-        elif newest is not None:
-            found[f"predict_{summary.name}"] = f"{summary.name}:{newest}"
+                name = f"predict_{summary.name}_{alias}"
+                found.setdefault(name, []).append(f"{summary.name}@{alias}")
+        if CHAMPION in summary.aliases:
+            main = f"{summary.name}@{CHAMPION}"
+        else:
+            main = f"{summary.name}:{max(summary.versions)}"
+        found.setdefault(f"predict_{summary.name}", []).append(main)
     return found
 
 
-def _called(query: str) -> set[str]:
-    """Find the names of all functions that a query calls, in lower case."""
-    try:
-        statements = sqlglot.parse(query, dialect="duckdb")
-    except SqlglotError as error:
-        message = f"The query cannot be parsed: {error}"
-        raise RegistrationError(message) from error
-    calls = (
-        call
-        for statement in statements
-        if statement is not None
-        for call in statement.find_all(exp.Anonymous)
-    )
-    return {str(call.this).casefold() for call in calls}
+def _words(query: str) -> set[str]:
+    """Give all words of a query in lower case: the functions that it calls are among them.
+
+    Without parsing it, for a call may stand in quotes, in a string, or in any DuckDB's own syntax.
+    """
+    return set(re.findall(r"\w+", query.casefold()))

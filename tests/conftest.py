@@ -18,6 +18,10 @@ from foresql.demo.workspace import Workspace
 
 REPOSITORY = Path(__file__).parents[1]
 
+# OpenMP's threads spin while they wait: on cores that others share, a small training takes minutes.
+# Read when a library is loaded, here and in the commands that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 class RootIsNoTestPackage:
     """Collects the repository's root as a plain folder.

@@ -41,7 +41,7 @@ def convert_column_transformer(transformer: Any, inputs: Names, graph: Graph) ->
 
 
 def convert_transformed_target(model: Any, inputs: Names, graph: Graph) -> Outputs:
-    """The regressor's prediction, brought back by the inverse of the target's transformer."""
+    """Bring the regressor's prediction back by the inverse of the target's transformer."""
     outputs = predict(require_fitted(model, "regressor_", graph), inputs, graph)
     if outputs.classes is not None:
         raise graph.refuse("its regressor is a classifier", "fit with a regressor")

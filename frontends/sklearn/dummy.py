@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def convert_dummy_regressor(model: Any, inputs: Names, graph: Graph) -> Outputs:
-    """The constants, one a target."""
+    """Give the constants, one a target."""
     constants = np.ravel(require_fitted(model, "constant_", graph))
     return Outputs(prediction=add_constants(graph, inputs, constants))
 
 
 def convert_dummy_classifier(model: Any, inputs: Names, graph: Graph) -> Outputs:
-    """The most frequent class or a given one, with its fixed probabilities."""
+    """Give the most frequent class or a given one, with its fixed probabilities."""
     classes = require_fitted(model, "classes_", graph)
     if isinstance(classes, list):
         raise graph.refuse("it predicts several labels for a row", "fit one classifier a label")

@@ -10,6 +10,13 @@ from ...ir import Outputs
 from ...ir import steps as s
 from ...ir.steps import Function, Operator, Precision
 from ..convert import add_link, require_fitted, transform
+from ..sklearn_ensembles import (
+    convert_adaptive_classifier,
+    convert_bagging_classifier,
+    convert_bagging_regressor,
+    convert_voting_classifier,
+    convert_voting_regressor,
+)
 from ..sklearn_trees import (
     check_integers,
     join_trees,
@@ -28,7 +35,7 @@ _BELOW_ZERO = -5e-324
 
 
 def convert_forest_regressor(model: Any, inputs: Names, graph: Graph) -> Outputs:
-    """The mean of the trees, added in their order.
+    """Average the trees, added in their order.
 
     With ``n_jobs`` above 1 the library adds them in the order in which its threads finish, and
     its last digit changes from call to call; the answer here is that of one job.
@@ -39,7 +46,7 @@ def convert_forest_regressor(model: Any, inputs: Names, graph: Graph) -> Outputs
 
 
 def convert_forest_classifier(model: Any, inputs: Names, graph: Graph) -> Outputs:
-    """The mean probability of each class over the trees; the first of the largest is the label.
+    """Average each class's probability over the trees; the first of the largest is the label.
 
     The order of the sums is that of one job, as in :func:`convert_forest_regressor`.
     """
@@ -50,7 +57,7 @@ def convert_forest_classifier(model: Any, inputs: Names, graph: Graph) -> Output
 
 
 def convert_boosting_regressor(model: Any, inputs: Names, graph: Graph) -> Outputs:
-    """The initial value, plus every tree times the learning rate."""
+    """Add every tree, times the learning rate, to the initial value."""
     margins = _boosted_sums(model, inputs, graph)
     return Outputs(prediction=margins, margins=margins)
 
@@ -97,7 +104,7 @@ def _initial_scores(model: Any, graph: Graph) -> np.ndarray:
 
 
 def convert_histogram_regressor(model: Any, inputs: Names, graph: Graph) -> Outputs:
-    """Raw scores, through the inverse of the loss's link."""
+    """Give raw scores through the inverse of the loss's link."""
     margins = _histogram_sums(model, inputs, graph)
     return Outputs(prediction=_inverse_link(model, margins, graph), margins=margins)
 
@@ -163,6 +170,9 @@ def _answer_by_score(
 
 
 PREDICTORS = {
+    "AdaBoostClassifier": convert_adaptive_classifier,
+    "BaggingClassifier": convert_bagging_classifier,
+    "BaggingRegressor": convert_bagging_regressor,
     "ExtraTreesClassifier": convert_forest_classifier,
     "ExtraTreesRegressor": convert_forest_regressor,
     "GradientBoostingClassifier": convert_boosting_classifier,
@@ -171,4 +181,6 @@ PREDICTORS = {
     "HistGradientBoostingRegressor": convert_histogram_regressor,
     "RandomForestClassifier": convert_forest_classifier,
     "RandomForestRegressor": convert_forest_regressor,
+    "VotingClassifier": convert_voting_classifier,
+    "VotingRegressor": convert_voting_regressor,
 }

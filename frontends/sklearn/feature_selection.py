@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...ir import ColumnType
 from ..convert import predict, require_fitted
 
 if TYPE_CHECKING:
@@ -15,27 +14,26 @@ if TYPE_CHECKING:
 
 
 def convert_selector(selector: Any, inputs: Names, graph: Graph) -> Names:
-    """The columns of ``get_support``."""
+    """Keep the columns of ``get_support``."""
     from sklearn.utils import get_tags
 
     require_fitted(selector, "n_features_in_", graph)
     graph.require_numbers(inputs)
     if not _keeps_frames(selector) and not get_tags(selector).input_tags.allow_nan:
-        types = [graph.types[name] for name in inputs]
-        # A frame with booleans becomes an array of objects, in which infinity is not looked for.
-        graph.require(inputs, missing=True, infinite=ColumnType.BOOLEAN not in types)
+        graph.require(inputs, missing=True, infinite=True)
     return tuple(inputs[index] for index in np.flatnonzero(selector.get_support()).tolist())
 
 
 def _keeps_frames(selector: Any) -> bool:
     """Whether the selector picks from a frame, which it then does not check."""
-    from sklearn.utils._set_output import _get_output_config
+    from sklearn import get_config
 
-    return _get_output_config("transform", selector)["dense"] != "default"
+    own = getattr(selector, "_sklearn_output_config", {}).get("transform")
+    return (own or get_config()["transform_output"]) != "default"
 
 
 def convert_eliminator(selector: Any, inputs: Names, graph: Graph) -> Outputs:
-    """The columns that were kept, and the estimator that was fitted to them."""
+    """Keep the columns, and predict with the estimator that was fitted to them."""
     columns = convert_selector(selector, inputs, graph)
     return predict(require_fitted(selector, "estimator_", graph), columns, graph)
 

@@ -77,9 +77,7 @@ def convert_missing_indicator(indicator: Any, inputs: Names, graph: Graph) -> Na
             "replace the placeholder by NULL in the data and fit with missing_values=np.nan",
         )
     graph.require_numbers(inputs)
-    types = [graph.types[name] for name in inputs]
-    # A frame with booleans becomes an array of objects, in which infinity is not looked for.
-    graph.require(inputs, missing=False, infinite=ColumnType.BOOLEAN not in types)
+    graph.require(inputs, missing=False, infinite=True)
     if indicator.features == "missing-only" and indicator.error_on_new:
         others = [name for index, name in enumerate(inputs) if index not in features]
         graph.require(tuple(others), missing=True, infinite=False)

@@ -25,7 +25,7 @@ def convert_regressor(model: Any, inputs: Names, graph: Graph) -> Outputs:
 
 
 def convert_generalized_regressor(model: Any, inputs: Names, graph: Graph) -> Outputs:
-    """A weighted sum, and the inverse of the link that the model was fitted with."""
+    """Add up, and invert the link that the model was fitted with."""
     margins = add_dot(model, inputs, graph)
     link = type(model._base_loss.link).__name__  # noqa: SLF001 - no public equivalent
     if link == "IdentityLink":
@@ -36,7 +36,7 @@ def convert_generalized_regressor(model: Any, inputs: Names, graph: Graph) -> Ou
 
 
 def convert_ransac_regressor(model: Any, inputs: Names, graph: Graph) -> Outputs:
-    """The regressor that was fitted to the inliers."""
+    """Predict with the regressor that was fitted to the inliers."""
     graph.require_numbers(inputs)
     return predict(require_fitted(model, "estimator_", graph), inputs, graph)
 
@@ -130,9 +130,7 @@ def with_binary(outputs: Outputs, positive: Names, graph: Graph) -> Outputs:
     return Outputs(outputs.prediction, outputs.classes, negative + positive, outputs.margins)
 
 
-def _add_shares(
-    model: Any, margins: Names, function: s.Function | None, graph: Graph
-) -> Outputs:
+def _add_shares(model: Any, margins: Names, function: s.Function | None, graph: Graph) -> Outputs:
     """Append one probability a class, each against the rest, over their sum."""
     outputs = add_labels(model, margins, graph)
     alone = add_link(graph, margins, function) if function else _half_clip(graph, margins)

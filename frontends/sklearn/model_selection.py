@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def convert_search(search: Any, inputs: Names, graph: Graph) -> Outputs:
-    """The best estimator, which was fitted again on all rows."""
+    """Predict with the best estimator, which was fitted again on all rows."""
     return predict(_best(search, graph), inputs, graph)
 
 
 def convert_search_transformer(search: Any, inputs: Names, graph: Graph) -> Names:
-    """The best transformer."""
+    """Transform with the best transformer."""
     return transform(_best(search, graph), inputs, graph)
 
 
@@ -34,7 +34,7 @@ def _best(search: Any, graph: Graph) -> Any:
 
 
 def convert_fixed_threshold(classifier: Any, inputs: Names, graph: Graph) -> Outputs:
-    """The classifier's scores, compared with a threshold that was given."""
+    """Compare the classifier's scores with a threshold that was given."""
     # A frozen estimator may be used as it is, without a fit of its own.
     inner = getattr(classifier, "estimator_", None) or classifier.estimator
     outputs = predict(inner, inputs, graph)
@@ -45,7 +45,7 @@ def convert_fixed_threshold(classifier: Any, inputs: Names, graph: Graph) -> Out
 
 
 def convert_tuned_threshold(classifier: Any, inputs: Names, graph: Graph) -> Outputs:
-    """The classifier's scores, compared with the threshold that scored best."""
+    """Compare the classifier's scores with the threshold that scored best."""
     outputs = predict(require_fitted(classifier, "estimator_", graph), inputs, graph)
     positive = classifier._curve_scorer._get_pos_label()  # noqa: SLF001 - no public equivalent
     return _with_threshold(classifier, outputs, classifier.best_threshold_, positive, graph)

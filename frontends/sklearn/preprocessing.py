@@ -96,9 +96,7 @@ def _require_array(inputs: Names, graph: Graph, *, missing: bool = False) -> Non
 
 
 def _clip(columns: Names, low: float, high: float, graph: Graph) -> Names:
-    return graph.columnwise(
-        columns, "clip", lambda read, written: s.Clip(read, written, low, high)
-    )
+    return graph.columnwise(columns, "clip", lambda read, written: s.Clip(read, written, low, high))
 
 
 TRANSFORMERS = {

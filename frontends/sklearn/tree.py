@@ -21,17 +21,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..graph import Graph, Names
+    from ..sklearn_trees import Nodes
 
 
 def convert_tree_regressor(model: Any, inputs: Names, graph: Graph) -> Outputs:
-    """The leaf's value, one a target."""
+    """Give the leaf's value, one a target."""
     require_fitted(model, "tree_", graph)
     values = average_trees([model], inputs, graph, allow_nan=allows_nan(model))
     return Outputs(prediction=values, margins=values)
 
 
 def convert_tree_classifier(model: Any, inputs: Names, graph: Graph) -> Outputs:
-    """The leaf's share of each class; the first of the largest is the label."""
+    """Give the leaf's share of each class; the first of the largest is the label."""
     require_fitted(model, "tree_", graph)
     refuse_classes(model, graph)
     probabilities = average_trees([model], inputs, graph, allow_nan=allows_nan(model))
@@ -39,22 +40,37 @@ def convert_tree_classifier(model: Any, inputs: Names, graph: Graph) -> Outputs:
 
 
 def average_trees(
-    members: Sequence[Any], inputs: Names, graph: Graph, *, allow_nan: bool
+    members: Sequence[Any],
+    inputs: Names,
+    graph: Graph,
+    *,
+    allow_nan: bool,
+    features: Sequence[Any] | None = None,
 ) -> Names:
-    """Add the trees one after another, then divide by how many there are."""
-    require_float32(inputs, graph, allow_nan=allow_nan)
+    """Add the trees one after another, then divide by how many there are.
+
+    ``features`` gives the inputs that each tree was shown, where they are not all.
+    """
+    shown = [np.arange(len(inputs))] * len(members) if features is None else features
+    checked = np.unique(np.concatenate(shown)).tolist()
+    require_float32(tuple(inputs[index] for index in checked), graph, allow_nan=allow_nan)
     tables = [member.tree_.value.reshape(member.tree_.node_count, -1) for member in members]
     width = tables[0].shape[1]
     parts = [
-        read_tree(member.tree_, table[:, column])
-        for member, table in zip(members, tables, strict=True)
+        read_tree(member.tree_, table[:, column], seen)
+        for member, table, seen in zip(members, tables, shown, strict=True)
         for column in range(width)
     ]
-    trees = join_trees(parts, list(range(width)) * len(members))
+    sums = add_trees(parts, width, inputs, graph)
+    return sums if len(members) == 1 else graph.arithmetic(sums, Operator.DIVIDE, len(members))
+
+
+def add_trees(parts: Sequence[Nodes], width: int, inputs: Names, graph: Graph) -> Names:
+    """Add trees that take turns in adding to ``width`` scores, which start from 0."""
+    trees = join_trees(parts, list(range(width)) * (len(parts) // width))
     check_integers(trees, inputs, graph)
     outputs = graph.numbered("leaf", width)
-    sums = graph.add(s.Forest(inputs, outputs, trees, np.zeros(width), Precision.FLOAT64))
-    return sums if len(members) == 1 else graph.arithmetic(sums, Operator.DIVIDE, len(members))
+    return graph.add(s.Forest(inputs, outputs, trees, np.zeros(width), Precision.FLOAT64))
 
 
 def allows_nan(model: Any) -> bool:

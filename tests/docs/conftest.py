@@ -119,7 +119,6 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
             "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
             "COLUMNS": "100",
             "NO_COLOR": "1",
-            "OMP_NUM_THREADS": "1",
         },
         capture_output=True,
         text=True,

@@ -60,4 +60,4 @@ def test_figures_name_the_cases_of_their_benchmark(name):
     source = (REPOSITORY / f"benchmarks/{name}.py").read_text()
     assert f"benchmarks/{name}.py" in section
     for case in re.findall(r"^\| (\d[^|]*?) \|", section, re.MULTILINE):
-        assert case in source
+        assert case in source, case

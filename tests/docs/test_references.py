@@ -4,6 +4,7 @@ import ast
 import importlib
 import importlib.util
 import re
+import runpy
 from pathlib import Path
 from typing import get_args
 
@@ -83,7 +84,8 @@ def test_every_step_is_named():
 
 def test_every_route_is_named():
     page = (REPOSITORY / "docs/exactness.md").read_text()
-    assert re.findall(r"^\| (\w+) \| the ", page, re.MULTILINE) == list(ROUTES)
+    table = re.search(r"\| route \|.*?\n\n", page, re.DOTALL)[0]
+    assert re.findall(r"^\| (\w+) \|", table, re.MULTILINE) == ["route", *ROUTES]
 
 
 def test_every_group_of_probe_rows_is_named():
@@ -103,3 +105,19 @@ def test_every_group_of_probe_rows_is_named():
     training = Training.of(frame, model)
     probes = make_probes(convert(model, training), training.table, 100, seed=1)
     assert {probe.name for probe in probes} <= named
+
+
+def test_the_picture_of_the_folders_is_true():
+    page = (REPOSITORY / "docs/architecture.md").read_text()
+    drawn = re.findall(r"^([\w.]+/?)  +", page.split("```")[1], re.MULTILINE)
+    folders = {f"{path.parent.name}/" for path in REPOSITORY.glob("*/__init__.py")}
+    assert folders <= set(drawn)
+    assert [name for name in drawn if not (REPOSITORY / name).exists()] == []
+
+
+def test_levels_are_those_of_the_import_rule():
+    page = (REPOSITORY / "docs/architecture.md").read_text()
+    rows = re.findall(r"^\| \d \| (.*) \|$", page, re.MULTILINE)
+    rule = runpy.run_path(str(REPOSITORY / "tests/architecture/test_imports.py"))
+    there = [[name for name in level if (REPOSITORY / name).is_dir()] for level in rule["LEVELS"]]
+    assert [re.findall(r"`(\w+)`", row) for row in rows] == [level for level in there if level]

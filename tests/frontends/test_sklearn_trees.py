@@ -6,6 +6,9 @@ import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    BaggingRegressor,
     ExtraTreesClassifier,
     ExtraTreesRegressor,
     GradientBoostingClassifier,
@@ -14,8 +17,10 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
+    VotingClassifier,
+    VotingRegressor,
 )
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import (
@@ -185,8 +190,10 @@ def test_split_on_being_missing(agree):
 
 
 def test_array_without_names(agree):
-    agree(RandomForestClassifier(5, random_state=0).fit(GAPS.to_numpy(float), CLASSES),
-          GAPS.to_numpy(float))
+    agree(
+        RandomForestClassifier(5, random_state=0).fit(GAPS.to_numpy(float), CLASSES),
+        GAPS.to_numpy(float),
+    )
 
 
 def test_frame_of_float32(agree):
@@ -199,7 +206,7 @@ def test_values_beyond_float32_are_refused(size):
     fitted = DecisionTreeRegressor(max_depth=3).fit(FULL, SIGNAL)
     scorer = Scorer(convert(fitted, Training.of(FULL, fitted)))
     frame = FULL.assign(large=[1.0] * (ROWS - 1) + [size])
-    with pytest.raises(ScoringError, match="'large' is .* of up to 3.403e.38 only"):
+    with pytest.raises(ScoringError, match=r"'large' is .* of up to 3.403e.38 only"):
         scorer.score(Training.of(frame).table)
     scorer.score(Training.of(FULL.assign(large=np.nextafter(abs(size), 0) % 3.5e38)).table)
 
@@ -241,7 +248,7 @@ def test_forest_of_small_trees(name, agree):
 def test_forest_in_the_wide_gate(name, agree):
     kind, target = FORESTS[name]
     fitted = kind(30, random_state=0, n_jobs=2).fit(GAPS, target)
-    agree(fitted, GAPS, rows=WIDE_GATE, routes=tuple(ROUTES))
+    assert agree(fitted, GAPS, rows=WIDE_GATE, routes=tuple(ROUTES)).outputs.margins
 
 
 def test_deep_trees_are_walked(agree):
@@ -396,7 +403,7 @@ def test_histogram_classifier_in_the_wide_gate(target, agree):
 
 HISTOGRAM_OPTIONS = {
     "stumps": {"max_depth": 1},
-    "few bins": {"max_bins": 12},
+    "few bins": {"max_bins": 13},
     "stopped": {"early_stopping": True, "n_iter_no_change": 2, "max_iter": 100},
     "constrained": {"interaction_cst": "pairwise"},
     "deep": {"max_leaf_nodes": None, "min_samples_leaf": 1, "max_iter": 3},
@@ -440,6 +447,61 @@ def test_infinite_values_are_split(agree, quietly):
     frame = GAPS.assign(plain=GAPS["plain"].where(GAPS["whole"] > -3, np.inf))
     model = HistGradientBoostingRegressor(max_iter=10)
     agree(quietly(lambda: model.fit(frame, SIGNAL)), frame)
+
+
+# --- ensembles of other estimators ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", [BINARY, CLASSES], ids=["two classes", "four classes"])
+@pytest.mark.parametrize("depth", [1, 4])
+def test_adaptive_boosting(target, depth, agree):
+    base = DecisionTreeClassifier(max_depth=depth)
+    model = AdaBoostClassifier(base, n_estimators=10, learning_rate=0.7, random_state=0)
+    agree(model.fit(FULL, target), FULL)
+
+
+@pytest.mark.parametrize("target", [BINARY, CLASSES], ids=["two classes", "four classes"])
+def test_bagging_classifier(target, agree):
+    options = {"max_features": 3, "bootstrap_features": True, "random_state": 0, "n_jobs": 2}
+    base = DecisionTreeClassifier(max_depth=6)
+    agree(BaggingClassifier(base, 8, **options).fit(GAPS, target), GAPS)
+
+
+def test_bagging_regressor(agree):
+    base = ExtraTreeRegressor(max_depth=6)
+    model = BaggingRegressor(base, 8, max_features=2, max_samples=0.5, random_state=0)
+    agree(model.fit(GAPS, SIGNAL), GAPS)
+
+
+CLASSIFIERS = [
+    ("tree", DecisionTreeClassifier(max_depth=5, random_state=0)),
+    ("forest", RandomForestClassifier(3, max_depth=6, random_state=0)),
+    ("line", make_pipeline(StandardScaler(), LogisticRegression())),
+]
+
+
+@pytest.mark.parametrize("voting", ["soft", "hard"])
+@pytest.mark.parametrize("weights", [None, [1, 0.3, 2]], ids=["equal", "weighted"])
+def test_voting_classifier(voting, weights, agree):
+    model = VotingClassifier(CLASSIFIERS, voting=voting, weights=weights).fit(FULL, CLASSES)
+    assert bool(agree(model, FULL).outputs.probabilities) is (voting == "soft")
+
+
+@pytest.mark.parametrize("weights", [None, [0.1, 0.2]], ids=["equal", "weighted"])
+def test_voting_regressor(weights, agree):
+    members = [
+        ("tree", DecisionTreeRegressor(max_depth=6, random_state=0)),
+        ("boosted", GradientBoostingRegressor(n_estimators=5, random_state=0)),
+    ]
+    agree(VotingRegressor(members, weights=weights).fit(FULL, SIGNAL), FULL)
+
+
+@pytest.mark.parametrize("kind", [BaggingClassifier, AdaBoostClassifier])
+def test_other_base_estimators_are_refused(kind):
+    fitted = kind(LogisticRegression(max_iter=1_000), n_estimators=2)
+    fitted.fit(FULL[["plain", "whole"]], BINARY)
+    reason = reason_to_refuse(fitted, FULL[["plain", "whole"]])
+    assert "base estimator LogisticRegression is no decision tree" in reason
 
 
 # --- explanations ---------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from foresql.certify.routes import ROUTES
-from foresql.errors import CertificationError, SignatureError, UnsupportedModelError
+from foresql.errors import SignatureError, UnsupportedModelError
 from foresql.frontends import Training, convert, xgboost
 from foresql.ir.steps import Forest, Precision
 from foresql.kernels import Scorer, float32
@@ -113,6 +113,8 @@ def options_of(objective):
 @pytest.mark.parametrize("objective", TARGETS)
 def test_objective(objective, agree):
     options, groups = options_of(objective)
+    if objective == "survival:aft":
+        options |= {"reg_lambda": 10.0, "aft_loss_distribution": "logistic"}
     agree(train(options, TARGETS[objective], groups=groups), FRAME)
 
 
@@ -131,14 +133,13 @@ def test_base_score(objective, base_score, agree):
     agree(train({"objective": objective, "base_score": base_score}, TARGETS[objective]), FRAME)
 
 
-@pytest.mark.parametrize("margins", [1e-3, 1e3])
+@pytest.mark.parametrize("rate", [1e-7, 1e-3, 50.0])
 @pytest.mark.parametrize(
-    "objective", ["binary:logistic", "count:poisson", "survival:aft", "multi:softprob"]
+    "objective", ["binary:logistic", "count:poisson", "reg:gamma", "multi:softprob"]
 )
-def test_links_far_from_and_close_to_zero(objective, margins, agree):
+def test_links_far_from_and_close_to_zero(objective, rate, agree):
     options, _ = options_of(objective)
-    rate = {"learning_rate": margins, "reg_lambda": 0.0, "min_child_weight": 0.0}
-    agree(train(options | rate, TARGETS[objective], rounds=2), FRAME)
+    agree(train(options | {"learning_rate": rate}, TARGETS[objective], rounds=2), FRAME)
 
 
 def test_exponential_has_the_bits_of_the_c_library():
@@ -350,13 +351,13 @@ def test_one_hot_spread_as_an_array(agree):
     agree(make_pipeline(columns, xgb.XGBRegressor(**SMALL)).fit(frame, SIGNAL), frame)
 
 
-def test_wide_sparse_spread_does_not_pass_the_gate(agree):
+def test_sparse_spread_is_refused():
     """To XGBoost a zero of a sparse matrix is a missing value."""
     frame = pd.DataFrame({"letter": np.array([f"l{i % 40}" for i in range(ROWS)])})
     model = make_pipeline(OneHotEncoder(), xgb.XGBRegressor(**SMALL))
     target = np.arange(ROWS) % 40 % 7
-    with pytest.raises((CertificationError, AssertionError, UnsupportedModelError)):
-        agree(model.fit(frame, target), frame)
+    with pytest.raises(UnsupportedModelError, match="sparse"):
+        convert_from(model.fit(frame, target), frame)
 
 
 # --- missing values -------------------------------------------------------------------------------
@@ -401,9 +402,8 @@ def test_booster_refuses_infinite_values_and_wrappers_do_not(bad):
 def with_categories(kind: str) -> pd.DataFrame:
     rng = np.random.default_rng(5)
     levels = {
-        "text": ["b", "a", "é ☃", "", "B"],
+        "text": ["b", "a", "a b", "", "B"],
         "integers": [30, -7, 2**40, 0, 11],
-        "floats": [0.5, -1.25, 1e300, 0.1, 3.0],
         "fifty": [f"level {i}" for i in range(50)],
         "two": ["no", "yes"],
     }[kind]
@@ -415,7 +415,7 @@ def with_categories(kind: str) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("onehot", [1, 100], ids=["partition", "one-hot"])
-@pytest.mark.parametrize("kind", ["text", "integers", "floats", "fifty", "two"])
+@pytest.mark.parametrize("kind", ["text", "integers", "fifty", "two"])
 def test_categories(kind, onehot, agree):
     frame = with_categories(kind)
     target = SIGNAL + np.random.default_rng(1).normal(size=60)[frame.level.cat.codes] * 5
@@ -481,6 +481,11 @@ def fitted_with_codes():
     return xgb.train(QUIET, data, 3), frame
 
 
+def with_letters():
+    frame = with_categories("two")
+    return frame.assign(level=frame.level.cat.rename_categories(["é", "☃"]))
+
+
 def fitted_on_large_integers():
     frame = pd.DataFrame({"key": np.arange(ROWS) * 2**50})
     return xgb.XGBRegressor(**SMALL).fit(frame, np.arange(ROWS) % 100 > 50), frame
@@ -535,6 +540,14 @@ REFUSED = {
             enable_categorical=True,
         ),
         "missing=0.0",
+    ),
+    "letters": lambda: (
+        fit(xgb.XGBRegressor, SIGNAL, with_letters(), enable_categorical=True),
+        "ASCII",
+    ),
+    "diverged": lambda: (
+        (train({"objective": "count:poisson", "learning_rate": 1e3}, POSITIVE), FRAME),
+        "diverged",
     ),
     "no trees": lambda: ((train({}, rounds=0), FRAME), "no trees"),
 }

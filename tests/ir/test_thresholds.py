@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foresql.ir.thresholds import (
+    LARGEST_TO_FLOAT32,
     LIGHTGBM_ZERO,
     around_zero,
     at_most_float32,
@@ -63,3 +64,13 @@ def test_around_zero(threshold, value):
 def test_the_order_of_thresholds_is_kept(remove):
     thresholds = np.sort(single(np.random.default_rng(0).normal(size=500)))
     assert (np.diff(remove(thresholds)) >= 0).all()
+
+
+def test_the_largest_number_that_float32_holds():
+    beyond = np.nextafter(LARGEST_TO_FLOAT32, np.inf)
+    assert np.isfinite(single([LARGEST_TO_FLOAT32, -LARGEST_TO_FLOAT32])).all()
+    assert np.isinf(single([beyond, -beyond])).all()
+
+
+def test_an_infinite_threshold_stays_infinite():
+    assert at_most_float32(np.array([np.inf])) == [np.inf]
