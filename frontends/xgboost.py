@@ -33,6 +33,13 @@ if TYPE_CHECKING:
     from .xgboost_json import Levels, ModelJson
 
 
+class Sums(NamedTuple):
+    """Where each raw score starts, and what each tree's nodes add to it if they are leaves."""
+
+    start: NDArray[np.float32]
+    leaves: list[NDArray[np.float32]]
+
+
 class Answers(NamedTuple):
     """The columns that a Booster's own ``predict`` gives, and the raw scores behind them."""
 
@@ -50,7 +57,7 @@ def convert_booster(booster: Any, inputs: Names, graph: Graph) -> Outputs:
     if model.weights is not None:
         weights = np.array(model.weights, np.float32)
         leaves = [leaf * weight for leaf, weight in zip(leaves, weights, strict=True)]
-    answers = _run(model, starts, leaves, inputs, graph)
+    answers = _run(model, Sums(starts, leaves), inputs, graph)
     return Outputs(prediction=answers.predicted, margins=answers.margins)
 
 
@@ -124,7 +131,7 @@ def _convert_wrapper(estimator: Any, inputs: Names, graph: Graph) -> tuple[Answe
     leaves = [leaf_values(tree) for tree in model.trees]
     if model.weights is not None:
         leaves = _weighted_in_place(model, starts, leaves)
-    return _run(model, starts, leaves, inputs, graph, estimator.missing), model
+    return _run(model, Sums(starts, leaves), inputs, graph, estimator.missing), model
 
 
 def _best_rounds(booster: Any) -> int | None:
@@ -186,12 +193,7 @@ def _range_of(value: np.float32) -> tuple[float, float]:
 
 
 def _run(
-    model: ModelJson,
-    starts: NDArray[np.float32],
-    leaves: list[NDArray[np.float32]],
-    inputs: Names,
-    graph: Graph,
-    missing: Any = math.nan,
+    model: ModelJson, sums: Sums, inputs: Names, graph: Graph, missing: Any = math.nan
 ) -> Answers:
     if model.features != len(inputs):
         message = (
@@ -200,11 +202,11 @@ def _run(
         )
         raise SignatureError(message)
     graph.require_dense(inputs)
-    trees = build_trees(model, leaves)
+    trees = build_trees(model, sums.leaves)
     _refuse_large_integers(trees, inputs, graph)
     columns = _encode_categories(model, _without(missing, inputs, model, graph), graph)
     outputs = graph.numbered("margin", model.outputs)
-    start = starts.astype(np.float64)
+    start = sums.start.astype(np.float64)
     margins = graph.add(s.Forest(columns, outputs, trees, start, Precision.FLOAT32))
     return Answers(_link(model, margins, graph), margins)
 
@@ -284,7 +286,7 @@ _IDENTITY = frozenset(
 )
 
 
-def _link(model: ModelJson, margins: Names, graph: Graph) -> Names:
+def _link(model: ModelJson, margins: Names, graph: Graph) -> Names:  # noqa: PLR0911 - one a link
     """Apply the objective's ``PredTransform``. Source: src/objective of XGBoost."""
     match model.objective:
         case "binary:logistic" | "reg:logistic":

@@ -256,9 +256,9 @@ def _open_writer(path: Path, schema: pa.Schema) -> AbstractContextManager[Any]:
             case _:
                 return pa.ipc.new_file(path, schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        columns = [field.name for field in schema if str(field.type) in str(error)]
+        columns = [field.name for field in schema if str(error).endswith(str(field.type))]
         message = (
-            f"{path.suffix} files cannot hold the columns {columns}: {error}. Choose another format, "
-            "or leave them out of the input."
+            f"A {path.suffix} file cannot hold the columns {columns}: {error}. Choose another "
+            "format, or leave them out of the input."
         )
         raise ScoringError(message) from error

@@ -29,7 +29,7 @@ def test_the_first_five_minutes_typed_line_by_line(reader):
     """As in a Python session: the last of the three lines shows the predictions."""
     readme = (REPOSITORY / "README.md").read_text()
     snippets = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)[:2]
-    lines = snippets[1].splitlines()
+    lines = [line for line in snippets[1].splitlines() if line]
     assert [line.split("(")[0] for line in lines] == [
         "import duckdb, foresql",
         "foresql.register",

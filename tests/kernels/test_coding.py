@@ -24,9 +24,8 @@ def check_numeric(thresholds, values):
         near = [np.nextafter(thresholds, -np.inf), thresholds, np.nextafter(thresholds, np.inf)]
     values = [*np.concatenate(near).tolist(), *EXTREMES, *values]
     coding = NumericCoding(thresholds)
-    expected = [
-        coding.missing if math.isnan(x) else sum(t < x for t in thresholds.tolist()) for x in values
-    ]
+    below = thresholds.tolist()
+    expected = [coding.missing if math.isnan(x) else bisect_left(below, x) for x in values]
     assert coded(coding, values) == expected
     assert coding.missing == coding.codes - 1 == len(thresholds) + 1
 
