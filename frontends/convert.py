@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import UnsupportedModelError
 from ..ir import Model, Signature
 from ..ir import steps as s
 from ..ir.steps import Operator
@@ -48,9 +49,31 @@ def convert(estimator: object, training: Training) -> Model:
     """
     graph = Graph(training.signature, training.none_columns, is_arrow=training.is_arrow)
     outputs = predict(estimator, training.signature.names, graph)
+    _refuse_splits_on_sums(graph)
     used = {name for step in graph.steps for name in step.inputs}
     columns = tuple(c for c in training.signature.columns if c.name in used)
     return Model(Signature(columns or training.signature.columns), tuple(graph.steps), outputs)
+
+
+def _refuse_splits_on_sums(graph: Graph) -> None:
+    """Refuse trees behind a dot product: in which order a BLAS adds decides the last bit of a sum.
+
+    That bit moves a linear prediction by as much, but a row that lies on a split by a whole leaf.
+    """
+    sums: set[str] = set()
+    for step in graph.steps:
+        read = set(step.inputs)
+        if isinstance(step, s.Forest):
+            read = {step.inputs[i] for i in set(step.trees.feature.tolist()) if i >= 0}
+            if read & sums:
+                raise UnsupportedModelError(
+                    type(step).__name__,
+                    "trees split on a column that is a sum of products (such as PCA's), and its "
+                    "last bit differs from one machine to the next",
+                    "train the trees on the columns themselves",
+                )
+        if isinstance(step, s.Dot) or read & sums:
+            sums |= set(s.outputs_of(step))
 
 
 def predict(estimator: Any, inputs: Names, graph: Graph) -> Outputs:

@@ -6,6 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
@@ -15,6 +16,7 @@ from sklearn.preprocessing import (
     OrdinalEncoder,
     StandardScaler,
 )
+from sklearn.tree import DecisionTreeRegressor
 
 from foresql import CertificationError, SignatureError, UnsupportedModelError, certify
 from foresql.frontends import Training, convert
@@ -36,6 +38,10 @@ def half_fitted():
     pipeline = make_pipeline(StandardScaler(), Ridge()).fit(X, Y)
     pipeline.steps[0] = ("standardscaler", StandardScaler())
     return pipeline
+
+
+def doubled(columns):
+    return columns * 2
 
 
 def gradient(truth, prediction):
@@ -138,9 +144,9 @@ SKLEARN = {
         "call fit before you publish or register it",
     ),
     "a function": (
-        lambda: make_pipeline(FunctionTransformer(np.log1p), Ridge()).fit(X.abs(), Y),
+        lambda: make_pipeline(FunctionTransformer(doubled), Ridge()).fit(X, Y),
         "Pipeline.functiontransformer.FunctionTransformer",
-        "function <ufunc 'log1p'> has no exact translation yet",
+        "function <function doubled at ",
         "compute the column in the query or the training frame instead",
     ),
     "transformer_weights": (
@@ -181,7 +187,7 @@ def check(error, step, reason, way_out):
             lambda: make_pipeline(
                 ColumnTransformer([("s", "passthrough", ["t"])]), FunctionTransformer(str.lower)
             ),
-            "function <method 'lower' of 'str' objects> has no exact translation yet",
+            "function <method 'lower' of 'str' objects> has no exact translation",
         ),
     ],
     ids=["placeholder", "function"],
@@ -485,3 +491,9 @@ def test_the_gate_stops_a_changed_predict(quietly):
     model.predict = lambda frame: np.zeros(len(frame))
     with pytest.raises(CertificationError, match="the estimator's class was changed"):
         certify(converted, model, training, rows=500, routes=("kernel",))
+
+
+def test_trees_behind_a_dot_product_are_refused():
+    model = make_pipeline(PCA(2), DecisionTreeRegressor(max_depth=3)).fit(X, Y)
+    with pytest.raises(UnsupportedModelError, match=r"sum of products.*\n.*on the columns"):
+        convert(model, Training.of(X, model))

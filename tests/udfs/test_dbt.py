@@ -66,5 +66,5 @@ def test_a_second_run_on_the_same_file_takes_the_new_champion(registry, line, fi
     "config", [{}, {"registry": "r"}, {"models": {"p": "m"}}, {"registry": "r", "models": ["m"]}]
 )
 def test_a_configuration_that_lacks_something_is_refused(config):
-    with pytest.raises(RegistrationError, match="needs config: .registry"):
+    with pytest.raises(RegistrationError, match=r"needs config: .registry"):
         Plugin.__new__(Plugin).initialize(config)
