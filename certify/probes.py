@@ -167,8 +167,10 @@ def _pool(model: Model, name: str, table: pa.Table, splits: list[float]) -> list
     column = model.signature[name]
     keys = [*keys_of(model, name)][:_MOST_CATEGORIES]
     pool: list[Any]
-    if model.is_key(name) or not column.type.is_number or _refuses_unknown(model, name):
+    if model.is_key(name) or not column.type.is_number:
         pool = keys or _distinct(table, name)
+    elif _is_looked_up(model, name):
+        pool = _distinct(table, name)
     elif column.type is ColumnType.BOOLEAN:
         pool = [True, False]
     elif column.type is ColumnType.BIGINT:
@@ -188,9 +190,19 @@ def keys_of(model: Model, name: str) -> dict[Scalar, None]:
     return dict.fromkeys(found if kind is None else map(kind, found))
 
 
-def _refuses_unknown(model: Model, name: str) -> bool:
-    """Whether the library accepts only values of the column that it saw in training."""
-    return any(step.unknown is None for step in _lookups(model, name))
+def _is_looked_up(model: Model, name: str) -> bool:
+    """Whether a number serves as a key, as it is or scaled: the library may refuse unknown ones."""
+    derived = {name}
+    for step in model.steps:
+        match step:
+            case s.Lookup() if step.inputs[0] in derived:
+                return True
+            case s.Impute() | s.NullIf() | s.Clip() | s.Arithmetic():
+                pairs = zip(step.inputs, step.outputs, strict=True)
+                derived.update(written for read, written in pairs if read in derived)
+            case _:
+                continue
+    return False
 
 
 def _lookups(model: Model, name: str) -> list[s.Lookup]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from ..errors import RegistryError
 from ..registry import ANY, Registry, default_path, parse_reference
@@ -93,11 +94,11 @@ def _print_card(opened: OpenModel, history: list[AliasMove]) -> None:
     certificate, training = card.get("certificate", {}), card.get("training", {})
     facts = Table(show_header=False, box=None)
     version = "" if opened.version is None else f":{opened.version}"
-    facts.add_row("model", f"[bold]{opened.name}{version}[/]")
+    facts.add_row("model", Text(f"{opened.name}{version}", style="bold"))
     for name in ("description", "estimator", "created_at", "created_by", "git_commit"):
-        facts.add_row(name.replace("_", " "), str(card.get(name) or "-"))
+        facts.add_row(name.replace("_", " "), Text(str(card.get(name) or "-")))
     metrics = ", ".join(f"{k} {v:.4g}" for k, v in card.get("metrics", {}).items())
-    facts.add_row("metrics", metrics or "-")
+    facts.add_row("metrics", Text(metrics or "-"))
     rows, sha256 = training.get("rows", 0), training.get("sha256", "")
     facts.add_row("trained on", f"{rows:,} rows, {sha256[:12]}…")
     facts.add_row(
@@ -112,13 +113,15 @@ def _print_card(opened: OpenModel, history: list[AliasMove]) -> None:
     for column in opened.bundle.model.signature.columns:
         levels = column.categories
         shown = "-" if levels is None else f"{len(levels)}: " + ", ".join(map(str, levels[:6]))
-        columns.add_row(column.name, column.type.value, "yes" if column.nullable else "no", shown)
+        missing = "yes" if column.nullable else "no"
+        columns.add_row(Text(column.name), column.type.value, missing, Text(shown))
     OUTPUT.print(columns)
     if history:
         moves = Table("alias", "version", "reason", "when", "by")
         for move in history:
             when = f"{move.moved_at:%Y-%m-%d %H:%M}"
-            moves.add_row(move.alias, str(move.version), move.reason.value, when, move.moved_by)
+            by = Text(move.moved_by)
+            moves.add_row(move.alias, str(move.version), move.reason.value, when, by)
         OUTPUT.print(moves)
 
 

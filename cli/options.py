@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import sys
 from collections.abc import Callable
 from datetime import date, datetime
@@ -67,19 +68,29 @@ def fail(message: str, *, kind: str, as_json: bool) -> None:
 
 def say(sentence: str) -> None:
     """Print a sentence, unbroken: a terminal wraps it, and a pipe wants it whole."""
-    OUTPUT.print(sentence, highlight=False, soft_wrap=True)
+    OUTPUT.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(value: object) -> None:
     """Print one JSON document."""
-    click.echo(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def _plain(value: object) -> object:
-    """Give a JSON value for what JSON has not."""
-    if isinstance(value, date | datetime):
-        return value.isoformat()
-    return str(value)
+def _plain(value: Any) -> Any:
+    """Give JSON values for what JSON has not, such as dates, and null for NaN and infinity."""
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case None | bool() | int() | float() | str():
+            return value
+        case dict():
+            return {str(_plain(key)): _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case date() | datetime():
+            return value.isoformat()
+        case _:
+            return str(value)
 
 
 def progress_bar() -> Progress:

@@ -78,7 +78,7 @@ def publish(
         )
         return
     at = f", {name}@{alias}" if alias else ""
-    say(f"Published [bold]{version.reference}[/]{at}. {_summary(certificate)}")
+    say(f"Published {version.reference}{at}. {_summary(certificate)}")
     say(f"Try: foresql show {version.reference}")
 
 

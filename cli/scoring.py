@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
+from typing import Any
 
 import click
 import duckdb
+from rich.markup import escape
 
 from ..scoring import run_query, score_file
 from ..scoring.query import open_database
@@ -50,16 +53,24 @@ def sql(
     with open_database(database, write=write) as connection:
         try:
             relation = run_query(connection, query, registry=registry)
-            if relation is None:
-                return
             if as_json:
-                found = relation.fetchall()
-                print_json([dict(zip(relation.columns, row, strict=True)) for row in found])
-            else:
+                print_json(_objects(relation))
+            elif relation is not None:
                 relation.show(max_rows=rows)
         except duckdb.Error as error:
             fail(str(error), kind=type(error).__name__, as_json=as_json)
             sys.exit(EXIT_FAILED)
+
+
+def _objects(relation: duckdb.DuckDBPyRelation | None) -> list[dict[str, Any]]:
+    """Give each row as an object; columns that share a name are numbered from the second on."""
+    if relation is None:
+        return []
+    names: list[str] = []
+    for column in relation.columns:
+        numbered = itertools.chain([column], (f"{column}_{n}" for n in itertools.count(1)))
+        names.append(next(name for name in numbered if name not in names))
+    return [dict(zip(names, row, strict=True)) for row in relation.fetchall()]
 
 
 @click.command()
@@ -88,7 +99,7 @@ def score(
     foresql score delay:3 flights.csv scored.csv --overwrite
     """
     with progress_bar() as bar:
-        task = bar.add_task(f"scoring {source}", total=None)
+        task = bar.add_task(escape(f"scoring {source}"), total=None)
         scored = score_file(
             reference,
             source,

@@ -24,7 +24,7 @@ def load_estimator(source: str) -> Any:
     ForesqlError
         If there is no such thing.
     """
-    if Path(source).suffix in {".pkl", ".pickle", ".joblib"}:
+    if Path(source).suffix.lower() in {".pkl", ".pickle", ".joblib"}:
         message = (
             f"{source} is a pickle, and reading a pickle runs the code in it. Give the Python file "
             "that makes the model instead: train.py:model"
@@ -53,14 +53,22 @@ def load_frame(source: str) -> Any:
         raise ForesqlError(message)
     import pandas as pd
 
-    if path.suffix.lower() in {".parquet", ".pq"}:
-        return pd.read_parquet(path)
-    return pd.read_csv(path) if path.suffix.lower() == ".csv" else pd.read_feather(path)
+    try:
+        if path.suffix.lower() in {".parquet", ".pq"}:
+            return pd.read_parquet(path)
+        return pd.read_csv(path) if path.suffix.lower() == ".csv" else pd.read_feather(path)
+    except (OSError, ValueError) as error:  # Arrow's own errors are ValueErrors too
+        message = f"{path} cannot be read: {error}"
+        raise ForesqlError(message) from error
 
 
 def _booster(path: Path) -> Any:
     import lightgbm
 
+    # LightGBM prints to stdout before it raises, where --json must stand alone.
+    if not path.is_file() or not path.read_bytes().startswith(b"tree\n"):
+        message = f"{path} cannot be read as a LightGBM model: there is none."
+        raise ForesqlError(message)
     try:
         return lightgbm.Booster(model_file=path)
     except (OSError, lightgbm.basic.LightGBMError) as error:

@@ -71,7 +71,7 @@ class Training:
             Signature(tuple(columns)),
             pa.table(canonical, names=[column.name for column in columns]),
             rebuild,
-            _none_columns(like, table.column_names),
+            _none_columns(like, columns),
             type(like).__module__.split(".")[0] in {"polars", "pyarrow"},
         )
 
@@ -129,7 +129,8 @@ def _read(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:
             raise SignatureError(message)
 
 
-def _none_columns(like: Any, names: Sequence[str]) -> frozenset[str]:
+def _none_columns(like: Any, columns: Sequence[Column]) -> frozenset[str]:
+    names = [column.name for column in columns]
     match type(like).__module__.split(".")[0]:
         case "pandas":
             from .pandas import columns_of_none
@@ -139,7 +140,9 @@ def _none_columns(like: Any, names: Sequence[str]) -> frozenset[str]:
             objects = zip(names, like.T, strict=True) if like.dtype == np.dtype(object) else ()
             return frozenset(name for name, column in objects if missing_is_none(column, name))
         case _:
-            return frozenset(names)
+            # As an array, a number of polars and Arrow that is missing is NaN, all else None.
+            numbers = {ColumnType.DOUBLE, ColumnType.BIGINT}
+            return frozenset(column.name for column in columns if column.type not in numbers)
 
 
 def _features(names: Sequence[str], estimator: Any) -> list[str]:

@@ -114,6 +114,11 @@ class Graph:
             where = self.path.rsplit(".", 1)[-1]
             self.add(s.Require(inputs, where, missing, infinite, largest))
 
+    def follow_sparse(self, inputs: Names, outputs: Sequence[str]) -> None:
+        """Say that a transformer gives a sparse matrix where it was given one."""
+        if not self.sparse.isdisjoint(inputs):
+            self.sparse.update(outputs)
+
     def require_dense(self, inputs: Names) -> None:
         """Refuse, at conversion, columns that the library would read from a sparse matrix."""
         if not self.sparse.isdisjoint(inputs):

@@ -131,8 +131,9 @@ def _encode(name: str, levels: list[Any], graph: Graph) -> str:
 
 
 def _run_trees(text: ModelText, columns: Names, graph: Graph) -> Answers:
-    # From Arrow alone LightGBM reads tiny numbers as they are; a transformer makes arrays.
-    keeps_tiny = graph.is_arrow and columns == graph.signature.names
+    # From Arrow and from sparse rows LightGBM reads tiny numbers as they are, and not as zero.
+    is_arrow = graph.is_arrow and columns == graph.signature.names
+    keeps_tiny = is_arrow or not graph.sparse.isdisjoint(columns)
     built = build_trees(text, keeps_tiny=keeps_tiny)
     if built.zero_is_missing:
         # A split of missing type Zero treats zero as missing; give it a column where it is.

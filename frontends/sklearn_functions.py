@@ -105,7 +105,7 @@ def convert_binarizer(binarizer: Any, inputs: Names, graph: Graph) -> Names:
     for name in inputs:
         (output,) = graph.fresh([name], "exceeds")
         outputs += graph.add(s.Exceeds((name,), (output,), threshold))
-    graph.sparse.update(outputs if not graph.sparse.isdisjoint(inputs) else ())
+    graph.follow_sparse(inputs, outputs)
     return tuple(outputs)
 
 

@@ -105,7 +105,7 @@ def labels_of(classes: Any) -> tuple[Scalar, ...]:
 
 
 def _microseconds(value: Any) -> int:
-    if isinstance(value, dt.datetime | dt.date | str | np.datetime64):
+    if isinstance(value, dt.datetime | dt.date | np.datetime64):
         stamp = np.datetime64(value)
         whole = stamp.astype("datetime64[us]")
         if whole == stamp:

@@ -57,17 +57,19 @@ def _register_called(
     words = _words(query)
     lacking: dict[str, str] = {}
     for name, references in models.items():
-        if not any(function_name(name, kind).casefold() in words for kind in KINDS):
+        functions = {kind: function_name(name, kind).casefold() for kind in KINDS}
+        if words.isdisjoint(functions.values()):
             continue
         if len(references) > 1:
-            message = (
-                f"{name} may mean {' or '.join(references)}. Register the one that is meant under "
-                f"a name of its own: foresql.register(con, {references[0]!r}, name=…)"
+            reason = (
+                f"It may mean {' or '.join(references)}. Register the one that is meant under a "
+                f"name of its own: foresql.register(con, {references[0]!r}, name=…)"
             )
-            raise RegistrationError(message)
+            lacking |= dict.fromkeys(functions.values(), reason)
+            continue
         registration = register(connection, references[0], name=name, registry=path, temporary=True)
         for kind, reason in registration.omitted.items():
-            lacking[function_name(name, kind).casefold()] = f"Of {references[0]}, {reason}"
+            lacking[functions[kind]] = f"Of {references[0]}, {reason}"
     return lacking
 
 

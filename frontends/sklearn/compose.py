@@ -22,7 +22,9 @@ def convert_column_transformer(transformer: Any, inputs: Names, graph: Graph) ->
     fitted = require_fitted(transformer, "transformers_", graph)
     positions = transformer._transformer_to_input_indices  # noqa: SLF001 - no public equivalent
     outputs: list[str] = []
+    given = graph.sparse
     for name, part, _ in fitted:
+        graph.sparse = set(given)
         with graph.inside(name):
             columns = tuple(inputs[index] for index in positions[name])
             made = transform(part, columns, graph)

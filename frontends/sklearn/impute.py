@@ -29,6 +29,11 @@ def convert_simple_imputer(imputer: Any, inputs: Names, graph: Graph) -> Names:
             outputs.append(name)
             continue
         is_number = column_type.is_number
+        if isinstance(statistics[index], str) and column_type is not ColumnType.VARCHAR:
+            raise graph.refuse(
+                f"it fills {name!r}, which is {column_type}, with the text {statistics[index]!r}",
+                "use a SimpleImputer for the columns of text, and another for the rest",
+            )
         fill = key_of(statistics[index], ColumnType.DOUBLE if is_number else column_type)
         step = s.Impute((name,), graph.fresh([name], "imputed"), (fill,))
         outputs += graph.add(step, ColumnType.DOUBLE if is_number else column_type)
@@ -36,6 +41,7 @@ def convert_simple_imputer(imputer: Any, inputs: Names, graph: Graph) -> Names:
         flagged = tuple(columns[index] for index in imputer.indicator_.features_)
         if flagged:
             outputs += graph.columnwise(flagged, "is_missing", s.IsMissing)
+    graph.follow_sparse(inputs, outputs)
     return tuple(outputs)
 
 

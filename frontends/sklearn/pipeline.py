@@ -36,15 +36,20 @@ def _transform_all(steps: list[tuple[str, Any]], inputs: Names, graph: Graph) ->
 def convert_feature_union(union: Any, inputs: Names, graph: Graph) -> Names:
     """Put the outputs of all transformers side by side, each times its weight."""
     outputs: list[str] = []
+    is_sparse = False
+    given = graph.sparse
     weights = union.transformer_weights or {}
     for name, transformer in union.transformer_list:
+        graph.sparse = set(given)
         with graph.inside(name):
             columns = transform(transformer, inputs, graph)
+            is_sparse = is_sparse or not graph.sparse.isdisjoint(columns)
             weight = weights.get(name)
             if weight is not None and columns:
                 graph.require_numbers(columns)
                 columns = graph.arithmetic(columns, Operator.MULTIPLY, weight)
         outputs.extend(columns)
+    graph.sparse = given | set(outputs) if is_sparse else given.difference(outputs)
     return tuple(outputs)
 
 

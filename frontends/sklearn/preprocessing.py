@@ -27,8 +27,12 @@ def convert_standard_scaler(scaler: Any, inputs: Names, graph: Graph) -> Names:
     columns = inputs
     if scaler.with_mean:
         columns = graph.arithmetic(columns, Operator.SUBTRACT, scaler.mean_)
-    if scaler.with_std:
+    if scaler.with_std and not graph.sparse.isdisjoint(inputs):
+        # The values of a sparse matrix are multiplied by the reciprocal.
+        columns = graph.arithmetic(columns, Operator.MULTIPLY, 1.0 / scaler.scale_)
+    elif scaler.with_std:
         columns = graph.arithmetic(columns, Operator.DIVIDE, scaler.scale_)
+    graph.follow_sparse(inputs, columns)
     return columns
 
 

@@ -61,6 +61,9 @@ def check_rows(model, estimator, frame, table: pa.Table):
 
 def check_values(ours, theirs, bound):
     """One ulp or 1e-15 relative; with dot products, the gate's bound, and below 1e-14 of 1."""
+    if not theirs.size:  # the library has no such answer
+        assert not ours.size
+        return
     assert ours.shape == theirs.shape
     assert np.array_equal(np.isnan(ours), np.isnan(theirs))
     ours, theirs = np.nan_to_num(ours), np.nan_to_num(theirs.astype(np.float64))

@@ -434,7 +434,7 @@ def test_transformer_gives_the_library_s_columns(name, agree, quietly):
     transformed = quietly(lambda: dense(case.transformer.fit(case.rows).transform(case.rows)))
     last = Ridge(0.1)
     if np.isnan(transformed).any():
-        last = lgb.LGBMRegressor(n_estimators=3, verbose=-1)
+        last = lgb.LGBMRegressor(n_estimators=3, n_jobs=1, verbose=-1)
     pipeline = quietly(lambda: make_pipeline(case.transformer, last).fit(case.rows, TARGET))
     model = agree(pipeline, case.rows)
     training = Training.of(case.rows, pipeline).only(model.signature.names)
@@ -552,8 +552,8 @@ def typical_pipeline(last):
         (LogisticRegression(max_iter=300), LABELS["text"]),
         (LogisticRegression(max_iter=300), LABELS["booleans"]),
         (LinearRegression(), SEVERAL),
-        (lgb.LGBMClassifier(n_estimators=10, num_leaves=7, verbose=-1), LABELS["text"]),
-        (lgb.LGBMRegressor(n_estimators=10, verbose=-1), TARGET),
+        (lgb.LGBMClassifier(n_estimators=10, num_leaves=7, n_jobs=1, verbose=-1), LABELS["text"]),
+        (lgb.LGBMRegressor(n_estimators=10, n_jobs=1, verbose=-1), TARGET),
     ],
     ids=["multiclass", "binary", "several targets", "LightGBM classes", "LightGBM values"],
 )

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression
 
+from foresql.udfs.duckdb import register_scorer
+
 NAMES = [
     *('select "x', "row", "level", "level_", "each_row", "order", "value", "this", "lambda"),
     *("a.b", "it's", "two words", " lead", "trail ", "naïve ☃", "λ", "😀", "İ", "ß", "1st", "_"),
@@ -72,6 +74,17 @@ def test_odd_names_go_away_again(add, odd, con):
     assert left == []
 
 
+def test_odd_names_survive_a_file(odd, tmp_path):
+    path = tmp_path / "odd.duckdb"
+    for _ in range(2):
+        with duckdb.connect(path) as con:
+            con.register("frame", odd.frame)
+            register_scorer(con, odd.scorer, "predict")
+            con.execute("CREATE OR REPLACE VIEW scored AS SELECT predict(a) AS p FROM frame AS a")
+            assert same([p for (p,) in con.execute("FROM scored").fetchall()], odd)
+            con.execute("DROP VIEW scored")
+
+
 @pytest.mark.parametrize("name", ["x", "row", "value", "level", "each_row", 'select "x', "t"])
 def test_one_column_is_a_row_or_a_value(add, numbers, column, name):
     fitted = numbers([name])
@@ -92,11 +105,12 @@ def test_one_column_of_a_wrong_type_is_named(add, line, con):
             con.execute(f"SELECT predict({argument})")
 
 
-@pytest.mark.parametrize("width", [2, 63, 64, 65, 66])
-def test_widths_around_the_lambda(add, numbers, column, width):
+@pytest.mark.parametrize("temporary", [False, True])
+@pytest.mark.parametrize("width", [2, 64, 65])
+def test_widths_around_the_lambda(add, numbers, column, width, temporary):
     names = [f"c{index}" for index in range(width)]
     fitted = numbers(names)
-    add(fitted)
+    add(fitted, temporary=temporary)
     arguments = ", ".join(names)
     fields = ", ".join(f"{name}: {name}" for name in reversed(names))
     assert same(column("SELECT predict(t) FROM t"), fitted)

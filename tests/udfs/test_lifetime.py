@@ -77,12 +77,14 @@ def test_a_model_that_was_let_go_says_so(con, line, monkeypatch):
         con.execute(CALL).fetchall()
 
 
-def test_models_of_closed_connections_are_freed(line):
+def test_models_of_closed_connections_are_freed(line, monkeypatch):
+    monkeypatch.setattr(callables, "_KEPT", 4)
+
     class Counted(Scorer):
         """Can be referred to weakly."""
 
     scorers = []
-    for _ in range(30):
+    for _ in range(9):
         scorer = Counted(line.scorer.model)
         scorers.append(weakref.ref(scorer))
         with duckdb.connect() as con:
@@ -90,21 +92,23 @@ def test_models_of_closed_connections_are_freed(line):
         del scorer, con
     gc.collect()
     # Two functions each; the last ones are kept for queries that may still run with them.
-    assert sum(each() is not None for each in scorers) <= callables._KEPT // 2 + 1
+    assert sum(each() is not None for each in scorers) <= 3
 
 
-def test_replaced_models_are_freed(con, line):
+def test_replaced_models_are_freed(con, line, monkeypatch):
+    monkeypatch.setattr(callables, "_KEPT", 4)
+
     class Counted(Scorer):
         """Can be referred to weakly."""
 
     scorers = []
-    for _ in range(30):
+    for _ in range(9):
         scorer = Counted(line.scorer.model)
         scorers.append(weakref.ref(scorer))
         register_scorer(con, scorer, "predict")
         del scorer
     gc.collect()
-    assert sum(each() is not None for each in scorers) <= callables._KEPT // 2 + 1
+    assert sum(each() is not None for each in scorers) <= 3
 
 
 def test_replacing_while_a_query_runs(con, regressor):

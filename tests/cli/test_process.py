@@ -1,0 +1,65 @@
+"""The command as a process: what goes to stdout, what to stderr, and the code at the end."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FORESQL = Path(sys.executable).with_name("foresql")
+
+
+@pytest.fixture
+def start(shop):
+    def run(*arguments, command=(FORESQL,), **options):
+        return subprocess.run(
+            [*command, *arguments], cwd=shop, capture_output=True, text=True, check=False, **options
+        )
+
+    return run
+
+
+def test_results_on_stdout_alone(start):
+    finished = start("certify", "train.py:model", "--data", "train.parquet", "--json")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert json.loads(finished.stdout)["rows"] >= 10_000
+
+
+def test_messages_on_stderr_alone(start):
+    finished = start("show", "returns@champoin")
+    assert (finished.returncode, finished.stdout) == (1, "")
+    assert finished.stderr == (
+        "RegistryError: Model 'returns' has no alias 'champoin'. Did you mean 'champion'? "
+        "There is: challenger, champion.\n"
+    )
+
+
+@pytest.mark.parametrize("source", ["none.txt", "train.csv", "bad.txt"])
+def test_json_stands_alone_when_lightgbm_refuses(start, shop, source):
+    (shop / "bad.txt").write_text("no model")
+    finished = start("publish", "m", source, "--data", "train.parquet", "--json")
+    assert finished.returncode == 1
+    assert json.loads(finished.stdout)["error"]["kind"] == "ForesqlError"
+
+
+def test_as_a_module(start):
+    finished = start(
+        "sql",
+        "SELECT version_returns() AS v",
+        "--json",
+        command=(sys.executable, "-m", "foresql.cli"),
+    )
+    assert (json.loads(finished.stdout), finished.stderr) == ([{"v": 1}], "")
+
+
+def test_a_reader_that_stops_early(shop):
+    with subprocess.Popen(
+        [FORESQL, "sql", "FROM range(100000)", "--json"],
+        cwd=shop,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout.readline() == b"[\n"
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
