@@ -75,7 +75,7 @@ def key_of(value: Any, column_type: ColumnType) -> Scalar:
             return int(plain)
         case ColumnType.DOUBLE if isinstance(plain, bool | int | float):
             return float(plain)
-        case ColumnType.TIMESTAMP:
+        case ColumnType.TIMESTAMP if isinstance(value, dt.datetime | dt.date | np.datetime64):
             return _microseconds(value)
         case _:
             message = (
@@ -105,10 +105,9 @@ def labels_of(classes: Any) -> tuple[Scalar, ...]:
 
 
 def _microseconds(value: Any) -> int:
-    if isinstance(value, dt.datetime | dt.date | np.datetime64):
-        stamp = np.datetime64(value)
-        whole = stamp.astype("datetime64[us]")
-        if whole == stamp:
-            return int(whole.astype(np.int64))
+    stamp = np.datetime64(value)
+    whole = stamp.astype("datetime64[us]")
+    if whole == stamp:
+        return int(whole.astype(np.int64))
     message = f"{value!r} is not a time in whole microseconds; round the column before training."
     raise SignatureError(message)

@@ -206,6 +206,20 @@ def test_what_is_not_done_to_text(make, reason, quietly):
     assert caught.value.way_out
 
 
+def test_text_that_fills_a_column_of_numbers(quietly):
+    frame = TEXT.assign(n=1.0)
+    pipeline = make_pipeline(SimpleImputer(strategy="constant"), OneHotEncoder(), Ridge())
+    quietly(lambda: pipeline.fit(frame, Y))
+    with pytest.raises(UnsupportedModelError) as caught:
+        convert(pipeline, Training.of(frame, pipeline))
+    check(
+        caught.value,
+        "Pipeline.simpleimputer.SimpleImputer",
+        "it fills 'n', which is double, with the text 'missing_value'",
+        "use a SimpleImputer for the columns of text, and another for the rest",
+    )
+
+
 def test_text_where_numbers_are_needed(quietly):
     numbers = TEXT.assign(t=np.where(TEXT["t"] == "x", "1", "2"))
     pipeline = quietly(lambda: make_pipeline(StandardScaler(), Ridge()).fit(numbers, Y))
@@ -482,6 +496,15 @@ def test_the_gate_stops_what_is_computed_in_float32(make, quietly):
     model = convert(pipeline, training)
     with pytest.raises(CertificationError, match="differs from the library in the prediction"):
         certify(model, pipeline, training, rows=500, routes=("kernel",))
+
+
+def test_the_gate_stops_integers_that_lightgbm_reads_in_float32():
+    """LightGBM copies an array of integers to float32, where odd numbers beyond 2**24 are lost."""
+    rows = RNG.integers(2**24, 2**24 + 60, (ROWS, 1))
+    model = lgb.LGBMRegressor(**SMALL, num_leaves=60).fit(rows, np.sin(rows[:, 0]))
+    training = Training.of(rows, model)
+    with pytest.raises(CertificationError, match="differs from the library"):
+        certify(convert(model, training), model, training, rows=500, routes=("kernel",))
 
 
 def test_the_gate_stops_a_changed_predict(quietly):

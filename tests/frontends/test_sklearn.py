@@ -25,6 +25,7 @@ from foresql.certify.probes import make_probes
 from foresql.certify.routes import ROUTES
 from foresql.frontends import Training, convert
 from foresql.ir.steps import Dot, Forest
+from foresql.ir.thresholds import LIGHTGBM_ZERO
 from foresql.kernels import Scorer
 
 ROWS = 600
@@ -262,6 +263,13 @@ ORDINAL |= {
     for missing in (None, np.nan)
 }
 
+
+def sparse(numbers):
+    """Make a sparse matrix of one-hot columns and numbers."""
+    parts = [("keys", OneHotEncoder(), ["dest"]), ("numbers", "passthrough", numbers)]
+    return ColumnTransformer(parts, sparse_threshold=1.0)
+
+
 TEXT_FILLS = {
     "most frequent": SimpleImputer(strategy="most_frequent"),
     "constant": SimpleImputer(strategy="constant", fill_value="none"),
@@ -309,6 +317,41 @@ CHAINS = {
     ),
     "ordinal, then one-hot": Transform(
         ["carrier"], make_pipeline(OrdinalEncoder(), OneHotEncoder())
+    ),
+    "ordinal with NaN, then one-hot": Transform(
+        ["tail"], make_pipeline(OrdinalEncoder(), OneHotEncoder())
+    ),
+    "scaled, then one-hot": Transform(
+        ["month", "level"], make_pipeline(StandardScaler(), OneHotEncoder(handle_unknown="ignore"))
+    ),
+    "scaled, then ordinal": Transform(
+        ["seats"], make_pipeline(MinMaxScaler(feature_range=(0.1, 0.7)), OrdinalEncoder())
+    ),
+    "sparse, then scaled": Transform(
+        ["dest", "wind", "distance"],
+        make_pipeline(sparse(["wind", "distance"]), StandardScaler(with_mean=False)),
+    ),
+    "sparse, then filled and scaled": Transform(
+        ["dest", "gust"],
+        make_pipeline(sparse(["gust"]), SimpleImputer(), StandardScaler(with_mean=False)),
+    ),
+    "sparse by a union, then scaled": Transform(
+        ["wind", "distance"],
+        make_pipeline(
+            FeatureUnion([("plain", "passthrough"), ("one hot", OneHotEncoder())]),
+            StandardScaler(with_mean=False),
+        ),
+    ),
+    "sparse in one branch only": Transform(
+        ["wind", "dest"],
+        ColumnTransformer(
+            [
+                ("sparse", FeatureUnion([("a", "passthrough"), ("b", OneHotEncoder())]), ["wind"]),
+                ("dense", StandardScaler(with_mean=False), ["wind"]),
+                ("keys", OneHotEncoder(), ["dest"]),
+            ],
+            sparse_threshold=0,
+        ),
     ),
     "scaled twice": Transform(["gust"], make_pipeline(StandardScaler(), MinMaxScaler())),
     "the same one-hot columns twice": Transform(
@@ -560,6 +603,21 @@ def typical_pipeline(last):
 def test_typical_pipeline_by_every_route(last, target, agree, quietly):
     pipeline = quietly(lambda: typical_pipeline(last).fit(FLIGHTS, target))
     agree(pipeline, FLIGHTS, rows=WIDE_GATE, routes=tuple(ROUTES))
+
+
+def test_lightgbm_reads_tiny_numbers_of_sparse_rows_as_they_are(agree, quietly):
+    """In sparse rows, as in Arrow, LightGBM does not take 1e-35 for zero."""
+    rng = np.random.default_rng(0)
+    sign = rng.choice([-1.0, 0.0, 0.0, 1.0], ROWS)
+    rows = FLIGHTS[["dest"]].assign(sign=sign)
+    last = lgb.LGBMRegressor(n_estimators=3, n_jobs=1, verbose=-1)
+    target = np.sign(sign) + rng.normal(size=ROWS) / 9
+    for prepare in (sparse(["sign"]), sparse(["sign"]).set_params(sparse_threshold=0)):
+        pipeline = quietly(lambda prepare=prepare: make_pipeline(prepare, last).fit(rows, target))
+        model = agree(pipeline, rows)
+        trees = next(step for step in model.steps if isinstance(step, Forest)).trees
+        is_sparse = prepare.sparse_threshold > 0
+        assert (-LIGHTGBM_ZERO in trees.threshold) is is_sparse
 
 
 def test_columns_may_come_in_any_order_and_with_others(quietly):
