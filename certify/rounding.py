@@ -11,6 +11,8 @@ from ..ir.steps import Operator
 from ..kernels.steps import FUNCTIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from ..kernels.columns import Values
@@ -38,7 +40,9 @@ def carry_errors(step: s.Step, values: Values, errors: Errors) -> None:
             found = [errors[name] for name in step.inputs if name in errors]
             if found:
                 _of_row(step, sum(found, np.zeros(values.rows)), values, errors)
-        case s.NullIf() | s.Impute() | s.Arithmetic() | s.Clip() | s.Elementwise():
+        case (
+            s.NullIf() | s.Impute() | s.Arithmetic() | s.Clip() | s.Elementwise() | s.Interpolate()
+        ):
             for index, name in enumerate(step.inputs):
                 if name in errors:
                     output = step.outputs[index]
@@ -78,7 +82,7 @@ def _of_row(step: s.Softmax | s.Normalize, total: Numbers, values: Values, error
 
 
 def _of_column(
-    step: s.NullIf | s.Impute | s.Arithmetic | s.Clip | s.Elementwise,
+    step: s.NullIf | s.Impute | s.Arithmetic | s.Clip | s.Elementwise | s.Interpolate,
     index: int,
     values: Values,
     error: Numbers,
@@ -88,8 +92,8 @@ def _of_column(
             operand = abs(float(step.operands[index]))
             factor = {Operator.MULTIPLY: operand, Operator.DIVIDE: 1 / operand if operand else 1.0}
             return error * factor.get(step.operator, 1.0) + _spacing(values, step.outputs[index])
-        case s.Elementwise():
-            function = FUNCTIONS[step.function]
+        case s.Elementwise() | s.Interpolate():
+            function = _function(step)
             x = values.numbers(step.inputs[index])
             here = values.numbers(step.outputs[index])
             ends = [np.abs(function(end) - here) for end in (x - error, x + error)]
@@ -99,6 +103,12 @@ def _of_column(
             return moved + _spacing(values, step.outputs[index])
         case _:
             return error
+
+
+def _function(step: s.Elementwise | s.Interpolate) -> Callable[[Numbers], Numbers]:
+    if isinstance(step, s.Elementwise):
+        return FUNCTIONS[step.function]
+    return lambda x: np.interp(x, step.xs, step.ys)
 
 
 def _spacing(values: Values, name: str) -> Numbers:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, assert_never
 
+import numpy as np
+
 from ..errors import BundleError
 from . import steps as s
 from .signature import ColumnType, Scalar, Signature
@@ -203,6 +205,10 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
             if not (reads and writes and trees.output.min(initial=0) >= 0):
                 return "a tree reads or writes a column that is not there"
             return _unless(step.start.shape == (len(step.outputs),), "not one start an output")
+        case s.Interpolate():
+            return _unless(_are_single(step), "not one input and one output") or _points_problem(
+                step
+            )
         case s.Argmax():
             return _unless(len(step.outputs) == 1, "not one output")
         case s.Exceeds():
@@ -211,7 +217,15 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
             assert_never(step)
 
 
-def _are_single(step: s.Lookup | s.Exceeds) -> bool:
+def _points_problem(step: s.Interpolate) -> str | None:
+    xs, ys = step.xs, step.ys
+    if xs.ndim != 1 or not xs.size or xs.shape != ys.shape:
+        return "not one value a point"
+    are_finite = bool(np.isfinite(xs).all() and np.isfinite(ys).all())
+    return _unless(are_finite and bool((np.diff(xs) >= 0).all()), "its points are not sorted")
+
+
+def _are_single(step: s.Lookup | s.Exceeds | s.Interpolate) -> bool:
     return len(step.inputs) == len(step.outputs) == 1
 
 

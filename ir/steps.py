@@ -220,6 +220,20 @@ class Elementwise:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Interpolate:
+    """A straight line from each point ``(xs, ys)`` to the next, level beyond both ends.
+
+    From the last point ``i`` at or below ``x``, that is ``slope * (x - xs[i]) + ys[i]``, where
+    ``slope`` is ``(ys[i + 1] - ys[i]) / (xs[i + 1] - xs[i])``; NaN stays. Source: ``numpy.interp``.
+    """
+
+    inputs: tuple[str]
+    outputs: tuple[str]
+    xs: NDArray[np.float64]
+    ys: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Softmax:
     """Exponentials of the inputs, less their largest, over their sum.
 
@@ -262,6 +276,7 @@ Step: TypeAlias = (
     | Normalize
     | Forest
     | Elementwise
+    | Interpolate
     | Softmax
     | Argmax
     | Exceeds

@@ -159,6 +159,7 @@ def _origins(model: Model) -> dict[str, _Origin]:
                 | s.Arithmetic()
                 | s.Clip()
                 | s.Elementwise()
+                | s.Interpolate()
             ):
                 found = [origins[name] for name in step.inputs]
             case (

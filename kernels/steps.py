@@ -53,7 +53,9 @@ def prepare_step(step: s.Step) -> Runner:  # noqa: PLR0911, PLR0912 - one return
             return partial(_softmax, step)
         case s.Argmax():
             return partial(_argmax, step)
-        case s.NullIf() | s.Arithmetic() | s.Clip() | s.Elementwise() | s.Exceeds():
+        case (
+            s.NullIf() | s.Arithmetic() | s.Clip() | s.Elementwise() | s.Exceeds() | s.Interpolate()
+        ):
             return partial(_column_by_column, step)
         case _:
             assert_never(step)
@@ -104,7 +106,8 @@ _NO_NORM = 10 * float(np.finfo(np.float64).eps)
 
 
 def _column_by_column(
-    step: s.NullIf | s.Arithmetic | s.Clip | s.Elementwise | s.Exceeds, values: Values
+    step: s.NullIf | s.Arithmetic | s.Clip | s.Elementwise | s.Exceeds | s.Interpolate,
+    values: Values,
 ) -> None:
     for index, (name, output) in enumerate(zip(step.inputs, step.outputs, strict=True)):
         x = values.numbers(name)
@@ -117,6 +120,8 @@ def _column_by_column(
                 result = np.clip(x, step.low, step.high)
             case s.Elementwise():
                 result = FUNCTIONS[step.function](x)
+            case s.Interpolate():
+                result = np.interp(x, step.xs, step.ys)
             case s.Exceeds():
                 result = (x > step.threshold).astype(np.float64)
         values.put(output, result)

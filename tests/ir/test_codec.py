@@ -33,6 +33,7 @@ def test_the_example_has_every_step(model):
 
 
 floats = st.floats(width=64)
+finite = st.floats(width=64, allow_nan=False, allow_infinity=False)
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 VALUES = {
     ColumnType.DOUBLE: floats,
@@ -134,6 +135,11 @@ class Writer:
 
     def elementwise(self):
         return self.column_by_column(s.Elementwise, self.one_of(s.Function))
+
+    def interpolate(self):
+        points = sorted(self.draw(st.lists(finite, min_size=1, max_size=4)))
+        xs, ys = np.array(points), np.array(points[::-1])
+        return s.Interpolate(self.reads(count=1), self.writes(1), xs, ys)
 
     def softmax(self):
         return self.column_by_column(s.Softmax, self.one_of(s.Precision))

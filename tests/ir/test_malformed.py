@@ -65,6 +65,8 @@ BAD_VALUES = [
     (s.Product, "outputs", ["x4_code"]),
     (s.Normalize, "norm", "loud"),
     (s.Normalize, "outputs", ["n0"]),
+    (s.Interpolate, "outputs", ["i", "i2"]),
+    (s.Interpolate, "inputs", ["carrier"]),
     (s.Argmax, "outputs", []),
     (s.Argmax, "outputs", ["x"]),
     (s.Argmax, "inputs", ["carrier"]),
@@ -130,6 +132,25 @@ def test_array_that_two_fields_share(model):
     arrays[f"{lookup}.codes"] = np.zeros(1)
     document["steps"][lookup]["outputs"] = ["is_aa"]
     with pytest.raises(BundleError, match="each array to be used once"):
+        decode_model(document, arrays)
+
+
+@pytest.mark.parametrize(
+    ("xs", "ys"),
+    [
+        ([], []),
+        ([0.0, 1], [0.0]),
+        ([1.0, 0], [0.0, 1]),
+        ([0.0, math.inf], [0.0, 1]),
+        ([0.0, 1], [0.0, math.nan]),
+        ([[0.0, 1]], [[0.0, 1]]),
+    ],
+)
+def test_points_that_make_no_line(model, xs, ys):
+    document, arrays = encode_model(model)
+    place = position(model, s.Interpolate)
+    arrays |= {f"{place}.xs": np.array(xs, float), f"{place}.ys": np.array(ys, float)}
+    with pytest.raises(BundleError, match="point"):
         decode_model(document, arrays)
 
 
