@@ -85,6 +85,12 @@ class Model:
                     raise BundleError(msg)
                 types[name] = _output_type(step, position, types)
         self._check_outputs(types)
+        self._check_residuals()
+        for column in self.signature.columns:
+            kind = _KEY_TYPES[column.type]
+            if any(type(category) is not kind for category in column.categories or ()):
+                msg = f"A category of column {column.name!r} is not {column.type}."
+                raise BundleError(msg)
         object.__setattr__(self, "types", MappingProxyType(types))
 
     def _check_outputs(self, types: Mapping[str, ColumnType]) -> None:
@@ -96,11 +102,18 @@ class Model:
         if not answers.prediction:
             msg = "The model has no prediction."
             raise BundleError(msg)
-        if answers.classes is not None and len(answers.prediction) != 1:
-            msg = "A classifier predicts one label."
+        if answers.classes is not None and (len(answers.prediction) != 1 or not answers.classes):
+            msg = "A classifier predicts one label, of those that it lists."
             raise BundleError(msg)
         if answers.probabilities and len(answers.probabilities) != len(answers.classes or ()):
             msg = "There is not one probability for each class."
+            raise BundleError(msg)
+
+    def _check_residuals(self) -> None:
+        errors = np.array(self.residuals, np.float64)
+        # Written so that NaN fails too.
+        if not ((errors >= 0).all() and (errors[1:] >= errors[:-1]).all()):
+            msg = "The residuals are not sorted absolute errors."
             raise BundleError(msg)
 
     def is_key(self, name: str) -> bool:

@@ -210,7 +210,8 @@ def models(draw):
     classes = draw(st.none() | st.just(("a", "b")) | st.just((True, 1, 1.0)))
     outputs = Outputs(steps[-1].outputs, classes, (), steps[-1].outputs)
     background = draw(st.dictionaries(names, floats, max_size=2))
-    return Model(Signature(columns), steps, outputs, background, tuple(draw(st.lists(floats))))
+    residuals = tuple(sorted(draw(st.lists(st.floats(min_value=0)))))
+    return Model(Signature(columns), steps, outputs, background, residuals)
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))

@@ -92,6 +92,8 @@ BAD_PARTS = [
     (("signature", 0, "name"), ""),
     (("signature", 0, "name"), "WHEN"),
     (("signature", 0, "categories"), "abc"),
+    (("signature", 0, "categories"), ["a"]),
+    (("signature", 1, "categories"), [1]),
     (("signature", 0, "more"), 1),
     (("steps",), None),
     (("steps", 0), []),
@@ -101,6 +103,7 @@ BAD_PARTS = [
     (("outputs", "prediction"), ["carrier"]),
     (("outputs", "probabilities"), ["p0"]),
     (("outputs", "classes"), [None]),
+    (("outputs", "classes"), []),
     (("background",), []),
     (("background", "x"), "1"),
     (("extra",), {}),
@@ -133,6 +136,13 @@ def test_array_that_two_fields_share(model):
     document["steps"][lookup]["outputs"] = ["is_aa"]
     with pytest.raises(BundleError, match="each array to be used once"):
         decode_model(document, arrays)
+
+
+@pytest.mark.parametrize("errors", [[1.0, 0.5], [-1.0], [math.nan], [0.0, math.nan]])
+def test_residuals_that_are_no_sorted_errors(model, errors):
+    document, arrays = encode_model(model)
+    with pytest.raises(BundleError, match="not sorted absolute errors"):
+        decode_model(document, arrays | {"residuals": np.array(errors)})
 
 
 @pytest.mark.parametrize(
@@ -182,6 +192,7 @@ BAD_FORESTS = {
     "no tree": {"root": i32(), "output": i32()},
     "a set out of range": {"category_set": i32(-1, 1, -1, -1, -1, -1)},
     "a set below -1": {"category_set": i32(-1, -2, -1, -1, -1, -1)},
+    "a set of a leaf": {"category_set": i32(-1, 0, 0, -1, -1, -1)},
     "a negative category": {"set_values": i32(0, 7, -8)},
     "sets that end early": {"set_start": np.array([0, 2])},
     "sets that begin late": {"set_start": np.array([1, 3])},
