@@ -14,7 +14,13 @@ import numpy as np
 from ..errors import CertificationError
 from ..ir import steps as s
 from ..kernels import Scorer
-from .compare import differences, matching_columns, rounding_bound
+from .compare import (
+    RELATIVE,
+    RELATIVE_PROBABILITY,
+    differences,
+    matching_columns,
+    rounding_bound,
+)
 from .golden import Golden
 from .oracle import Answers, ask_library
 from .probes import Probe, make_probes
@@ -198,7 +204,8 @@ def _compare_answers(
         if mine.shape != other.shape:
             message = f"Route {route}: {what} has shape {mine.shape}, the library {other.shape}."
             raise CertificationError(message)
-        largest, row = differences(mine, other, bound, exact=exact)
+        relative = RELATIVE_PROBABILITY if what == "probability" else RELATIVE
+        largest, row = differences(mine, other, bound, exact=exact, relative=relative)
         if row is not None:
             _fail(probe, route, what, row, mine[row], other[row])
         tally.largest = max(tally.largest, largest)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import BundleError, CertificationError
-from .compare import differences, matching_columns, rounding_bound
+from .compare import RELATIVE, RELATIVE_PROBABILITY, differences, matching_columns, rounding_bound
 from .probes import table_of
 
 if TYPE_CHECKING:
@@ -105,10 +105,12 @@ def check_golden(
         if not mine.size:
             return 0.0
         theirs = matching_columns(np.array(golden.probabilities, np.float64), mine)
+        relative = RELATIVE_PROBABILITY
     else:
         mine = ours.prediction.reshape(rows, -1)
         theirs = np.array(golden.prediction, np.float64).reshape(rows, -1)
-    largest, row = differences(mine, theirs, bound, exact=False)
+        relative = RELATIVE
+    largest, row = differences(mine, theirs, bound, exact=False, relative=relative)
     if row is not None:
         message = f"Golden row {row}: {mine[row].tolist()}, and the library {theirs[row].tolist()}."
         raise CertificationError(message)

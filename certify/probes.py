@@ -186,7 +186,8 @@ def _pool(model: Model, name: str, table: pa.Table, splits: list[float]) -> list
         pool = sorted({*near, *keys, *_INTEGERS})
     else:
         exact = np.array([*splits, *keys, *EXTREMES])
-        near = [exact, np.nextafter(exact, np.inf), np.nextafter(exact, -np.inf)]
+        with np.errstate(over="ignore"):  # beyond the largest number comes infinity
+            near = [exact, np.nextafter(exact, np.inf), np.nextafter(exact, -np.inf)]
         pool = [*np.unique(np.concatenate(near)).tolist(), 0.0, -0.0]
     return [*pool, None] if column.nullable else pool
 
