@@ -135,7 +135,7 @@ def _convert_wrapper(estimator: Any, inputs: Names, graph: Graph) -> tuple[Answe
     document, model = _read(booster, graph)
     if model.coefficients is None:
         model = model.until(_best_rounds(booster))
-    elif not np.isinf(np.float32(estimator.missing)):
+    elif not np.isinf(_as_float32(estimator.missing)):
         # Of a linear booster the wrappers ask a DMatrix.
         _require_finite(inputs, graph)
     starts = _start(document, model)
@@ -177,10 +177,14 @@ def _start(document: Mapping[str, Any], model: ModelJson) -> NDArray[np.float32]
     return np.broadcast_to(np.asarray(start, np.float32).ravel(), (model.outputs,))
 
 
+def _as_float32(missing: Any) -> np.float32:
+    with np.errstate(over="ignore"):
+        return np.float32(missing)
+
+
 def _without(missing: Any, inputs: Names, model: ModelJson, graph: Graph) -> Names:
     """Make the wrapper's ``missing`` value missing; it is compared after the cast to float32."""
-    with np.errstate(over="ignore"):
-        value = np.float32(missing)
+    value = _as_float32(missing)
     if np.isnan(value):
         return inputs
     integers = [name for name in inputs if graph.types[name] is ColumnType.BIGINT]

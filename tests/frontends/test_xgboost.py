@@ -499,17 +499,8 @@ def fit(kind, target, frame=FRAME, **options):
     return kind(**SMALL, **options).fit(frame, target), frame
 
 
-TWO_TARGETS = np.stack([SIGNAL, -SIGNAL], axis=1)
 TWO_LABELS = np.stack([BINARY, 1 - BINARY], axis=1)
 REFUSED = {
-    "gblinear": lambda: (
-        fit(xgb.XGBRegressor, SIGNAL, NUMBERS[["plain"]], booster="gblinear"),
-        "gblinear",
-    ),
-    "vector leaves": lambda: (
-        fit(xgb.XGBRegressor, TWO_TARGETS, multi_strategy="multi_output_tree"),
-        "multi_output_tree",
-    ),
     "own objective": lambda: (
         fit(xgb.XGBRegressor, SIGNAL, objective=own_objective),
         "a function of your own",
