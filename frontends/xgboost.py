@@ -164,10 +164,7 @@ def _weighted_in_place(
 
 
 def _start(document: Mapping[str, Any], model: ModelJson) -> NDArray[np.float32]:
-    """Ask XGBoost where the sums start: its releases differ in how they read ``base_score``.
-
-    A row of missing values has no terms in a linear booster's sums.
-    """
+    """Ask XGBoost where the sums start: its releases differ in how they read ``base_score``."""
     import xgboost
 
     empty = xgboost.Booster()
@@ -227,10 +224,11 @@ def _run(
         trees = None
         require_exact_integers(inputs, graph)
     columns = _encode_categories(model, _without(missing, inputs, model, graph), graph)
-    outputs, start = graph.numbered("margin", model.outputs), sums.start.astype(np.float64)
+    outputs = graph.numbered("margin", model.outputs)
     if trees is None:
-        margins = add_linear_terms(model, start, columns, outputs, graph)
+        margins = add_linear_terms(model, sums.start, columns, outputs, graph)
     else:
+        start = sums.start.astype(np.float64)
         margins = graph.add(s.Forest(columns, outputs, trees, start, Precision.FLOAT32))
     return Answers(_link(model, margins, graph), margins)
 

@@ -142,13 +142,14 @@ def without_trees(document: Mapping[str, Any]) -> bytes:
     """Write the same model before its first round, which answers with where the sums start.
 
     XGBoost would estimate the start anew, were it not told that the user gave it. A linear booster
-    has no trees, and stays as it is.
+    gets weights of 0.
     """
     copy = json.loads(json.dumps(document))
     booster = copy["learner"]["gradient_booster"]
-    if booster["name"] == "gblinear":
-        return json.dumps(copy).encode()
     model = booster.get("gbtree", booster)["model"]
+    if booster["name"] == "gblinear":
+        model["weights"] = [0.0] * len(model["weights"])
+        return json.dumps(copy).encode()
     model |= {"trees": [], "tree_info": [], "iteration_indptr": [0]}
     model["gbtree_model_param"]["num_trees"] = "0"
     if "weight_drop" in booster:

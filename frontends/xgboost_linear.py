@@ -30,8 +30,9 @@ def require_exact_integers(inputs: Names, graph: Graph) -> None:
 
 
 def add_linear_terms(
-    model: ModelJson, start: NDArray[np.float64], inputs: Names, outputs: Names, graph: Graph
+    model: ModelJson, start: NDArray[np.float32], inputs: Names, outputs: Names, graph: Graph
 ) -> Names:
-    """Add the terms to ``start``, which is what a row of missing values gets."""
-    weights = np.array(model.coefficients, np.float32).reshape(-1, model.outputs)[:-1]
-    return graph.add(s.Float32Dot(inputs, outputs, weights.astype(np.float64), start))
+    """Add biases and terms to the start of the first score, which serves all others too."""
+    numbers = np.array(model.coefficients, np.float32).reshape(-1, model.outputs)
+    weights, intercepts = numbers[:-1].astype(np.float64), numbers[-1] + start[0]
+    return graph.add(s.Float32Dot(inputs, outputs, weights, intercepts.astype(np.float64)))
