@@ -99,6 +99,12 @@ def read_model_json(document: Mapping[str, Any], graph: Graph) -> ModelJson:
     groups = zip(parts, model.get("tree_info", ()), strict=True)
     starts = np.cumsum([0, *map(len, parts)])
     weights = booster.get("weight_drop")
+    if weights is not None and len(weights) != len(parts):
+        raise graph.refuse(
+            f"it has {len(weights)} weights for {len(parts)} trees of DART: XGBoost loses them in "
+            "a slice without an end",
+            "give the slice an end: booster[2:10]",
+        )
     return ModelJson(
         features=sizes["num_feature"],
         outputs=max(sizes["num_class"], 1) * max(sizes["num_target"], 1),
