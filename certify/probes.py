@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +131,7 @@ def split_values(model: Model) -> dict[str, list[float]]:
                     if read in origin:
                         source, chain = origin[read]
                         origin[written] = (source, [*chain, _only(step, read)])
-            case s.Forest():
+            case s.Forest() | s.LinearForest():
                 for index, name in enumerate(step.inputs):
                     if name in origin:
                         source, chain = origin[name]
@@ -145,7 +146,7 @@ def _only(step: s.Arithmetic, name: str) -> s.Arithmetic:
     return s.Arithmetic((name,), (name,), step.operator, step.operands[index : index + 1])
 
 
-def _splits(step: s.Forest, index: int) -> NDArray[np.float64]:
+def _splits(step: s.Forest | s.LinearForest, index: int) -> NDArray[np.float64]:
     trees = step.trees
     nodes = (trees.feature == index) & (trees.feature != LEAF)
     numeric = np.unique(trees.threshold[nodes & (trees.category_set < 0)])
@@ -183,13 +184,20 @@ def _pool(model: Model, name: str, table: pa.Table, splits: list[float]) -> list
         pool = [True, False]
     elif column.type is ColumnType.BIGINT:
         near = {int(value) + step for value in splits for step in (-1, 0, 1)}
-        pool = sorted({*near, *keys, *_INTEGERS})
+        largest = _largest(model, name)
+        pool = sorted(i for i in {*near, *map(int, keys), *_INTEGERS} if abs(i) <= largest)
     else:
         exact = np.array([*splits, *keys, *EXTREMES])
         with np.errstate(over="ignore"):  # beyond the largest number comes infinity
             near = [exact, np.nextafter(exact, np.inf), np.nextafter(exact, -np.inf)]
         pool = [*np.unique(np.concatenate(near)).tolist(), 0.0, -0.0]
     return [*pool, None] if column.nullable else pool
+
+
+def _largest(model: Model, name: str) -> float:
+    """Give the largest value that no step refuses a column for."""
+    requires = [step for step in model.steps if isinstance(step, s.Require)]
+    return min((step.largest for step in requires if name in step.inputs), default=math.inf)
 
 
 def keys_of(model: Model, name: str) -> dict[Scalar, None]:

@@ -205,19 +205,17 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
         case s.OneHot():
             fits = step.codes.shape == (len(step.outputs),) and len(step.inputs) == 1
             return _unless(fits, "not one code an output")
-        case s.Dot():
+        case s.Dot() | s.Float32Dot():
             shape = (len(step.inputs), len(step.outputs))
             fits = step.weights.shape == shape and step.intercepts.shape == shape[1:]
             return _unless(fits, f"the weights are not {shape[0]} by {shape[1]}")
         case s.Product():
             return _unless(len(step.inputs) == 2 * len(step.outputs), "not two inputs an output")
         case s.Forest():
-            trees = step.trees
-            reads = trees.features <= len(step.inputs)
-            writes = trees.output.max(initial=-1) < len(step.outputs)
-            if not (reads and writes and trees.output.min(initial=0) >= 0):
-                return "a tree reads or writes a column that is not there"
-            return _unless(step.start.shape == (len(step.outputs),), "not one start an output")
+            fits = step.start.shape == (len(step.outputs),)
+            return _trees_problem(step) or _unless(fits, "not one start an output")
+        case s.LinearForest():
+            return _trees_problem(step) or _terms_problem(step)
         case s.Interpolate():
             return _unless(_are_single(step), "not one input and one output") or _points_problem(
                 step
@@ -228,6 +226,29 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
             return _unless(_are_single(step), "not one input and one output")
         case _:
             assert_never(step)
+
+
+def _trees_problem(step: s.Forest | s.LinearForest) -> str | None:
+    trees = step.trees
+    reads = trees.features <= len(step.inputs)
+    writes = trees.output.max(initial=-1) < len(step.outputs)
+    fits = reads and writes and bool(trees.output.min(initial=0) >= 0)
+    return _unless(fits, "a tree reads or writes a column that is not there")
+
+
+def _terms_problem(step: s.LinearForest) -> str | None:
+    nodes, start, reads = len(step.trees.feature), step.term_start, step.term_input
+    if step.constants.shape != (nodes,) or start.shape != (nodes + 1,):
+        return "not one constant and one run of terms a node"
+    if step.coefficients.shape != reads.shape:
+        return "not one coefficient a term"
+    covers = bool(start[0] == 0 and start[-1] == len(reads) and (start[1:] >= start[:-1]).all())
+    if not covers:
+        return "its runs of terms do not cover them"
+    are_there = reads.min(initial=0) >= 0 and reads.max(initial=-1) < len(step.inputs)
+    return _unless(bool(are_there), "a term reads a column that is not there") or _unless(
+        step.zero >= 0, "its zero is negative"
+    )
 
 
 def _points_problem(step: s.Interpolate) -> str | None:

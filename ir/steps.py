@@ -175,6 +175,20 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Float32Dot:
+    """Weighted sums in float32 of the inputs that are not missing; the arrays are :class:`Dot`'s.
+
+    The intercept comes first, then the terms in the order of the inputs. Everything is rounded to
+    float32: inputs, weights, intercepts, products and sums.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    weights: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Product:
     """Multiply columns in pairs: output ``j`` is input ``j`` times input ``len(outputs) + j``."""
 
@@ -208,6 +222,26 @@ class Forest:
     trees: Trees
     start: NDArray[np.float64]
     precision: Precision
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinearForest:
+    """Add to 0, in the order of the trees, a weighted sum of each tree's leaf, in float64.
+
+    Leaf ``n`` gives ``constants[n]`` plus ``coefficients[t]`` times input ``term_input[t]`` for
+    each ``t`` from ``term_start[n]`` up to ``term_start[n + 1]``, in this order, one rounding a
+    product and one a sum. Where one of these inputs is missing, it gives ``trees.value[n]``.
+    Inputs of at most ``zero`` in size enter these terms as 0.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    trees: Trees
+    constants: NDArray[np.float64]
+    term_start: NDArray[np.int64]
+    term_input: NDArray[np.int32]
+    coefficients: NDArray[np.float64]
+    zero: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -272,9 +306,11 @@ Step: TypeAlias = (
     | Lookup
     | OneHot
     | Dot
+    | Float32Dot
     | Product
     | Normalize
     | Forest
+    | LinearForest
     | Elementwise
     | Interpolate
     | Softmax

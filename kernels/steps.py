@@ -14,7 +14,8 @@ from . import float32
 from .columns import Keys, as_missing, as_numbers
 from .forest import ForestKernel
 from .libm import exp, log1p
-from .linear import LinearKernel
+from .linear import Float32LinearKernel, LinearKernel
+from .linear_forest import LinearForestKernel
 from .lookup import LookupKernel, OneHotKernel
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     Runner: TypeAlias = Callable[[Values], None]
 
 
-def prepare_step(step: s.Step) -> Runner:  # noqa: PLR0911, PLR0912 - one return a step
+def prepare_step(step: s.Step) -> Runner:  # noqa: C901, PLR0911, PLR0912 - one a step
     """Give a function that runs the step, reading from and writing to a batch's columns."""
     match step:
         case s.Require():
@@ -43,12 +44,16 @@ def prepare_step(step: s.Step) -> Runner:  # noqa: PLR0911, PLR0912 - one return
             return OneHotKernel(step).run
         case s.Dot():
             return LinearKernel(step).run
+        case s.Float32Dot():
+            return Float32LinearKernel(step).run
         case s.Product():
             return partial(_product, step)
         case s.Normalize():
             return partial(_normalize, step)
         case s.Forest():
             return ForestKernel(step).run
+        case s.LinearForest():
+            return LinearForestKernel(step).run
         case s.Softmax():
             return partial(_softmax, step)
         case s.Argmax():

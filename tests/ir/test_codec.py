@@ -120,6 +120,10 @@ class Writer:
             inputs, outputs, self.array(len(inputs), len(outputs)), self.array(len(outputs))
         )
 
+    def float32_dot(self):
+        dot = self.dot()
+        return s.Float32Dot(dot.inputs, dot.outputs, dot.weights, dot.intercepts)
+
     def product(self):
         inputs = self.reads()
         return s.Product(inputs + inputs[::-1], self.writes(len(inputs)))
@@ -132,6 +136,23 @@ class Writer:
         trees = self.draw(forests(len(inputs), len(outputs)))
         start, precision = self.array(len(outputs)), self.one_of(s.Precision)
         return s.Forest(inputs, outputs, trees, start, precision)
+
+    def linear_forest(self):
+        inputs, outputs = self.reads(), self.writes(self.draw(st.integers(1, 2)))
+        trees = self.draw(forests(len(inputs), len(outputs)))
+        nodes = len(trees.feature)
+        sizes = self.draw(st.lists(st.integers(0, 2), min_size=nodes, max_size=nodes))
+        reads = [self.draw(st.integers(0, len(inputs) - 1)) for _ in range(sum(sizes))]
+        return s.LinearForest(
+            inputs,
+            outputs,
+            trees,
+            self.array(nodes),
+            np.cumsum([0, *sizes], dtype=np.int64),
+            np.array(reads, np.int32),
+            self.array(len(reads)),
+            self.draw(st.floats(0, math.inf)),
+        )
 
     def elementwise(self):
         return self.column_by_column(s.Elementwise, self.one_of(s.Function))

@@ -71,6 +71,10 @@ BAD_VALUES = [
     (s.Argmax, "outputs", ["x"]),
     (s.Argmax, "inputs", ["carrier"]),
     (s.Argmax, "inputs", ["nowhere"]),
+    (s.Float32Dot, "outputs", ["d", "d2"]),
+    (s.Float32Dot, "inputs", ["x4"]),
+    (s.LinearForest, "zero", -1.0),
+    (s.LinearForest, "zero", {"float": "nan"}),
     (s.Forest, "trees", None),
     (s.Forest, "trees", "8"),
 ]
@@ -212,6 +216,36 @@ def test_malformed_forest_with_right_hashes(model, forge, change):
     prefix = f"{position(model, s.Forest)}.trees"
     content = forge(document, arrays | {f"{prefix}.{k}": array for k, array in change.items()})
     with pytest.raises(BundleError, match=r"Malformed|Forest"):
+        decode_bundle(content)
+
+
+def i64(*values):
+    return np.array(values, np.int64)
+
+
+BAD_TERMS = {
+    "an input out of range": {"term_input": i32(1, 0, 2)},
+    "a negative input": {"term_input": i32(1, 0, -1)},
+    "more inputs than terms": {"term_input": i32(1, 0, 1, 1)},
+    "more coefficients than terms": {"coefficients": np.zeros(4)},
+    "a matrix of coefficients": {"coefficients": np.zeros((3, 1))},
+    "fewer constants than nodes": {"constants": np.zeros(5)},
+    "fewer runs than nodes": {"term_start": i64(0, 0, 0, 2, 2, 3)},
+    "runs that end early": {"term_start": i64(0, 0, 0, 2, 2, 2, 2)},
+    "runs that begin late": {"term_start": i64(1, 1, 1, 2, 2, 2, 3)},
+    "runs that go back": {"term_start": i64(0, 0, 3, 2, 2, 2, 3)},
+    "runs whose difference overflows": {"term_start": i64(0, 2**63 - 1, -(2**63), 2, 2, 2, 3)},
+    "narrow runs": {"term_start": i32(0, 0, 0, 2, 2, 2, 3)},
+    "trees that read another input": {"trees.feature": i32(0, 2, -1, -1, -1, -1)},
+}
+
+
+@pytest.mark.parametrize("change", BAD_TERMS.values(), ids=BAD_TERMS)
+def test_malformed_terms_with_right_hashes(model, forge, change):
+    document, arrays = encode_model(model)
+    prefix = position(model, s.LinearForest)
+    content = forge(document, arrays | {f"{prefix}.{k}": array for k, array in change.items()})
+    with pytest.raises(BundleError, match=r"Malformed|LinearForest"):
         decode_bundle(content)
 
 
