@@ -169,6 +169,7 @@ def _origins(model: Model) -> dict[str, _Origin]:
                 | s.Normalize()
                 | s.Forest()
                 | s.Softmax()
+                | s.LogSoftmax()
                 | s.Argmax()
                 | s.Exceeds()
             ):
