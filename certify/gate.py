@@ -24,8 +24,6 @@ from .routes import ROUTES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from ..frontends import Training
     from ..ir import Model
     from .routes import Route
@@ -240,9 +238,9 @@ def _fail_on_tie(probe: Probe, row: int, ours: object, theirs: object) -> None:
     message = (
         f"A row of the training frame lies on a tie between the labels {ours!r} and {theirs!r}: "
         "their scores are closer than the rounding of their sums, so the library's own label "
-        "depends on the processor and on the number of rows. The model is not published. Scale "
-        "the columns before this model (StandardScaler), or drop rows that are the same to it: "
-        f"{probe.table.slice(row, 1).to_pylist()[0]}."
+        "depends on the processor and on the number of rows. The model is not published. Center "
+        "and scale the columns before it (StandardScaler), or fit it otherwise (random_state, the "
+        f"number of clusters). The row: {probe.table.slice(row, 1).to_pylist()[0]}."
     )
     raise CertificationError(message)
 

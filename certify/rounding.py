@@ -51,7 +51,9 @@ def carry_errors(step: s.Step, values: Values, errors: Errors) -> None:
             return
 
 
-def hangs_on_rounding(step: s.Argmax | s.Exceeds, values: Values, errors: Errors) -> Numbers:
+def hangs_on_rounding(
+    step: s.Argmax | s.Exceeds, values: Values, errors: Errors
+) -> NDArray[np.bool_]:
     """Say where the errors of what a comparison reads could turn it: bool[rows]."""
     if isinstance(step, s.Exceeds):
         gap = np.abs(values.numbers(step.inputs[0]) - step.threshold)
@@ -62,7 +64,8 @@ def hangs_on_rounding(step: s.Argmax | s.Exceeds, values: Values, errors: Errors
     lowest = np.take_along_axis(columns - sizes, first, axis=0)
     others = columns + sizes
     np.put_along_axis(others, first, -np.inf, axis=0)
-    return ~(others < lowest).all(axis=0)
+    # What is not a number is not below.
+    return np.count_nonzero(others < lowest, axis=0) < len(step.inputs)
 
 
 def _of_dot(step: s.Dot, values: Values, errors: Errors) -> Numbers:

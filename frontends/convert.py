@@ -60,20 +60,31 @@ def _refuse_splits_on_sums(graph: Graph) -> None:
 
     That bit moves a linear prediction by as much, but a row that lies on a split by a whole leaf.
     """
+    sums = columns_of_sums(graph)
+    for step in graph.steps:
+        if isinstance(step, s.Forest) and _read(step) & sums:
+            raise UnsupportedModelError(
+                type(step).__name__,
+                "trees split on a column that is a sum of products (such as PCA's), and its "
+                "last bit differs from one machine to the next",
+                "train the trees on the columns themselves",
+            )
+
+
+def columns_of_sums(graph: Graph) -> set[str]:
+    """Give the columns so far that derive from a dot product."""
     sums: set[str] = set()
     for step in graph.steps:
-        read = set(step.inputs)
-        if isinstance(step, s.Forest):
-            read = {step.inputs[i] for i in set(step.trees.feature.tolist()) if i >= 0}
-            if read & sums:
-                raise UnsupportedModelError(
-                    type(step).__name__,
-                    "trees split on a column that is a sum of products (such as PCA's), and its "
-                    "last bit differs from one machine to the next",
-                    "train the trees on the columns themselves",
-                )
-        if isinstance(step, s.Dot) or read & sums:
+        if isinstance(step, s.Dot) or _read(step) & sums:
             sums |= set(s.outputs_of(step))
+    return sums
+
+
+def _read(step: s.Step) -> set[str]:
+    """Give the columns that a step's outputs depend on."""
+    if isinstance(step, s.Forest):
+        return {step.inputs[i] for i in set(step.trees.feature.tolist()) if i >= 0}
+    return set(step.inputs)
 
 
 def predict(estimator: Any, inputs: Names, graph: Graph) -> Outputs:

@@ -26,11 +26,10 @@ def squared_norms(centers: Any) -> NDArray[np.float64]:
     return np.einsum("ij,ij->i", matrix, matrix)
 
 
-def add_squared_distances(inputs: Names, centers: Any, graph: Graph) -> Names:
-    """Append the squared distance to each center, 0 where rounding makes it negative.
+def add_distances(inputs: Names, centers: Any, graph: Graph) -> Names:
+    """Append the distance to each center; rounding may make a square negative, which counts as 0.
 
-    Source: ``_euclidean_distances`` in sklearn/metrics/pairwise.py and ``EuclideanArgKmin`` in
-    sklearn/metrics/_pairwise_distances_reduction, which both add the parts in this order.
+    Source: ``_euclidean_distances`` in sklearn/metrics/pairwise.py.
     """
     matrix = np.asarray(centers, np.float64)
     norm = add_total(add_squares(inputs, graph), 0.0, graph)
@@ -39,18 +38,19 @@ def add_squared_distances(inputs: Names, centers: Any, graph: Graph) -> Names:
         add_total((middle, *norm), own, graph)[0]
         for middle, own in zip(middles, squared_norms(matrix), strict=True)
     ]
-    return graph.columnwise(
+    squares = graph.columnwise(
         tuple(sums), "clip", lambda read, written: s.Clip(read, written, 0.0, np.inf)
     )
-
-
-def add_distances(inputs: Names, centers: Any, graph: Graph) -> Names:
-    """Append the distance to each center."""
-    return add_link(graph, add_squared_distances(inputs, centers, graph), s.Function.SQRT)
+    return add_link(graph, squares, s.Function.SQRT)
 
 
 def add_nearest(distances: Names, graph: Graph) -> Names:
-    """Append the index of the smallest distance, the first of equals."""
+    """Append the index of the smallest distance, the first of equals.
+
+    The library compares squares instead where its array lies row by row in memory, as that of a
+    single row does; a DataFrame's lies column by column. The two differ on ties alone. Source:
+    ``pairwise_distances_argmin`` in sklearn/metrics/pairwise.py.
+    """
     closeness = graph.arithmetic(distances, Operator.MULTIPLY, -1.0)
     return graph.add(s.Argmax(closeness, graph.label()))
 

@@ -14,7 +14,6 @@ from .sklearn_centroids import (
     add_distances,
     add_manhattan_distances,
     add_nearest,
-    add_squared_distances,
 )
 from .sklearn_likelihoods import answer_by_discriminants, require_finite
 from .values import labels_of
@@ -36,7 +35,7 @@ def convert_nearest_centroid(model: Any, inputs: Names, graph: Graph) -> Outputs
     is_euclidean = model.metric == "euclidean"
     label: Names = ()
     if np.isclose(model.class_prior_, 1 / len(classes)).all():
-        add = add_squared_distances if is_euclidean else add_manhattan_distances
+        add = add_distances if is_euclidean else add_manhattan_distances
         label = add_nearest(add(inputs, centroids, graph), graph)
         if not is_euclidean:
             return Outputs(label, classes)
@@ -54,6 +53,7 @@ def _add_scores(model: Any, inputs: Names, graph: Graph) -> Names:
     """
     spread = np.where(model.within_class_std_dev_ != 0, model.within_class_std_dev_, 1.0)
     scaled = graph.arithmetic(inputs, Operator.DIVIDE, spread)
+    graph.require(scaled, missing=False, infinite=True)
     add = add_distances if model.metric == "euclidean" else add_manhattan_distances
     distances = add(scaled, model.centroids_ / spread, graph)
     squares = add_link(graph, distances, s.Function.SQUARE)

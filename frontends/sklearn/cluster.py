@@ -14,7 +14,6 @@ from ..sklearn_centroids import (
     add_distances,
     add_nearest,
     add_nearest_center,
-    add_squared_distances,
 )
 from ..sklearn_likelihoods import add_products, require_finite
 
@@ -67,7 +66,7 @@ def convert_centers(model: Any, inputs: Names, graph: Graph) -> Outputs:
             "fit it on the columns themselves until it converges (not on affinities)",
         )
     _require_points(inputs, graph)
-    label = add_nearest(add_squared_distances(inputs, centers, graph), graph)
+    label = add_nearest(add_distances(inputs, centers, graph), graph)
     return Outputs(label, tuple(range(len(centers))))
 
 
@@ -75,7 +74,7 @@ def convert_birch(model: Any, inputs: Names, graph: Graph) -> Outputs:
     """Give the cluster of the nearest subcluster, the first of equals."""
     labels = [int(label) for label in require_fitted(model, "subcluster_labels_", graph)]
     _require_points(inputs, graph)
-    distances = add_squared_distances(inputs, model.subcluster_centers_, graph)
+    distances = add_distances(inputs, model.subcluster_centers_, graph)
     classes = sorted(set(labels))
     nearest = add_nearest(distances, graph)
     keys = tuple(map(float, range(len(labels))))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def convert_mixture(model: Any, inputs: Names, graph: Graph) -> Outputs:
-    """Squared distances from each component's means, by its precision; labels are 0, 1, …"""
+    """Squared distances from each component's means, by its precision; the labels are indices."""
     means = np.asarray(require_fitted(model, "means_", graph))
     require_finite(inputs, graph)
     _refuse_integers(inputs, graph)
@@ -77,10 +77,10 @@ def _log_determinants(factors: Any, kind: str, width: int) -> Any:
 
 
 def _refuse_integers(inputs: Names, graph: Graph) -> None:
-    """Refuse frames without a float: the library keeps its log-probabilities in their type."""
+    """Refuse frames without a float: the library keeps log-probabilities in the frame's type."""
     if not any(_is_float(name, graph) for name in inputs):
         raise graph.refuse(
-            "every column holds integers or booleans, and the library then cuts log-probabilities "
+            "no column is sure to hold floats, and of integers the library cuts log-probabilities "
             "to integers",
             "turn a column into floats before training: df[c].astype(float)",
         )
@@ -90,7 +90,8 @@ def _is_float(name: str, graph: Graph) -> bool:
     if name in graph.signature:
         return graph.types[name] is ColumnType.DOUBLE
     step = next(step for step in graph.steps if name in s.outputs_of(step))
-    return isinstance(step, s.Arithmetic | s.Dot | s.Elementwise | s.Interpolate | s.Normalize)
+    kinds = s.Arithmetic | s.Dot | s.Elementwise | s.Forest | s.Interpolate | s.Normalize
+    return isinstance(step, kinds)
 
 
 def _full(model: Any, inputs: Names, graph: Graph) -> Names:
@@ -98,9 +99,7 @@ def _full(model: Any, inputs: Names, graph: Graph) -> Names:
 
 
 def _tied(model: Any, inputs: Names, graph: Graph) -> Names:
-    return _rotated(
-        model.means_, [model.precisions_cholesky_] * len(model.means_), inputs, graph
-    )
+    return _rotated(model.means_, [model.precisions_cholesky_] * len(model.means_), inputs, graph)
 
 
 def _rotated(means: Any, factors: Any, inputs: Names, graph: Graph) -> Names:
@@ -121,8 +120,10 @@ def _diagonal(model: Any, inputs: Names, graph: Graph) -> Names:
 def _spherical(model: Any, inputs: Names, graph: Graph) -> Names:
     means, precisions = model.means_, model.precisions_cholesky_**2
     norm = add_total(add_squares(inputs, graph), 0.0, graph)
-    weights = np.concatenate([-2.0 * means.T * precisions, precisions[np.newaxis, :]])
-    return add_products(inputs + norm, weights, np.sum(means**2, axis=1) * precisions, graph)
+    own = np.sum(means**2, axis=1) * precisions
+    by_mean = -2.0 * means.T.astype(np.float64) * precisions
+    weights = np.concatenate([by_mean, precisions[np.newaxis, :]])
+    return add_products(inputs + norm, weights, own, graph)
 
 
 _SQUARES: dict[str, Callable[[Any, Names, Graph], Names]] = {

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...ir import steps as s
 from ...ir.steps import Operator, Precision
-from ..convert import require_fitted
+from ..convert import columns_of_sums, require_fitted
 from ..sklearn_functions import grow_bins
 from ..sklearn_likelihoods import (
     add_products,
@@ -63,6 +63,12 @@ def convert_bernoulli(model: Any, inputs: Names, graph: Graph) -> Outputs:
     if model.binarize is None:
         return _answer_by_sums(model, inputs, (present - absent, offsets), graph)
     require_finite(inputs, graph)
+    if not columns_of_sums(graph).isdisjoint(inputs):
+        raise graph.refuse(
+            "it compares a sum of products (such as PCA's) with a threshold, and the last bit of "
+            "the sum differs from one machine to the next",
+            "fit it on the columns themselves, or with binarize=None",
+        )
     flags: list[str] = []
     for name in inputs:
         flag = graph.fresh([name], "exceeds")
