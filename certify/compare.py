@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..ir import steps as s
-from .rounding import DOT_ROUNDING, carry_errors
+from .rounding import DOT_ROUNDING, carry_errors, hangs_on_rounding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +41,34 @@ def rounding_bound(model: Model, values: Values) -> NDArray[np.float64] | None:
     answers = model.outputs
     names = {*answers.prediction, *answers.probabilities, *answers.margins}
     return np.max([errors.get(name, np.zeros(values.rows)) for name in sorted(names)], axis=0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Doubts:
+    """Rows whose label is not certain, bool[rows] each.
+
+    In ``ties`` two scores are closer to each other, or a score to a threshold, than the rounding of
+    their sums. In ``overflows`` a sum that a label is read from is not finite.
+    """
+
+    ties: NDArray[np.bool_]
+    overflows: NDArray[np.bool_]
+
+
+def label_doubts(model: Model, values: Values) -> Doubts:
+    """Find the rows whose label depends on the order in which a dot product is added."""
+    doubts = Doubts(np.zeros(values.rows, np.bool_), np.zeros(values.rows, np.bool_))
+    errors: Errors = {}
+    with np.errstate(all="ignore"):
+        for step in model.steps:
+            if isinstance(step, s.Argmax | s.Exceeds):
+                found = [errors[name] for name in step.inputs if name in errors]
+                if found:
+                    is_lost = ~np.isfinite(found).all(axis=0)
+                    doubts.overflows[:] |= is_lost
+                    doubts.ties[:] |= hangs_on_rounding(step, values, errors) & ~is_lost
+            carry_errors(step, values, errors)
+    return doubts
 
 
 def matching_columns(theirs: NDArray[np.float64], ours: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -48,7 +48,8 @@ class Probe:
     """A group of rows that share what is odd about them.
 
     In ``boundaries`` and ``splits`` nothing is: the library must answer. It may refuse the other
-    groups, and then every route has to.
+    groups, and then every route has to. ``training`` is rows of the training table as they are,
+    for models that read a label from sums.
     """
 
     name: str
@@ -74,6 +75,10 @@ def make_probes(model: Model, table: pa.Table, rows: int, seed: int) -> list[Pro
         changed = {column: values for column, values in odd.items() if values}
         if changed:
             groups.append(Probe(name, _sprinkled(model, base, changed, rng)))
+    has_dot = any(isinstance(step, s.Dot) for step in model.steps)
+    if model.outputs.classes is not None and has_dot and len(table):
+        some = rng.permutation(len(table))[:rows]
+        groups.append(Probe("training", table.select(list(pools)).take(some)))
     return [*groups, *_split_probes(model, table, _MOST_SPLIT_ROWS * rows, rng)]
 
 
@@ -214,6 +219,8 @@ def _is_looked_up(model: Model, name: str) -> bool:
         match step:
             case s.Lookup() if step.inputs[0] in derived:
                 return True
+            case s.Forest() if len(step.inputs) == 1 and step.inputs[0] in derived:
+                derived.update(step.outputs)
             case s.Impute() | s.NullIf() | s.Clip() | s.Arithmetic():
                 pairs = zip(step.inputs, step.outputs, strict=True)
                 derived.update(written for read, written in pairs if read in derived)

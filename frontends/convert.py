@@ -62,22 +62,27 @@ def _refuse_splits_on_sums(graph: Graph) -> None:
     That bit moves a linear prediction by as much, but a row that lies on a split by a whole leaf,
     and a value that lies between two of float32 by a whole float32.
     """
+    sums = columns_of_sums(graph)
+    for step in graph.steps:
+        if isinstance(step, s.Forest | s.LinearForest | s.Float32Dot) and _read(step) & sums:
+            raise UnsupportedModelError(
+                type(step).__name__,
+                "trees split on, or float32 rounds, a column that is a sum of products (such as "
+                "PCA's), and its last bit differs from one machine to the next",
+                "train on the columns themselves",
+            )
+
+
+def columns_of_sums(graph: Graph) -> set[str]:
+    """Give the columns so far that derive from a dot product."""
     sums: set[str] = set()
     for step in graph.steps:
-        read = _inputs_read(step)
-        if isinstance(step, s.Forest | s.LinearForest | s.Float32Dot):
-            if read & sums:
-                raise UnsupportedModelError(
-                    type(step).__name__,
-                    "trees split on, or float32 rounds, a column that is a sum of products (such "
-                    "as PCA's), and its last bit differs from one machine to the next",
-                    "train on the columns themselves",
-                )
-        elif isinstance(step, s.Dot) or read & sums:
+        if isinstance(step, s.Dot) or _read(step) & sums:
             sums |= set(s.outputs_of(step))
+    return sums
 
 
-def _inputs_read(step: s.Step) -> set[str]:
+def _read(step: s.Step) -> set[str]:
     """Name the inputs that have a say: trees need not split on all of theirs."""
     match step:
         case s.Forest():

@@ -189,7 +189,15 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
     match step:
         case s.Require():
             return _unless(step.largest >= 0, "its largest value is negative")
-        case s.NullIf() | s.IsMissing() | s.Clip() | s.Elementwise() | s.Softmax() | s.Normalize():
+        case (
+            s.NullIf()
+            | s.IsMissing()
+            | s.Clip()
+            | s.Elementwise()
+            | s.Softmax()
+            | s.LogSoftmax()
+            | s.Normalize()
+        ):
             return _unless(len(step.inputs) == len(step.outputs), "not one output an input")
         case s.Impute():
             sizes = {len(step.inputs), len(step.outputs), len(step.fills)}

@@ -52,6 +52,7 @@ class Function(StrEnum):
     NUMPY_LOG1P = "numpy_log1p"
     NUMPY_LOG2 = "numpy_log2"
     NUMPY_LOG10 = "numpy_log10"
+    NUMPY_TANH = "numpy_tanh"
     FLOAT32 = "float32"
     FLOAT32_EXP = "float32_exp"
     FLOAT32_SIGMOID = "float32_sigmoid"
@@ -280,6 +281,19 @@ class Softmax:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class LogSoftmax:
+    """The inputs, less the logarithm of the sum of their exponentials, with numpy's functions.
+
+    That logarithm is ``(log1p(rest / ties) + log(ties)) + largest``: ``ties`` inputs are equal to
+    the largest, and ``rest`` is the sum of the exponentials of all others, less the largest before
+    and added in their order. Source: ``_logsumexp`` in sklearn/utils/_array_api.py.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Argmax:
     """The index of the largest input; the first of equals."""
 
@@ -314,6 +328,7 @@ Step: TypeAlias = (
     | Elementwise
     | Interpolate
     | Softmax
+    | LogSoftmax
     | Argmax
     | Exceeds
 )

@@ -171,6 +171,7 @@ def _origins(model: Model) -> dict[str, _Origin]:
                 | s.Forest()
                 | s.LinearForest()
                 | s.Softmax()
+                | s.LogSoftmax()
                 | s.Argmax()
                 | s.Exceeds()
             ):

@@ -56,6 +56,8 @@ def prepare_step(step: s.Step) -> Runner:  # noqa: C901, PLR0911, PLR0912 - one 
             return LinearForestKernel(step).run
         case s.Softmax():
             return partial(_softmax, step)
+        case s.LogSoftmax():
+            return partial(_log_softmax, step)
         case s.Argmax():
             return partial(_argmax, step)
         case (
@@ -81,6 +83,7 @@ FUNCTIONS: Mapping[Function, Callable[[Numbers], Numbers]] = {
     Function.NUMPY_LOG1P: np.log1p,
     Function.NUMPY_LOG2: np.log2,
     Function.NUMPY_LOG10: np.log10,
+    Function.NUMPY_TANH: np.tanh,
     Function.FLOAT32: float32.round_to_float32,
     Function.FLOAT32_EXP: float32.exp,
     Function.FLOAT32_SIGMOID: float32.sigmoid,
@@ -220,3 +223,17 @@ def _softmax(step: s.Softmax, values: Values) -> None:
         total += power
     for name, power in zip(step.outputs, powers, strict=True):
         values.put(name, power / total)
+
+
+def _log_softmax(step: s.LogSoftmax, values: Values) -> None:
+    columns = [values.numbers(name) for name in step.inputs]
+    largest = np.max(np.stack(columns), axis=0)
+    shift = np.where(np.isfinite(largest), largest, 0.0)
+    ties, rest = np.zeros(values.rows), np.zeros(values.rows)
+    for column in columns:
+        is_largest = column == largest
+        ties += is_largest
+        rest += np.where(is_largest, 0.0, np.exp(column - shift))
+    total = (np.log1p(np.where(rest == 0, rest, rest / ties)) + np.log(ties)) + largest
+    for name, column in zip(step.outputs, columns, strict=True):
+        values.put(name, column - total)

@@ -165,6 +165,9 @@ class Writer:
     def softmax(self):
         return self.column_by_column(s.Softmax, self.one_of(s.Precision))
 
+    def log_softmax(self):
+        return self.column_by_column(s.LogSoftmax)
+
     def argmax(self):
         return s.Argmax(self.reads(), self.writes(1))
 
