@@ -65,7 +65,7 @@ def model():
         s.Elementwise(("f0",), ("e",), s.Function.LOG1P_EXP),
         s.Interpolate(("e",), ("i",), np.array([-1.0, 2.0, 2.0]), np.array([0.0, -0.0, 1e308])),
         s.Softmax(("e", "f1"), ("p0", "p1")),
-        s.LogSoftmax(("p0", "p1"), ("l0", "l1")),
+        s.LogSoftmax(("p0", "p1"), ("g0", "g1")),
         s.Argmax(("p0", "p1"), ("label",)),
         s.Exceeds(("p1",), ("late",), 0.5),
     )

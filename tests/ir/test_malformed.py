@@ -67,7 +67,7 @@ BAD_VALUES = [
     (s.Normalize, "outputs", ["n0"]),
     (s.Interpolate, "outputs", ["i", "i2"]),
     (s.Interpolate, "inputs", ["carrier"]),
-    (s.LogSoftmax, "outputs", ["l0"]),
+    (s.LogSoftmax, "outputs", ["g0"]),
     (s.Argmax, "outputs", []),
     (s.Argmax, "outputs", ["x"]),
     (s.Argmax, "inputs", ["carrier"]),
