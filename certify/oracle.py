@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_RAW_SCORES: Mapping[str, Mapping[str, bool]] = {
+_RAW_SCORES: Mapping[str, Mapping[str, bool | str]] = {
+    "catboost": {"prediction_type": "RawFormulaVal"},
     "lightgbm": {"raw_score": True},
     "xgboost": {"output_margin": True},
 }
@@ -40,7 +41,7 @@ def ask_library(estimator: Any, frame: Any) -> Answers | str:
         with warnings.catch_warnings(), _one_job():
             warnings.simplefilter("ignore")
             return Answers(
-                np.asarray(estimator.predict(_as_asked(estimator, frame))),
+                _prediction(estimator, frame),
                 _probabilities(estimator, frame),
                 _margins(estimator, frame),
             )
@@ -59,9 +60,17 @@ def _one_job() -> AbstractContextManager[object]:
 
 def _refusals() -> tuple[type[Exception], ...]:
     """List the errors by which libraries refuse data."""
-    lightgbm = sys.modules.get("lightgbm")
+    lightgbm, catboost = sys.modules.get("lightgbm"), sys.modules.get("catboost")
     own = (lightgbm.basic.LightGBMError,) if lightgbm is not None else ()
-    return (ValueError, TypeError, *own)
+    others = (catboost.CatBoostError,) if catboost is not None else ()
+    return (ValueError, TypeError, *own, *others)
+
+
+def _prediction(estimator: Any, frame: Any) -> NDArray[Any]:
+    """Ask for values or labels; CatBoost gives labels of several classes as a column."""
+    found = np.asarray(estimator.predict(_as_asked(estimator, frame)))
+    is_catboost = _last(estimator).__module__.split(".")[0] == "catboost"
+    return found[:, 0] if is_catboost and found.shape[1:] == (1,) else found
 
 
 def _probabilities(estimator: Any, frame: Any) -> NDArray[np.float64]:
@@ -75,7 +84,9 @@ def _margins(estimator: Any, frame: Any) -> NDArray[np.float64]:
     library = _last(estimator).__module__.split(".")[0]
     if library in _RAW_SCORES:
         asked = _as_asked(estimator, frame)
-        raw = np.asarray(estimator.predict(asked, **_RAW_SCORES[library]), np.float64)
+        # CatBoost's ranker has no such option: it predicts raw scores.
+        options = {} if _last(estimator).__name__ == "CatBoostRanker" else _RAW_SCORES[library]
+        raw = np.asarray(estimator.predict(asked, **options), np.float64)
     elif hasattr(estimator, "decision_function"):
         raw = np.asarray(estimator.decision_function(frame), np.float64)
     else:

@@ -176,8 +176,10 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
     match step:
         case s.Require():
             return _unless(step.largest >= 0, "its largest value is negative")
-        case s.NullIf() | s.IsMissing() | s.Clip() | s.Elementwise() | s.Softmax() | s.Normalize():
+        case s.NullIf() | s.IsMissing() | s.Clip() | s.Elementwise() | s.Normalize():
             return _unless(len(step.inputs) == len(step.outputs), "not one output an input")
+        case s.Softmax():
+            return _softmax_problem(step)
         case s.Impute():
             sizes = {len(step.inputs), len(step.outputs), len(step.fills)}
             return _unless(len(sizes) == 1, "not one fill and one output an input")
@@ -192,6 +194,8 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
         case s.OneHot():
             fits = step.codes.shape == (len(step.outputs),) and len(step.inputs) == 1
             return _unless(fits, "not one code an output")
+        case s.LookupRow():
+            return _rows_problem(step)
         case s.Dot():
             shape = (len(step.inputs), len(step.outputs))
             fits = step.weights.shape == shape and step.intercepts.shape == shape[1:]
@@ -215,6 +219,26 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
             return _unless(_are_single(step), "not one input and one output")
         case _:
             assert_never(step)
+
+
+def _softmax_problem(step: s.Softmax) -> str | None:
+    is_exponential = step.exponential in {s.Function.EXP, s.Function.FMATH_EXP}
+    is_float32 = step.precision is s.Precision.FLOAT32
+    if not is_exponential or (is_float32 and step.exponential is not s.Function.EXP):
+        return f"its exponential is {step.exponential!r}"
+    return _unless(len(step.inputs) == len(step.outputs), "not one output an input")
+
+
+def _rows_problem(step: s.LookupRow) -> str | None:
+    rows = len(step.keys)
+    fits = step.keys.shape == (rows, len(step.inputs))
+    fits = fits and step.values.shape == (rows, len(step.outputs))
+    if not fits or step.unknown.shape != (len(step.outputs),):
+        return "not one row of values a row of keys"
+    if not rows or np.isnan(step.keys).any():
+        return "there is no key, or one is NaN"
+    # Zeros of either sign are one key.
+    return _unless(len(np.unique(step.keys + 0.0, axis=0)) == rows, "a row of keys occurs twice")
 
 
 def _points_problem(step: s.Interpolate) -> str | None:

@@ -120,6 +120,13 @@ class Writer:
             inputs, outputs, self.array(len(inputs), len(outputs)), self.array(len(outputs))
         )
 
+    def lookup_row(self):
+        inputs, outputs = self.reads(), self.writes(self.draw(st.integers(1, 2)))
+        rows = self.draw(st.integers(1, 3))
+        keys = np.arange(float(rows * len(inputs))).reshape(rows, -1)
+        values, unknown = self.array(rows, len(outputs)), self.array(len(outputs))
+        return s.LookupRow(inputs, outputs, keys, values, unknown)
+
     def product(self):
         inputs = self.reads()
         return s.Product(inputs + inputs[::-1], self.writes(len(inputs)))
