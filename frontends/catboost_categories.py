@@ -44,12 +44,17 @@ class Categories:
         self._codes: dict[int, Codes] = {}
         self._columns: dict[int, str] = {}
         self._vocabularies: dict[int, dict[Scalar, int]] = {}
+        self._outcomes: dict[FloatSplit | OneHotSplit, str] = {}
         tested = _tested(model)
         counted = {
             feature
             for ctr in _used(model).values()
             for feature in ctr.statistic.projection.categories
         }
+        # CatBoost refuses a missing category, whether or not a tree asks for it.
+        unused = set(range(len(model.categories))) - {*tested, *counted}
+        names = tuple(inputs[model.categories[feature]] for feature in sorted(unused))
+        graph.require(names, missing=True, infinite=False)
         for feature in sorted({*tested, *counted}):
             self._encode(feature, tested.get(feature, set()), everything=feature in counted)
 
@@ -136,7 +141,7 @@ class Categories:
 
     def _table(self, ctr: Ctr) -> CountTable:
         table = self._model.tables.get(ctr.statistic)
-        if table is None or not len(table.hashes):
+        if table is None:
             fail("the counts of its categories are missing")
         return table
 
@@ -194,13 +199,21 @@ class Categories:
 
     def _columns_of(self, projection: Projection) -> Names:
         """Name the codes, and append the outcomes of the splits as 0 and 1."""
-        found = [self._columns[feature] for feature in projection.categories]
-        found += [self._above(split) for split in projection.floats]
+        for split in projection.floats:
+            if split not in self._outcomes:
+                self._outcomes[split] = self._above(split)
         for split in projection.one_hots:
-            read = (self._columns[split.feature],)
-            output = self._graph.fresh(read, "is")
-            found += self._graph.add(s.OneHot(read, output, np.array([float(self.code(split))])))
-        return tuple(found)
+            if split not in self._outcomes:
+                self._outcomes[split] = self._equal(split)
+        codes = [self._columns[feature] for feature in projection.categories]
+        splits = (*projection.floats, *projection.one_hots)
+        return (*codes, *(self._outcomes[split] for split in splits))
+
+    def _equal(self, split: OneHotSplit) -> str:
+        """Append whether a category is the one that a split tests."""
+        read = (self._columns[split.feature],)
+        output = self._graph.fresh(read, "is")
+        return self._graph.add(s.OneHot(read, output, np.array([float(self.code(split))])))[0]
 
     def _above(self, split: FloatSplit) -> str:
         """Append whether a number is above a border."""

@@ -236,7 +236,7 @@ def _counts(blob: NDArray[np.uint8], kind: str, classes: int) -> NDArray[np.floa
     else:
         columns = 1 if kind in {"Counter", "FeatureFreq"} else classes
         width = 4 * columns
-    if width <= 0 or len(blob) % width:
+    if width <= 0 or len(blob) % width or not len(blob):
         fail(f"{len(blob)} bytes of counts are not in rows of {width}")
     if kind.endswith("TargetMeanValue"):
         means = blob.view(_MEAN.newbyteorder("<"))

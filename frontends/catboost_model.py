@@ -91,6 +91,10 @@ class CountTable:
     counts: NDArray[np.float64]
     denominator: int
 
+    def __post_init__(self) -> None:
+        if not len(self.hashes) or len(np.unique(self.hashes)) != len(self.hashes):
+            fail("its counts of categories have no hash, or one twice")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tree:
@@ -156,6 +160,8 @@ class CatBoostModel:
         for ctr in self.ctrs:
             self._check_projection(ctr.statistic.projection)
         for tree in self.trees:
+            if ((tree.left > 0) != (tree.split >= 0)).any():
+                fail("a node has children and no split, or a split and no children")
             if tree.split.max(initial=-1) >= len(self.splits):
                 fail("a tree names a split that is not there")
         self._check_numbers()
@@ -167,9 +173,8 @@ class CatBoostModel:
             case OneHotSplit():
                 count, border = len(self.categories), 0.0
             case CtrSplit():
-                _within(split.ctr, len(self.ctrs), "a split")
-                return
-        _within(split.feature, count, "a split")
+                count, border = len(self.ctrs), split.border
+        _within(split.ctr if isinstance(split, CtrSplit) else split.feature, count, "a split")
         if not np.isfinite(border):
             fail("a border is not finite")
 
