@@ -96,7 +96,7 @@ def _margins(estimator: Any, frame: Any) -> NDArray[np.float64]:
         asked = _as_asked(estimator, frame)
         # CatBoost's ranker has no such option: it predicts raw scores.
         is_ranker = _last(estimator).__name__ == "CatBoostRanker"
-        options = _one_thread(estimator) | ({} if is_ranker else _RAW_SCORES[library])
+        options = {**_one_thread(estimator), **({} if is_ranker else _RAW_SCORES[library])}
         raw = np.asarray(estimator.predict(asked, **options), np.float64)
     elif hasattr(estimator, "decision_function"):
         raw = np.asarray(estimator.decision_function(frame), np.float64)

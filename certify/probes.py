@@ -130,15 +130,11 @@ def split_values(model: Model) -> dict[str, list[float]]:
                     if read in origin:
                         source, chain = origin[read]
                         origin[written] = (source, [*chain, _only(step, read)])
-            case s.Forest():
+            case s.Forest() | s.Exceeds():
                 for index, name in enumerate(step.inputs):
                     if name in origin:
                         source, chain = origin[name]
                         found[source] |= _traced_back(_splits(step, index), chain)
-            case s.Exceeds():
-                if step.inputs[0] in origin:
-                    source, chain = origin[step.inputs[0]]
-                    found[source] |= _traced_back(np.array([step.threshold]), chain)
             case _:
                 continue
     return {name: sorted(values) for name, values in found.items()}
@@ -149,7 +145,9 @@ def _only(step: s.Arithmetic, name: str) -> s.Arithmetic:
     return s.Arithmetic((name,), (name,), step.operator, step.operands[index : index + 1])
 
 
-def _splits(step: s.Forest, index: int) -> NDArray[np.float64]:
+def _splits(step: s.Forest | s.Exceeds, index: int) -> NDArray[np.float64]:
+    if isinstance(step, s.Exceeds):
+        return np.array([step.threshold])
     trees = step.trees
     nodes = (trees.feature == index) & (trees.feature != LEAF)
     numeric = np.unique(trees.threshold[nodes & (trees.category_set < 0)])

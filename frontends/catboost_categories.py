@@ -90,9 +90,9 @@ class Categories:
         if not everything:
             known = {key: value for key, value in known.items() if value in tested}
         codes = {value: code for code, value in enumerate(dict.fromkeys(known.values()))}
-        output = self._graph.fresh([name], "code")
+        output = self._graph.fresh([name], "code")[0]
         values = np.array([codes[value] for value in known.values()], np.float64)
-        step = s.Lookup((name,), output, "CatBoost", tuple(known), values, None, _UNKNOWN)
+        step = s.Lookup((name,), (output,), "CatBoost", tuple(known), values, None, _UNKNOWN)
         self._vocabularies[feature], self._codes[feature] = known, codes
         (self._columns[feature],) = self._graph.add(step)
 
@@ -264,9 +264,7 @@ def _unseen(ctr: Ctr, table: CountTable) -> float:
     return float(_number(ctr, np.zeros(1), np.array([float(total)]))[0])
 
 
-def _number(
-    ctr: Ctr, good: NDArray[np.float64], total: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _number(ctr: Ctr, good: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
     """Make numbers of counts, in float32. Source: ``TModelCtr::Calc`` in online_ctr.h."""
     one = np.float32
     with np.errstate(all="ignore"):

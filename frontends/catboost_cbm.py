@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .catboost_cbm_trees import read_trees
 from .catboost_flatbuffer import Table
 from .catboost_model import (
     CatBoostModel,
@@ -25,11 +25,8 @@ from .catboost_model import (
     Projection,
     Split,
     Statistic,
-    Tree,
     fail,
-    grow_symmetric,
     unsupported,
-    weigh,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +49,6 @@ _NAN_IS_HIGH = 2
 _NO_HASH = np.uint64(2**64 - 1)
 _FLOAT_SPLIT = np.dtype([("feature", np.int32), ("border", np.float32)])
 _ONE_HOT_SPLIT = np.dtype([("feature", np.int32), ("value", np.int32)])
-_STEP = np.dtype([("left", np.uint16), ("right", np.uint16)])
 _BUCKET = np.dtype([("hash", np.uint64), ("row", np.uint32)])
 _MEAN = np.dtype([("sum", np.float32), ("count", np.int32)])
 
@@ -131,7 +127,7 @@ def _read_model(
         splits=tuple(_read_splits(table, ctrs)),
         ctrs=tuple(ctr for ctr, _ in ctrs),
         tables=tables,
-        trees=tuple(_read_trees(table, dimension)),
+        trees=tuple(read_trees(table, dimension)),
         dimension=dimension,
         scale=table.number(14, "d", 1.0),
         biases=biases,
@@ -155,7 +151,7 @@ def _read_float(feature: Table, column: int) -> FloatFeature:
 
 
 def _read_splits(table: Table, ctrs: list[tuple[Ctr, Table]]) -> list[Split]:
-    """Number all splits as the trees do. Source: ``TModelTrees::CalcBinFeatures``."""
+    """List all splits as the trees count them. Source: ``TModelTrees::CalcBinFeatures``."""
     found: list[Split] = []
     for index, feature in enumerate(table.tables(5)):
         found += [FloatSplit(index, border) for border in feature.array(3, np.float32).tolist()]
@@ -242,91 +238,3 @@ def _counts(blob: NDArray[np.uint8], kind: str, classes: int) -> NDArray[np.floa
         means = blob.view(_MEAN.newbyteorder("<"))
         return np.stack([means["sum"], means["count"]], axis=1).astype(np.float64)
     return blob.view("<i4").reshape(-1, columns).astype(np.float64)
-
-
-def _read_trees(table: Table, dimension: int) -> list[Tree]:
-    sizes = table.array(2, np.int32).astype(np.int64)
-    starts = table.array(3, np.int32).astype(np.int64)
-    splits = table.array(1, np.int32)
-    values = table.array(8, np.float64)
-    weights = table.array(9, np.float64)
-    if len(sizes) != len(starts) or (sizes < 0).any() or (starts < 0).any():
-        fail("its trees have no sizes")
-    if (starts + sizes > len(splits)).any() or len(values) % dimension:
-        fail("a tree ends beyond its splits")
-    by_leaf = values.reshape(-1, dimension)
-    slices = [slice(a, a + n) for a, n in zip(starts.tolist(), sizes.tolist(), strict=True)]
-    if len(table.array(10, _STEP)):
-        return _read_asymmetric(table, slices, by_leaf, weights)
-    trees: list[Tree] = []
-    first = 0
-    for part in slices:
-        # A hostile size is no shift to make: the leaves are bounded by those that are there.
-        leaves = 1 << min(part.stop - part.start, 62)
-        if leaves > len(by_leaf) - first:
-            fail("a tree has fewer leaves than its splits make")
-        here = slice(first, first + leaves)
-        trees.append(grow_symmetric(splits[part], by_leaf[here], weights[here]))
-        first += leaves
-    return trees
-
-
-def _read_asymmetric(
-    table: Table,
-    slices: list[slice],
-    values: NDArray[np.float64],
-    weights: NDArray[np.float64],
-) -> list[Tree]:
-    """Read trees whose nodes name their children by distance; 0 ends the walk at the node.
-
-    Source: ``CalcIndexesNonSymmetric`` in catboost/libs/model/cpu/evaluator_impl.cpp.
-    """
-    splits, steps = table.array(1, np.int32), table.array(10, _STEP)
-    leaf_of = table.array(11, np.uint32).astype(np.int64)
-    if not len(splits) == len(steps) == len(leaf_of):
-        fail("its trees have not one split, step and leaf for each node")
-    if len(weights) not in {0, len(values)}:
-        fail(f"its {len(values)} leaves have {len(weights)} weights")
-    dimension = values.shape[1]
-    trees: list[Tree] = []
-    for part in slices:
-        left, right = steps[part]["left"].astype(np.int64), steps[part]["right"].astype(np.int64)
-        ends = (left == 0) | (right == 0)
-        leaf = np.where(ends, leaf_of[part], 0)
-        if (leaf % dimension).any() or (leaf // dimension >= len(values)).any() or not len(left):
-            fail("a node names a leaf that is not there")
-        leaf //= dimension
-        trees.append(_link(splits[part], left, right, (values[leaf], weights, leaf)))
-    return trees
-
-
-def _link(
-    split: NDArray[np.int32],
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-    leaves: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]],
-) -> Tree:
-    """Number the children; where one side of a node alone ends there, a leaf is put behind."""
-    values, weights, leaf = leaves
-    is_leaf = (left == 0) & (right == 0)
-    halves = np.flatnonzero(((left == 0) | (right == 0)) & ~is_leaf)
-    numbers = np.arange(len(split))
-    behind = len(split) + np.arange(len(halves))
-    lefts, rights = numbers + left, numbers + right
-    if max(lefts.max(), rights.max()) >= len(split):
-        fail("a node names a child beyond its tree")
-    on_left = left[halves] == 0
-    lefts[halves[on_left]], rights[halves[~on_left]] = behind[on_left], behind[~on_left]
-    links = [np.where(is_leaf, 0, links) for links in (lefts, rights)]
-    more = np.zeros(len(halves), np.int64)
-    found = Tree(
-        split=np.concatenate([np.where(is_leaf, -1, split), more - 1]).astype(np.int32),
-        left=np.concatenate([links[0], more]).astype(np.int32),
-        right=np.concatenate([links[1], more]).astype(np.int32),
-        values=np.concatenate([np.where(is_leaf[:, None], values, 0.0), values[halves]]),
-        weights=np.zeros(len(split) + len(halves)),
-    )
-    if not len(weights):
-        return found
-    by_node = np.concatenate([np.where(is_leaf, weights[leaf], 0.0), weights[leaf[halves]]])
-    return replace(found, weights=weigh(found.split, found.left, found.right, by_node))

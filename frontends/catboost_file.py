@@ -133,7 +133,7 @@ def classify(model: CatBoostModel, inputs: Names, graph: Graph) -> Outputs:
         raise graph.refuse("it has several labels a row", "train one classifier for each label")
     classes = classes_of(model, graph)
     scores = add_scores(model, inputs, graph)
-    if len(scores) > 1:
+    if model.dimension > 1:
         label = graph.add(s.Argmax(scores, graph.label()))
         if loss == "MultiClassOneVsAll":
             probabilities = add_link(graph, scores, Function.SIGMOID)
@@ -174,7 +174,7 @@ def _border(model: CatBoostModel, graph: Graph) -> float:
 class _Labels(NamedTuple):
     """CatBoost's note about classes; ``numbers`` says which of them each raw score is for."""
 
-    count: int
+    named: int
     names: list[Any]
     numbers: list[Any]
     kind: str
@@ -187,8 +187,8 @@ def classes_of(model: CatBoostModel, graph: Graph) -> tuple[Scalar, ...]:
     """
     labels = _note_of(model, graph)
     expected = 2 if model.dimension == 1 else model.dimension
-    names = labels.names or (list(range(labels.count)) if labels.count else labels.numbers)
-    is_plain = labels.numbers == list(range(expected)) or not (labels.names or labels.count)
+    names = labels.names or (list(range(labels.named)) if labels.named else labels.numbers)
+    is_plain = labels.numbers == list(range(expected)) or not (labels.names or labels.named)
     if len(names) != expected or not is_plain:
         raise graph.refuse(
             f"it has {expected} classes, and {len(names)} were named to it",

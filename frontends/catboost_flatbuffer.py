@@ -1,7 +1,8 @@
 """Read tables of FlatBuffers, with every offset and size checked.
 
 Source: https://flatbuffers.dev/internals. A table begins with the distance back to its vtable,
-which lists where each field lies in the table, or 0 where it has its default.
+which lists where each field lies in the table, or 0 where it has its default. Tables may share
+parts, so what is read in all is bounded too.
 """
 
 from __future__ import annotations
@@ -21,12 +22,31 @@ _BACK = struct.Struct("<i")
 _ENTRY = struct.Struct("<H")
 
 
+_MOST_READS = 64
+"""How many times a buffer's size is read at most; CatBoost shares small parts only."""
+
+
+class _Buffer:
+    """The bytes of a buffer, and how many of them may still be read."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self._left = _MOST_READS * len(data)
+
+    def spend(self, size: int) -> None:
+        """Count bytes that are read."""
+        self._left -= size
+        if self._left < 0:
+            fail("its tables share too much")
+
+
 class Table:
     """One table: fields by their position in the schema."""
 
-    def __init__(self, data: bytes, position: int) -> None:
+    def __init__(self, buffer: _Buffer, position: int) -> None:
         """Find the table's own list of fields."""
-        self._data = data
+        self._buffer = buffer
+        self._data = buffer.data
         self._position = position
         self._fields = position - self._number(_BACK, position)
         self._size = self._number(_ENTRY, self._fields)
@@ -34,7 +54,7 @@ class Table:
     @classmethod
     def root(cls, data: bytes) -> Self:
         """Give the table with which a buffer begins."""
-        return cls(data, _unpack(_OFFSET, data, 0))
+        return cls(_Buffer(data), _unpack(_OFFSET, data, 0))
 
     def number(self, field: int, layout: str, default: float) -> Any:
         """Read a number; ``layout`` is its format in the words of :mod:`struct`."""
@@ -44,7 +64,7 @@ class Table:
     def table(self, field: int) -> Table | None:
         """Read a table."""
         place = self._place(field)
-        return None if place is None else Table(self._data, self._follow(place))
+        return None if place is None else Table(self._buffer, self._follow(place))
 
     def text(self, field: int) -> str:
         """Read a text; empty where it is missing."""
@@ -58,7 +78,7 @@ class Table:
 
     def tables(self, field: int) -> list[Table]:
         """Read a vector of tables."""
-        return [Table(self._data, place) for place in self._places(field)]
+        return [Table(self._buffer, place) for place in self._places(field)]
 
     def texts(self, field: int) -> list[str]:
         """Read a vector of texts."""
@@ -68,6 +88,7 @@ class Table:
             start = place + _OFFSET.size
             if start + size > len(self._data):
                 fail("a text ends beyond the file")
+            self._buffer.spend(size)
             found.append(decode_text(self._data[start : start + size]))
         return found
 
@@ -85,6 +106,7 @@ class Table:
         start = head + _OFFSET.size
         if count * item_size > len(self._data) - start:
             fail(f"{count} items of {item_size} bytes end beyond the file")
+        self._buffer.spend(count * item_size)
         return start, count
 
     def _place(self, field: int) -> int | None:

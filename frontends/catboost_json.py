@@ -105,7 +105,7 @@ def _float32(number: Any) -> float:
 
 
 def _read_splits(floats: list[Any], categories: list[Any], ctrs: list[Any]) -> list[Split]:
-    """Number all splits as the trees do. Source: ``TModelTrees::CalcBinFeatures``."""
+    """List all splits as the trees count them. Source: ``TModelTrees::CalcBinFeatures``."""
     found: list[Split] = []
     for index, feature in enumerate(floats):
         found += [FloatSplit(index, border) for border in _borders(feature)]
@@ -185,7 +185,7 @@ def _read_symmetric(tree: Any, dimension: int) -> Tree:
 
 
 def _read_nested(root: Any, dimension: int) -> Tree:
-    """Number the nodes of a nested tree, parents before their children."""
+    """Lay the nodes of a nested tree out, parents before their children."""
     nodes: list[Any] = [root]
     links: list[tuple[int, int]] = []
     for node in nodes:

@@ -78,9 +78,7 @@ def _linked(
     return np.where(is_set, right, left), np.where(is_set, left, right)
 
 
-def _place_splits(
-    model: CatBoostModel, inputs: Names, graph: Graph
-) -> tuple[Names, _Tests]:
+def _place_splits(model: CatBoostModel, inputs: Names, graph: Graph) -> tuple[Names, _Tests]:
     """Name the column that each split reads, after the steps that make it."""
     count = max(len(model.splits), 1)
     tests = _Tests(

@@ -30,8 +30,8 @@ class Graph:
 
     ``path`` names the estimator that is being converted, as ``pipeline.scale`` does, so that a
     refusal says where it happened. ``table`` holds the training rows, for libraries whose models
-    know categories by hash alone; None where there are none. ``sparse`` holds the columns that reach the library in a sparse
-    matrix, in which some estimators accept less than in an array.
+    know categories by hash alone; None where there are none. ``sparse`` holds the columns that
+    reach the library in a sparse matrix, in which some estimators accept less than in an array.
     """
 
     def __init__(

@@ -178,8 +178,6 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
             return _unless(step.largest >= 0, "its largest value is negative")
         case s.NullIf() | s.IsMissing() | s.Clip() | s.Elementwise() | s.Normalize():
             return _unless(len(step.inputs) == len(step.outputs), "not one output an input")
-        case s.Softmax():
-            return _softmax_problem(step)
         case s.Impute():
             sizes = {len(step.inputs), len(step.outputs), len(step.fills)}
             return _unless(len(sizes) == 1, "not one fill and one output an input")
@@ -194,8 +192,6 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
         case s.OneHot():
             fits = step.codes.shape == (len(step.outputs),) and len(step.inputs) == 1
             return _unless(fits, "not one code an output")
-        case s.LookupRow():
-            return _rows_problem(step)
         case s.Dot():
             shape = (len(step.inputs), len(step.outputs))
             fits = step.weights.shape == shape and step.intercepts.shape == shape[1:]
@@ -209,16 +205,25 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
             if not (reads and writes and trees.output.min(initial=0) >= 0):
                 return "a tree reads or writes a column that is not there"
             return _unless(step.start.shape == (len(step.outputs),), "not one start an output")
-        case s.Interpolate():
-            return _unless(_are_single(step), "not one input and one output") or _points_problem(
-                step
-            )
+        case s.Interpolate() | s.LookupRow() | s.Softmax():
+            return _content_problem(step)
         case s.Argmax():
             return _unless(len(step.outputs) == 1, "not one output")
         case s.Exceeds():
             return _unless(_are_single(step), "not one input and one output")
         case _:
             assert_never(step)
+
+
+def _content_problem(step: s.Interpolate | s.LookupRow | s.Softmax) -> str | None:
+    match step:
+        case s.Interpolate():
+            problem = _unless(_are_single(step), "not one input and one output")
+            return problem or _points_problem(step)
+        case s.LookupRow():
+            return _rows_problem(step)
+        case s.Softmax():
+            return _softmax_problem(step)
 
 
 def _softmax_problem(step: s.Softmax) -> str | None:

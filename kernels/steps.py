@@ -12,8 +12,8 @@ from ..ir import steps as s
 from ..ir.steps import Function, Norm, Operator, Precision
 from . import float32
 from .columns import Keys, as_missing, as_numbers
-from .forest import ForestKernel
 from .fmath import exp_of_four, exp_of_rest
+from .forest import ForestKernel
 from .libm import exp, log1p
 from .linear import LinearKernel
 from .lookup import LookupKernel, OneHotKernel
@@ -219,9 +219,7 @@ def _softmax(step: s.Softmax, values: Values) -> None:
         functions = [exp_of_four] * fours + [exp_of_rest] * (len(columns) - fours)
     else:
         functions = [exp] * len(columns)
-    powers = [
-        power(column - largest) for power, column in zip(functions, columns, strict=True)
-    ]
+    powers = [power(column - largest) for power, column in zip(functions, columns, strict=True)]
     total = np.zeros(values.rows)
     for power in powers:
         total += power
