@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_RAW_SCORES: Mapping[str, Mapping[str, bool]] = {
+_RAW_SCORES: Mapping[str, Mapping[str, bool | str]] = {
+    "catboost": {"prediction_type": "RawFormulaVal"},
     "lightgbm": {"raw_score": True},
     "xgboost": {"output_margin": True},
 }
@@ -40,7 +41,7 @@ def ask_library(estimator: Any, frame: Any) -> Answers | str:
         with warnings.catch_warnings(), _one_job():
             warnings.simplefilter("ignore")
             return Answers(
-                np.asarray(estimator.predict(_as_asked(estimator, frame))),
+                _prediction(estimator, frame),
                 _probabilities(estimator, frame),
                 _margins(estimator, frame),
             )
@@ -59,24 +60,45 @@ def _one_job() -> AbstractContextManager[object]:
 
 def _refusals() -> tuple[type[Exception], ...]:
     """List the errors by which libraries refuse data."""
-    lightgbm = sys.modules.get("lightgbm")
+    lightgbm, catboost = sys.modules.get("lightgbm"), sys.modules.get("catboost")
     own = (lightgbm.basic.LightGBMError,) if lightgbm is not None else ()
+    others = (catboost.CatBoostError,) if catboost is not None else ()
     # CategoricalNB looks a category that it never saw up behind the end of its table.
-    return (ValueError, TypeError, IndexError, *own)
+    return (ValueError, TypeError, IndexError, *own, *others)
+
+
+def _prediction(estimator: Any, frame: Any) -> NDArray[Any]:
+    """Ask for values or labels; CatBoost gives labels of several classes as a column."""
+    options = _one_thread(estimator)
+    found = np.asarray(estimator.predict(_as_asked(estimator, frame), **options))
+    return found[:, 0] if options and found.shape[1:] == (1,) else found
+
+
+def _one_thread(estimator: Any) -> dict[str, Any]:
+    """Keep CatBoost to one thread; the others are asked as they are set."""
+    return {"thread_count": 1} if _library(estimator) == "catboost" else {}
+
+
+def _library(estimator: Any) -> str:
+    return _last(estimator).__module__.split(".")[0]
 
 
 def _probabilities(estimator: Any, frame: Any) -> NDArray[np.float64]:
     if not hasattr(estimator, "predict_proba"):
         return np.empty((0, 0))
-    return np.asarray(estimator.predict_proba(frame), np.float64)
+    asked = _as_asked(estimator, frame)
+    return np.asarray(estimator.predict_proba(asked, **_one_thread(estimator)), np.float64)
 
 
 def _margins(estimator: Any, frame: Any) -> NDArray[np.float64]:
     """Raw scores, as each library names them."""
-    library = _last(estimator).__module__.split(".")[0]
+    library = _library(estimator)
     if library in _RAW_SCORES:
         asked = _as_asked(estimator, frame)
-        raw = np.asarray(estimator.predict(asked, **_RAW_SCORES[library]), np.float64)
+        # CatBoost's ranker has no such option: it predicts raw scores.
+        is_ranker = _last(estimator).__name__ == "CatBoostRanker"
+        options = {**_one_thread(estimator), **({} if is_ranker else _RAW_SCORES[library])}
+        raw = np.asarray(estimator.predict(asked, **options), np.float64)
     elif hasattr(estimator, "decision_function"):
         raw = np.asarray(estimator.decision_function(frame), np.float64)
     else:
@@ -86,6 +108,8 @@ def _margins(estimator: Any, frame: Any) -> NDArray[np.float64]:
 
 def _as_asked(estimator: Any, frame: Any) -> Any:
     """Give a frame as the estimator takes it: XGBoost's Booster alone has a type of its own."""
+    if type(estimator).__module__.startswith("catboost"):
+        return _with_whole_categories(estimator, frame)
     if not type(estimator).__module__.startswith("xgboost"):
         return frame
     _refuse_unknown_categories(estimator, frame)
@@ -94,6 +118,20 @@ def _as_asked(estimator: Any, frame: Any) -> Any:
     import xgboost
 
     return xgboost.DMatrix(frame, enable_categorical=True)
+
+
+def _with_whole_categories(estimator: Any, frame: Any) -> Any:
+    """Write categories as integers in an array that missing numbers made one of floats.
+
+    CatBoost takes no categories from an array of floats, so training had one of integers.
+    """
+    places = estimator.get_cat_feature_indices() if estimator.is_fitted() else []
+    if not (isinstance(frame, np.ndarray) and frame.dtype.kind == "f" and places):
+        return frame
+    cells = frame.astype(object)
+    for place in places:
+        cells[:, place] = [int(cell) if cell == cell // 1 else cell for cell in frame[:, place]]
+    return cells
 
 
 def _refuse_unknown_categories(estimator: Any, frame: Any) -> None:

@@ -136,7 +136,7 @@ def split_values(model: Model) -> dict[str, list[float]]:
                     if read in origin:
                         source, chain = origin[read]
                         origin[written] = (source, [*chain, _only(step, read)])
-            case s.Forest() | s.LinearForest():
+            case s.Forest() | s.LinearForest() | s.Exceeds():
                 for index, name in enumerate(step.inputs):
                     if name in origin:
                         source, chain = origin[name]
@@ -151,7 +151,9 @@ def _only(step: s.Arithmetic, name: str) -> s.Arithmetic:
     return s.Arithmetic((name,), (name,), step.operator, step.operands[index : index + 1])
 
 
-def _splits(step: s.Forest | s.LinearForest, index: int) -> NDArray[np.float64]:
+def _splits(step: s.Forest | s.LinearForest | s.Exceeds, index: int) -> NDArray[np.float64]:
+    if isinstance(step, s.Exceeds):
+        return np.array([step.threshold])
     trees = step.trees
     nodes = (trees.feature == index) & (trees.feature != LEAF)
     numeric = np.unique(trees.threshold[nodes & (trees.category_set < 0)])

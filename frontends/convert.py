@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..ir import Outputs
     from .frames import Training
 
+_FLAT = frozenset({"catboost", "lightgbm", "xgboost"})
 _ISSUES = "https://github.com/foresql/foresql/issues"
 
 
@@ -48,7 +49,12 @@ def convert(estimator: object, training: Training) -> Model:
     SignatureError
         If the frame does not fit the estimator.
     """
-    graph = Graph(training.signature, training.none_columns, is_arrow=training.is_arrow)
+    graph = Graph(
+        training.signature,
+        training.none_columns,
+        is_arrow=training.is_arrow,
+        table=training.table,
+    )
     outputs = predict(estimator, training.signature.names, graph)
     _refuse_splits_on_sums(graph)
     used = {name for step in graph.steps for name in step.inputs}
@@ -116,12 +122,12 @@ def public_path(kind: type) -> tuple[str, str]:
     """Give the public module and the name of a class.
 
     scikit-learn defines classes in private modules (``sklearn.linear_model._ridge``) and exports
-    them one level up; LightGBM and XGBoost export everything at their top.
+    them one level up; the libraries of boosted trees export everything at their top.
     """
     parts = kind.__module__.split(".")
     public = [parts[0]]
     for part in parts[1:]:
-        if part.startswith("_") or parts[0] in {"lightgbm", "xgboost"}:
+        if part.startswith("_") or parts[0] in _FLAT:
             break
         public.append(part)
     return ".".join(public), kind.__name__

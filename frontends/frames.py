@@ -157,8 +157,9 @@ def _features(names: Sequence[str], estimator: Any) -> list[str]:
     if trained is not None and all(name in by_name for name in trained):
         return [by_name[name] for name in trained]
     count = getattr(estimator, "n_features_in_", None) or (len(trained) if trained else len(names))
+    # LightGBM and CatBoost number the columns of an array.
     unnamed = trained is None or all(
-        name == f"Column_{index}" for index, name in enumerate(trained)
+        name in {f"Column_{index}", str(index)} for index, name in enumerate(trained)
     )
     if unnamed and count == len(names):
         return list(names)
@@ -176,9 +177,10 @@ def _features(names: Sequence[str], estimator: Any) -> list[str]:
 def _trained_names(estimator: Any) -> list[str] | None:
     names = getattr(estimator, "feature_names_in_", None)
     if names is None:
-        # LightGBM's Booster has a method, XGBoost's an attribute.
+        # LightGBM's Booster has a method, XGBoost's an attribute, CatBoost a property.
         names = getattr(estimator, "feature_name", None)
         names: Any = names() if callable(names) else getattr(estimator, "feature_names", None)
+        names = getattr(estimator, "feature_names_", None) if names is None else names
     return None if names is None else [str(name) for name in list[Any](names)]
 
 

@@ -15,6 +15,7 @@ from ..ir import steps as s
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
+    import pyarrow as pa
     from numpy.typing import ArrayLike
 
     from ..ir import Signature
@@ -28,8 +29,9 @@ class Graph:
     """Steps in the order in which they run, and the type of every column so far.
 
     ``path`` names the estimator that is being converted, as ``pipeline.scale`` does, so that a
-    refusal says where it happened. ``sparse`` holds the columns that reach the library in a sparse
-    matrix, in which some estimators accept less than in an array.
+    refusal says where it happened. ``table`` holds the training rows, for libraries whose models
+    know categories by hash alone; None where there are none. ``sparse`` holds the columns that
+    reach the library in a sparse matrix, in which some estimators accept less than in an array.
     """
 
     def __init__(
@@ -38,9 +40,11 @@ class Graph:
         none_columns: frozenset[str] = frozenset(),
         *,
         is_arrow: bool = False,
+        table: pa.Table | None = None,
     ) -> None:
         """Start from the training columns; :class:`~.frames.Training` describes the options."""
         self.signature = signature
+        self.table = table
         self.none_columns = none_columns
         self.is_arrow = is_arrow
         self.sparse: set[str] = set()

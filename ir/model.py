@@ -190,13 +190,7 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
         case s.Require():
             return _unless(step.largest >= 0, "its largest value is negative")
         case (
-            s.NullIf()
-            | s.IsMissing()
-            | s.Clip()
-            | s.Elementwise()
-            | s.Softmax()
-            | s.LogSoftmax()
-            | s.Normalize()
+            s.NullIf() | s.IsMissing() | s.Clip() | s.Elementwise() | s.Normalize() | s.LogSoftmax()
         ):
             return _unless(len(step.inputs) == len(step.outputs), "not one output an input")
         case s.Impute():
@@ -224,10 +218,8 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
             return _trees_problem(step) or _unless(fits, "not one start an output")
         case s.LinearForest():
             return _trees_problem(step) or _terms_problem(step)
-        case s.Interpolate():
-            return _unless(_are_single(step), "not one input and one output") or _points_problem(
-                step
-            )
+        case s.Interpolate() | s.LookupRow() | s.Softmax():
+            return _content_problem(step)
         case s.Argmax():
             return _unless(len(step.outputs) == 1, "not one output")
         case s.Exceeds():
@@ -257,6 +249,37 @@ def _terms_problem(step: s.LinearForest) -> str | None:
     return _unless(bool(are_there), "a term reads a column that is not there") or _unless(
         step.zero >= 0, "its zero is negative"
     )
+
+
+def _content_problem(step: s.Interpolate | s.LookupRow | s.Softmax) -> str | None:
+    match step:
+        case s.Interpolate():
+            problem = _unless(_are_single(step), "not one input and one output")
+            return problem or _points_problem(step)
+        case s.LookupRow():
+            return _rows_problem(step)
+        case s.Softmax():
+            return _softmax_problem(step)
+
+
+def _softmax_problem(step: s.Softmax) -> str | None:
+    is_exponential = step.exponential in {s.Function.EXP, s.Function.FMATH_EXP}
+    is_float32 = step.precision is s.Precision.FLOAT32
+    if not is_exponential or (is_float32 and step.exponential is not s.Function.EXP):
+        return f"its exponential is {step.exponential!r}"
+    return _unless(len(step.inputs) == len(step.outputs), "not one output an input")
+
+
+def _rows_problem(step: s.LookupRow) -> str | None:
+    rows = len(step.keys)
+    fits = step.keys.shape == (rows, len(step.inputs))
+    fits = fits and step.values.shape == (rows, len(step.outputs))
+    if not fits or step.unknown.shape != (len(step.outputs),):
+        return "not one row of values a row of keys"
+    if not rows or np.isnan(step.keys).any():
+        return "there is no key, or one is NaN"
+    # Zeros of either sign are one key.
+    return _unless(len(np.unique(step.keys + 0.0, axis=0)) == rows, "a row of keys occurs twice")
 
 
 def _points_problem(step: s.Interpolate) -> str | None:

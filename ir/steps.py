@@ -35,7 +35,8 @@ class Function(StrEnum):
 
     Those that begin with ``numpy_`` are numpy's vectorised versions, whose last bit differs from
     the C library's, for the models that call numpy. Those that begin with ``float32`` round to
-    float32, each operation on its own; ``FLOAT32`` alone does nothing else.
+    float32, each operation on its own; ``FLOAT32`` alone does nothing else. ``FMATH_EXP`` is the
+    exponential of the library fmath, which CatBoost calls.
     """
 
     SIGMOID = "sigmoid"
@@ -56,6 +57,7 @@ class Function(StrEnum):
     FLOAT32 = "float32"
     FLOAT32_EXP = "float32_exp"
     FLOAT32_SIGMOID = "float32_sigmoid"
+    FMATH_EXP = "fmath_exp"
 
 
 class Norm(StrEnum):
@@ -159,6 +161,21 @@ class OneHot:
     inputs: tuple[str]
     outputs: tuple[str, ...]
     codes: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LookupRow:
+    """Replace several numbers by those that stand beside an equal row of keys.
+
+    ``keys`` is float64[rows, inputs], each row once, and ``values`` is float64[rows, outputs].
+    ``unknown``, float64[outputs], is for a row that is no key; one with NaN is none.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    keys: NDArray[np.float64]
+    values: NDArray[np.float64]
+    unknown: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -272,12 +289,16 @@ class Interpolate:
 class Softmax:
     """Exponentials of the inputs, less their largest, over their sum.
 
-    In float32 each operation is rounded, but for the sum, which is rounded once.
+    In float32 each operation is rounded, but for the sum, which is rounded once. In float64
+    ``exponential`` is ``Function.EXP`` or ``Function.FMATH_EXP``. The latter takes the inputs in
+    fours, in which an exponential is never below the smallest normal number; one of the last, which
+    make no four, is 0 instead.
     """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     precision: Precision = Precision.FLOAT64
+    exponential: Function = Function.EXP
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -319,6 +340,7 @@ Step: TypeAlias = (
     | Clip
     | Lookup
     | OneHot
+    | LookupRow
     | Dot
     | Float32Dot
     | Product

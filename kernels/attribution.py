@@ -165,6 +165,7 @@ def _origins(model: Model) -> dict[str, _Origin]:
             case (
                 s.Lookup()
                 | s.OneHot()
+                | s.LookupRow()
                 | s.Dot()
                 | s.Float32Dot()
                 | s.Normalize()

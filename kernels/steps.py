@@ -12,11 +12,13 @@ from ..ir import steps as s
 from ..ir.steps import Function, Norm, Operator, Precision
 from . import float32
 from .columns import Keys, as_missing, as_numbers
+from .fmath import exp_of_four, exp_of_rest
 from .forest import ForestKernel
 from .libm import exp, log1p
 from .linear import Float32LinearKernel, LinearKernel
 from .linear_forest import LinearForestKernel
 from .lookup import LookupKernel, OneHotKernel
+from .lookup_row import LookupRowKernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +44,8 @@ def prepare_step(step: s.Step) -> Runner:  # noqa: C901, PLR0911, PLR0912 - one 
             return LookupKernel(step).run
         case s.OneHot():
             return OneHotKernel(step).run
+        case s.LookupRow():
+            return LookupRowKernel(step).run
         case s.Dot():
             return LinearKernel(step).run
         case s.Float32Dot():
@@ -87,6 +91,7 @@ FUNCTIONS: Mapping[Function, Callable[[Numbers], Numbers]] = {
     Function.FLOAT32: float32.round_to_float32,
     Function.FLOAT32_EXP: float32.exp,
     Function.FLOAT32_SIGMOID: float32.sigmoid,
+    Function.FMATH_EXP: exp_of_rest,
 }
 
 _OPERATORS: Mapping[Operator, Callable[[Numbers, float], Numbers]] = {
@@ -217,7 +222,12 @@ def _softmax(step: s.Softmax, values: Values) -> None:
             values.put(name, share)
         return
     largest = np.max(np.stack(columns), axis=0)
-    powers = [exp(column - largest) for column in columns]
+    if step.exponential is Function.FMATH_EXP:
+        fours = len(columns) // 4 * 4
+        functions = [exp_of_four] * fours + [exp_of_rest] * (len(columns) - fours)
+    else:
+        functions = [exp] * len(columns)
+    powers = [power(column - largest) for power, column in zip(functions, columns, strict=True)]
     total = np.zeros(values.rows)
     for power in powers:
         total += power

@@ -45,6 +45,13 @@ def model():
             ("carrier2",), ("code",), "the encoder", ("AA", ""), np.array([0, 1.0]), None, math.nan
         ),
         s.OneHot(("code",), ("is_aa", "is_other"), np.array([0.0, 1])),
+        s.LookupRow(
+            ("code", "is_aa"),
+            ("seen", "rare"),
+            np.array([[0.0, 1.0], [-0.0, math.inf]]),
+            np.array([[1.0, math.nan], [-0.0, math.inf]]),
+            np.array([0.5, math.nan]),
+        ),
         s.Dot(("x4", "is_aa"), ("y",), np.array([[1e308], [-0.0]]), np.array([math.inf])),
         s.Product(("x4", "y", "code", "y"), ("x4_code", "y_y")),
         s.Normalize(("x4", "y"), ("n0", "n1"), s.Norm.LARGEST),
@@ -64,7 +71,7 @@ def model():
         s.Float32Dot(("y", "x4"), ("d",), np.array([[1e308], [-0.0]]), np.array([0.1])),
         s.Elementwise(("f0",), ("e",), s.Function.LOG1P_EXP),
         s.Interpolate(("e",), ("i",), np.array([-1.0, 2.0, 2.0]), np.array([0.0, -0.0, 1e308])),
-        s.Softmax(("e", "f1"), ("p0", "p1")),
+        s.Softmax(("e", "f1"), ("p0", "p1"), exponential=s.Function.FMATH_EXP),
         s.LogSoftmax(("p0", "p1"), ("g0", "g1")),
         s.Argmax(("p0", "p1"), ("label",)),
         s.Exceeds(("p1",), ("late",), 0.5),

@@ -124,6 +124,13 @@ class Writer:
         dot = self.dot()
         return s.Float32Dot(dot.inputs, dot.outputs, dot.weights, dot.intercepts)
 
+    def lookup_row(self):
+        inputs, outputs = self.reads(), self.writes(self.draw(st.integers(1, 2)))
+        rows = self.draw(st.integers(1, 3))
+        keys = np.arange(float(rows * len(inputs))).reshape(rows, -1)
+        values, unknown = self.array(rows, len(outputs)), self.array(len(outputs))
+        return s.LookupRow(inputs, outputs, keys, values, unknown)
+
     def product(self):
         inputs = self.reads()
         return s.Product(inputs + inputs[::-1], self.writes(len(inputs)))

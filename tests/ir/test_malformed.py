@@ -61,6 +61,11 @@ BAD_VALUES = [
     (s.Lookup, "values", ["6.values"]),
     (s.Lookup, "inputs", []),
     (s.Lookup, "inputs", ["carrier", "carrier"]),
+    (s.LookupRow, "outputs", ["seen"]),
+    (s.LookupRow, "inputs", ["code"]),
+    (s.LookupRow, "inputs", ["carrier", "code"]),
+    (s.Softmax, "exponential", "log1p_exp"),
+    (s.Softmax, "precision", "float32"),
     (s.Product, "inputs", ["x4"]),
     (s.Product, "outputs", ["x4_code"]),
     (s.Normalize, "norm", "loud"),
@@ -166,6 +171,24 @@ def test_points_that_make_no_line(model, xs, ys):
     place = position(model, s.Interpolate)
     arrays |= {f"{place}.xs": np.array(xs, float), f"{place}.ys": np.array(ys, float)}
     with pytest.raises(BundleError, match="point"):
+        decode_model(document, arrays)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [[0.0, 1.0], [-0.0, 1.0]],
+        [[0.0, 1.0], [0.0, math.nan]],
+        [[0.0, 1.0]],
+        [[0.0], [1.0]],
+        [0.0, 1.0],
+        np.zeros((0, 2)),
+    ],
+)
+def test_keys_that_name_no_rows(model, keys):
+    document, arrays = encode_model(model)
+    arrays[f"{position(model, s.LookupRow)}.keys"] = np.array(keys, float)
+    with pytest.raises(BundleError, match="key"):
         decode_model(document, arrays)
 
 
