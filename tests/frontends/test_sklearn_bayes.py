@@ -11,6 +11,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.naive_bayes import BernoulliNB, CategoricalNB, ComplementNB, GaussianNB, MultinomialNB
+from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     KBinsDiscretizer,
@@ -85,7 +86,6 @@ def test_classifiers(estimator, frame, labels, agree, quietly):
 @pytest.mark.parametrize(
     "estimator",
     [
-        GaussianNB(priors=[1.0, 0.0]),
         GaussianNB(priors=[0.9, 0.1]),
         QuadraticDiscriminantAnalysis(priors=[0.9, 0.1]),
     ],
@@ -136,14 +136,26 @@ def test_categories_are_cut_to_integers_and_unknown_ones_refused(quietly):
             Scorer(model).score(Training.of(row).table)
 
 
+@pytest.mark.parametrize("estimator", [MultinomialNB(), ComplementNB(), BernoulliNB()], ids=repr)
+def test_sparse_flags(estimator, agree):
+    frame = CODES.assign(city=CITY)
+    pipeline = make_pipeline(OneHotEncoder(handle_unknown="ignore"), estimator)
+    agree(pipeline.fit(frame, LABELS["three integers"]), frame, rows=PROBES)
+
+
 REFUSED = [
+    (GaussianNB(priors=[1.0, 0.0]), FRAME, "its logarithm infinite"),
+    (GaussianNB(var_smoothing=0.0), FRAME.assign(same=1.0), "its logarithm infinite"),
+    (MultinomialNB(class_prior=[1.0, 0.0]), COUNTS, "its logarithm infinite"),
+    (QuadraticDiscriminantAnalysis(priors=[0.0, 1.0]), FRAME, "its logarithm infinite"),
+    (NearestCentroid(priors=[0.0, 1.0]), FRAME, "its logarithm infinite"),
     (
         MultinomialNB(alpha=0.0),
         COUNTS * (LABELS["booleans"][:, None] & [True, 0, 0, 0]),
         "infinite",
     ),
-    (BernoulliNB(alpha=0.0), FLAGS.assign(same=True), "infinite"),
-    (CategoricalNB(alpha=0.0), CODES.assign(x=LABELS["booleans"] * 1), "infinite"),
+    (BernoulliNB(alpha=0.0), FLAGS.assign(same=True), "its logarithm infinite"),
+    (CategoricalNB(alpha=0.0), CODES.assign(x=LABELS["booleans"] * 1), "its logarithm infinite"),
     (make_pipeline(PCA(2), BernoulliNB()), FRAME, "compares a sum of products"),
     (make_pipeline(PCA(2), MinMaxScaler((0, 3)), CategoricalNB()), FRAME, "sum of products"),
 ]

@@ -4,7 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.cluster import (
+    DBSCAN,
+    HDBSCAN,
     AffinityPropagation,
+    AgglomerativeClustering,
     Birch,
     BisectingKMeans,
     FeatureAgglomeration,
@@ -199,3 +202,9 @@ def test_refusals():
 def test_unfitted(estimator):
     with pytest.raises(UnsupportedModelError, match=r"not fitted|no centers"):
         convert(estimator, Training.of(FRAME))
+
+
+@pytest.mark.parametrize("estimator", [AgglomerativeClustering(), DBSCAN(), HDBSCAN(copy=True)])
+def test_clusterers_that_label_no_new_rows_are_refused(estimator):
+    with pytest.raises(UnsupportedModelError, match="has no predict for others"):
+        convert(estimator.fit(FRAME), Training.of(FRAME, estimator))
