@@ -29,6 +29,7 @@ from foresql.kernels import Scorer
 
 ROWS = 300
 PROBES = 500
+FEW = 10
 RNG = np.random.default_rng(2013)
 FRAME = pd.DataFrame(
     {
@@ -58,17 +59,19 @@ def name_of(value):
 
 CLASSIFIERS = [
     (GaussianNB(), FRAME),
-    (GaussianNB(var_smoothing=0.1), FRAME[["air time"]]),
     (MultinomialNB(), COUNTS),
-    (MultinomialNB(alpha=0.1, fit_prior=False), COUNTS),
     (ComplementNB(), COUNTS),
-    (ComplementNB(norm=True), COUNTS),
     (BernoulliNB(), FRAME),
+    (CategoricalNB(), CODES),
+    (QuadraticDiscriminantAnalysis(), FRAME),
+]
+OPTIONS = [
+    (GaussianNB(var_smoothing=0.1), FRAME[["air time"]]),
+    (MultinomialNB(alpha=0.1, fit_prior=False), COUNTS),
+    (ComplementNB(norm=True), COUNTS),
     (BernoulliNB(binarize=1.5, alpha=0.2), FRAME),
     (BernoulliNB(binarize=None), FLAGS),
-    (CategoricalNB(), CODES),
     (CategoricalNB(min_categories=7, fit_prior=False), CODES + 0.5),
-    (QuadraticDiscriminantAnalysis(), FRAME),
     (QuadraticDiscriminantAnalysis(reg_param=0.3), FRAME[["air time"]]),
     (QuadraticDiscriminantAnalysis(solver="eigen", shrinkage=0.2), FRAME),
 ]
@@ -81,6 +84,12 @@ def test_classifiers(estimator, frame, labels, agree, quietly):
     model = agree(quietly(lambda: estimator.fit(frame, target)), frame, rows=PROBES)
     assert list(model.outputs.classes) == np.unique(target).tolist()
     assert len(model.outputs.probabilities) == len(model.outputs.classes)
+
+
+@pytest.mark.parametrize("labels", ["booleans", "three integers"])
+@pytest.mark.parametrize(("estimator", "frame"), OPTIONS, ids=name_of)
+def test_options(estimator, frame, labels, agree):
+    agree(estimator.fit(frame, LABELS[labels]), frame, rows=PROBES)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +221,7 @@ MIXTURES = [
 @pytest.mark.parametrize("mixture", MIXTURES, ids=repr)
 def test_mixtures(mixture, agree, quietly):
     frame = FRAME.astype(float)
-    model = agree(quietly(lambda: mixture.fit(frame)), frame, rows=PROBES)
+    model = agree(quietly(lambda: mixture.fit(frame)), frame, rows=PROBES, ties=FEW)
     assert model.outputs.classes == tuple(range(mixture.n_components))
 
 
@@ -245,7 +254,7 @@ def test_narrow_floats_are_asked_and_answered_in_float64(estimator, quietly):
     quietly(lambda: estimator.fit(frame, LABELS["three integers"]))
     training = Training.of(frame, estimator)
     certificate = certify(convert(estimator, training), estimator, training, rows=PROBES)
-    assert certificate.labels_identical
+    assert certificate.ties <= FEW
     assert certificate.largest_difference < 1e-15
 
 
