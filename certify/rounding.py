@@ -95,7 +95,8 @@ def _of_row(
     columns = np.abs([values.numbers(name) for name in step.inputs])
     if isinstance(step, s.LogSoftmax):
         # The logarithm of the sum moves no further than the input that moves most.
-        error = 2 * total + DOT_ROUNDING * np.max(columns, axis=0)
+        largest = np.max(columns, axis=0, initial=0.0, where=np.isfinite(columns))
+        error = 2 * total + DOT_ROUNDING * largest
         errors.update(dict.fromkeys(step.outputs, error))
         return
     norm = np.max(columns, axis=0) if step.norm is not s.Norm.SUM else np.sum(columns, axis=0)

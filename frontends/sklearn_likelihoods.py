@@ -27,6 +27,23 @@ def require_finite(inputs: Names, graph: Graph) -> None:
     graph.require(inputs, missing=True, infinite=True)
 
 
+def finite_log(values: Any, graph: Graph) -> Any:
+    """Give logarithms; refuse those of 0, behind which no answer could be held to a bound."""
+    with np.errstate(divide="ignore"):
+        logarithms = np.log(values)
+    refuse_infinite(logarithms, graph)
+    return logarithms
+
+
+def refuse_infinite(logarithms: Any, graph: Graph) -> None:
+    """Refuse fitted logarithms of probabilities or variances that are 0."""
+    if not np.isfinite(logarithms).all():
+        raise graph.refuse(
+            "a fitted probability or variance is 0, and its logarithm infinite",
+            "fit with priors and smoothing (alpha, var_smoothing) above 0",
+        )
+
+
 def add_products(inputs: Names, weights: Any, intercepts: Any, graph: Graph) -> Names:
     """Append the sums of the inputs by ``weights``, [inputs, outputs], plus ``intercepts``."""
     matrix = np.ascontiguousarray(weights, np.float64)

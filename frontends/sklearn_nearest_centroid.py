@@ -15,7 +15,7 @@ from .sklearn_centroids import (
     add_manhattan_distances,
     add_nearest,
 )
-from .sklearn_likelihoods import answer_by_discriminants, require_finite
+from .sklearn_likelihoods import answer_by_discriminants, finite_log, require_finite
 from .values import labels_of
 
 if TYPE_CHECKING:
@@ -57,6 +57,5 @@ def _add_scores(model: Any, inputs: Names, graph: Graph) -> Names:
     add = add_distances if model.metric == "euclidean" else add_manhattan_distances
     distances = add(scaled, model.centroids_ / spread, graph)
     squares = add_link(graph, distances, s.Function.SQUARE)
-    with np.errstate(divide="ignore"):
-        priors = 2.0 * np.log(model.class_prior_)
+    priors = 2.0 * finite_log(model.class_prior_, graph)
     return graph.arithmetic(squares, Operator.SUBTRACT_FROM, priors)

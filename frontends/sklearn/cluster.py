@@ -83,6 +83,14 @@ def convert_birch(model: Any, inputs: Names, graph: Graph) -> Outputs:
     return Outputs(graph.add(step), tuple(classes))
 
 
+def refuse_without_predict(model: Any, inputs: Names, graph: Graph) -> Outputs:  # noqa: ARG001
+    """Refuse the clusterers that label the rows that they were fitted to, and no others."""
+    raise graph.refuse(
+        "it labels the rows that it was fitted to, and has no predict for others",
+        "fit a classifier to its labels_, or use KMeans, BisectingKMeans, Birch or MeanShift",
+    )
+
+
 def convert_distances(model: Any, inputs: Names, graph: Graph) -> Names:
     """Give the distance to each center."""
     centers = require_fitted(model, _CENTERS[type(model).__name__], graph)
@@ -126,7 +134,13 @@ _CENTERS = {
     "MiniBatchKMeans": "cluster_centers_",
 }
 
+_WITHOUT_PREDICT = (
+    *("AgglomerativeClustering", "DBSCAN", "HDBSCAN", "OPTICS"),
+    *("SpectralBiclustering", "SpectralClustering", "SpectralCoclustering"),
+)
+
 PREDICTORS = {
+    **dict.fromkeys(_WITHOUT_PREDICT, refuse_without_predict),
     "AffinityPropagation": convert_centers,
     "Birch": convert_birch,
     "BisectingKMeans": convert_bisecting_k_means,

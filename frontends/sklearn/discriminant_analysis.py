@@ -14,6 +14,7 @@ from ..sklearn_likelihoods import (
     add_squares,
     add_total,
     answer_by_discriminants,
+    finite_log,
     require_finite,
 )
 from ..values import labels_of
@@ -48,14 +49,14 @@ def convert_quadratic_discriminant_analysis(model: Any, inputs: Names, graph: Gr
     rotations = require_fitted(model, "rotations_", graph)
     require_finite(inputs, graph)
     scores: list[str] = []
-    parts = zip(rotations, model.scalings_, model.means_, model.priors_, strict=True)
+    priors = finite_log(model.priors_, graph)
+    parts = zip(rotations, model.scalings_, model.means_, priors, strict=True)
     for rotation, scaling, means, prior in parts:
         gaps = graph.arithmetic(inputs, Operator.SUBTRACT, means)
         axes = add_products(gaps, rotation * (scaling ** (-0.5)), 0.0, graph)
-        sums = add_total(add_squares(axes, graph), np.sum(np.log(scaling)), graph)
+        sums = add_total(add_squares(axes, graph), np.sum(finite_log(scaling, graph)), graph)
         halves = graph.arithmetic(sums, Operator.MULTIPLY, -0.5)
-        with np.errstate(divide="ignore"):
-            scores += graph.arithmetic(halves, Operator.ADD, np.log(prior))
+        scores += graph.arithmetic(halves, Operator.ADD, prior)
     label = graph.add(s.Argmax(tuple(scores), graph.label()))
     return answer_by_discriminants(labels_of(model.classes_), tuple(scores), label, graph)
 

@@ -46,8 +46,7 @@ def _constants(model: Any, width: int) -> list[tuple[Operator, Any]]:
     ``_estimate_log_prob`` in sklearn/mixture/_bayesian_mixture.py.
     """
     determinants = _log_determinants(model.precisions_cholesky_, model.covariance_type, width)
-    with np.errstate(divide="ignore"):
-        weights = model._estimate_log_weights()  # noqa: SLF001 - no public equivalent
+    weights = model._estimate_log_weights()  # noqa: SLF001 - no public equivalent
     if type(model).__name__ == "GaussianMixture":
         return [(Operator.ADD, determinants), (Operator.ADD, weights)]
     from scipy.special import digamma

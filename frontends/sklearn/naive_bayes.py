@@ -15,6 +15,8 @@ from ..sklearn_likelihoods import (
     add_squares,
     add_total,
     answer_by_likelihood,
+    finite_log,
+    refuse_infinite,
     require_finite,
 )
 from ..values import labels_of
@@ -30,15 +32,15 @@ def convert_gaussian(model: Any, inputs: Names, graph: Graph) -> Outputs:
     variances = require_fitted(model, "var_", graph)
     refuse_classes(model, graph)
     require_finite(inputs, graph)
+    priors = finite_log(model.class_prior_, graph)
     scores: list[str] = []
     for index, (means, variance) in enumerate(zip(model.theta_, variances, strict=True)):
         gaps = graph.arithmetic(inputs, Operator.SUBTRACT, means)
         ratios = graph.arithmetic(add_squares(gaps, graph), Operator.DIVIDE, variance)
         halves = graph.arithmetic(add_total(ratios, 0.0, graph), Operator.MULTIPLY, 0.5)
-        constant = -0.5 * np.sum(np.log(2.0 * np.pi * variance))
+        constant = -0.5 * np.sum(finite_log(2.0 * np.pi * variance, graph))
         density = graph.arithmetic(halves, Operator.SUBTRACT_FROM, constant)
-        prior = _quietly_log(model.class_prior_[index])
-        scores += graph.arithmetic(density, Operator.ADD, prior)
+        scores += graph.arithmetic(density, Operator.ADD, priors[index])
     return answer_by_likelihood(labels_of(model.classes_), tuple(scores), graph)
 
 
@@ -57,8 +59,7 @@ def convert_complement(model: Any, inputs: Names, graph: Graph) -> Outputs:
 def convert_bernoulli(model: Any, inputs: Names, graph: Graph) -> Outputs:
     """Weighted sums of flags: each value is above the threshold or not, where there is one."""
     present = require_fitted(model, "feature_log_prob_", graph)
-    absent = _quietly_log(1 - np.exp(present))
-    _refuse_infinite(absent, graph)
+    absent = finite_log(1 - np.exp(present), graph)
     offsets = model.class_log_prior_ + absent.sum(axis=1)
     if model.binarize is None:
         return _answer_by_sums(model, inputs, (present - absent, offsets), graph)
@@ -83,8 +84,9 @@ def convert_categorical(model: Any, inputs: Names, graph: Graph) -> Outputs:
     require_finite(inputs, graph)
     flags: list[str] = []
     for name, table in zip(inputs, tables, strict=True):
-        _refuse_infinite(table, graph)
+        refuse_infinite(table, graph)
         flags += _add_categories(name, table.shape[1], graph)
+    refuse_infinite(model.class_log_prior_, graph)
     weights = np.concatenate(tables, axis=1).T
     scores = add_products(tuple(flags), weights, model.class_log_prior_, graph)
     return answer_by_likelihood(labels_of(model.classes_), scores, graph)
@@ -112,23 +114,10 @@ def _answer_by_sums(
     weights, offsets = linear
     refuse_classes(model, graph)
     require_finite(inputs, graph)
-    _refuse_infinite(weights, graph)
+    refuse_infinite(weights, graph)
+    refuse_infinite(offsets, graph)
     scores = add_products(inputs, weights.T, offsets, graph)
     return answer_by_likelihood(labels_of(model.classes_), scores, graph)
-
-
-def _refuse_infinite(logarithms: np.ndarray, graph: Graph) -> None:
-    if not np.isfinite(logarithms).all():
-        raise graph.refuse(
-            "the probability of a feature is 0 or 1, and its logarithm infinite",
-            "fit with alpha=1.0",
-        )
-
-
-def _quietly_log(values: Any) -> Any:
-    """Give logarithms, with the infinite one of 0."""
-    with np.errstate(divide="ignore"):
-        return np.log(values)
 
 
 PREDICTORS = {
