@@ -9,20 +9,34 @@ import numpy as np
 from ..ir import steps as s
 from ..ir.steps import Operator
 from ..kernels.steps import FUNCTIONS
+from .kernel_rounding import kernel_sum_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from ..ir import Model
     from ..kernels.columns import Values
 
     Numbers: TypeAlias = NDArray[np.float64]
     Errors: TypeAlias = dict[str, Numbers]
-    """The absolute error of columns that derive from a dot product, float64[rows]."""
+    """The absolute error of columns that derive from a sum, float64[rows]."""
 
 DOT_ROUNDING = 16 * float(np.finfo(np.float64).eps)
 """The error of a dot product, relative to its largest partial sum."""
+
+
+_VOTES = 8
+"""The roundings of a sum of votes that are not whole numbers, in last digits."""
+_COUPLING = 8
+"""How far a coupled probability moves with those of the pairs, together."""
+_COUPLING_ROUNDING = 64 * float(np.finfo(np.float64).eps)
+
+
+def has_sums(model: Model) -> bool:
+    """Whether a model adds what its library may add in another order."""
+    return any(isinstance(step, s.Dot | s.KernelSum | s.Neighbours) for step in model.steps)
 
 
 def carry_errors(step: s.Step, values: Values, errors: Errors) -> None:
@@ -30,6 +44,16 @@ def carry_errors(step: s.Step, values: Values, errors: Errors) -> None:
     match step:
         case s.Dot():
             errors.update(dict.fromkeys(step.outputs, _of_dot(step, values, errors)))
+        case s.KernelSum():
+            errors.update(kernel_sum_errors(step, values, errors))
+        case s.Neighbours():
+            if step.weighting is s.Weighting.DISTANCE and not step.mean:
+                for name in step.outputs:
+                    errors[name] = _VOTES * _spacing(values, name)
+        case s.Couple():
+            found = [errors[name] for name in step.inputs if name in errors]
+            error = _COUPLING * sum(found, np.zeros(values.rows)) + _COUPLING_ROUNDING
+            errors.update(dict.fromkeys(step.outputs, error))
         case s.Product():
             half = len(step.outputs)
             triples = zip(step.inputs[:half], step.inputs[half:], step.outputs, strict=True)

@@ -56,9 +56,10 @@ def convert(estimator: object, training: Training) -> Model:
 
 
 def _refuse_splits_on_sums(graph: Graph) -> None:
-    """Refuse trees behind a dot product: in which order a BLAS adds decides the last bit of a sum.
+    """Refuse trees and neighbours behind a sum: in which order a BLAS adds decides its last bit.
 
-    That bit moves a linear prediction by as much, but a row that lies on a split by a whole leaf.
+    That bit moves a linear prediction by as much, but a row that lies on a split by a whole leaf,
+    and one that is as near to one row as to another by a whole neighbour.
     """
     sums: set[str] = set()
     for step in graph.steps:
@@ -72,8 +73,23 @@ def _refuse_splits_on_sums(graph: Graph) -> None:
                     "last bit differs from one machine to the next",
                     "train the trees on the columns themselves",
                 )
-        if isinstance(step, s.Dot) or read & sums:
+        elif isinstance(step, s.Neighbours) and read & sums:
+            raise UnsupportedModelError(
+                type(step).__name__,
+                "it looks for the nearest rows in columns that are sums of products (such as "
+                "PCA's), and their last bits, which decide between two that are equally near, "
+                "differ from one machine to the next",
+                "look for neighbours in the columns themselves",
+            )
+        if _is_sum(step) or read & sums:
             sums |= set(s.outputs_of(step))
+
+
+def _is_sum(step: s.Step) -> bool:
+    """Whether the library may add in another order than the step does."""
+    if isinstance(step, s.Neighbours):
+        return step.weighting is s.Weighting.DISTANCE and not step.mean
+    return isinstance(step, s.Dot | s.KernelSum)
 
 
 def predict(estimator: Any, inputs: Names, graph: Graph) -> Outputs:

@@ -12,10 +12,13 @@ from ..ir import steps as s
 from ..ir.steps import Function, Norm, Operator, Precision
 from . import float32
 from .columns import Keys, as_missing, as_numbers
+from .coupling import couple
 from .forest import ForestKernel
+from .kernel_sum import KernelSumKernel
 from .libm import exp, log1p
 from .linear import LinearKernel
 from .lookup import LookupKernel, OneHotKernel
+from .neighbours import NeighboursKernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +46,12 @@ def prepare_step(step: s.Step) -> Runner:  # noqa: PLR0911, PLR0912 - one return
             return OneHotKernel(step).run
         case s.Dot():
             return LinearKernel(step).run
+        case s.KernelSum():
+            return KernelSumKernel(step).run
+        case s.Neighbours():
+            return NeighboursKernel(step).run
+        case s.Couple():
+            return partial(couple, step)
         case s.Product():
             return partial(_product, step)
         case s.Normalize():

@@ -9,8 +9,8 @@ import pytest
 from foresql import certify
 from foresql.certify.compare import RELATIVE, rounding_bound
 from foresql.certify.oracle import ask_library
+from foresql.certify.rounding import has_sums
 from foresql.frontends import Training, convert
-from foresql.ir import steps as s
 from foresql.ir.codec import decode_model, encode_model
 from foresql.kernels import Scorer
 
@@ -35,7 +35,7 @@ def check_agreement(estimator, like, *, rows=2_000, routes=("kernel",)):
     certificate = certify(model, estimator, training, rows=rows, routes=routes)
     assert certificate.rows >= rows
     assert certificate.labels_identical is (None if model.outputs.classes is None else True)
-    if not has_dot(model):
+    if not has_sums(model):
         assert certificate.margin_difference == 0
     return model
 
@@ -53,14 +53,14 @@ def check_rows(model, estimator, frame, table: pa.Table):
             labels = np.array(model.outputs.classes, object)[ours.prediction[:, 0].astype(int)]
             assert labels.tolist() == theirs.prediction.tolist()
             check_values(ours.probabilities, theirs.probabilities, bound)
-        if theirs.margins.size and has_dot(model):
+        if theirs.margins.size and has_sums(model):
             check_values(ours.margins, theirs.margins, bound)
         elif theirs.margins.size:
             assert ours.margins.tobytes() == theirs.margins.tobytes()
 
 
 def check_values(ours, theirs, bound):
-    """One ulp or 1e-15 relative; with dot products, the gate's bound, and below 1e-14 of 1."""
+    """One ulp or 1e-15 relative; with sums, the gate's bound, and below 1e-14 of 1."""
     if not theirs.size:  # the library has no such answer
         assert not ours.size
         return
@@ -73,10 +73,6 @@ def check_values(ours, theirs, bound):
         assert (gap <= ORDINARY * np.maximum(size, 1.0)).all()
         allowed = np.maximum(allowed, bound[:, None])
     assert (gap <= allowed).all()
-
-
-def has_dot(model) -> bool:
-    return any(isinstance(step, s.Dot) for step in model.steps)
 
 
 @pytest.fixture(scope="session")
