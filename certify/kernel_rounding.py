@@ -80,6 +80,8 @@ def _of_kernel(kernel: KernelSumKernel, index: int, block: _Rows) -> tuple[Numbe
         low = np.maximum(low, 0.0)
     ends = [np.abs(kernel.shape(index, end) - here) for end in (low, argument + error)]
     moved = np.where(np.isinf(argument) & (error == 0), 0.0, np.maximum(*ends))
+    # A kernel may be level beyond the largest number, but on which side is not certain.
+    moved = np.where(np.isinf(error), np.inf, moved)
     digits = _FUNCTION * (1 + abs(step.degrees[index]) + abs(step.exponents[index]))
     return here, moved + digits * np.spacing(np.abs(here))
 

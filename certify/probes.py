@@ -33,6 +33,7 @@ _TEXTS = ("", " ", "unseen", "UNSEEN", "1", "1.0", "nan", "None", "NULL", "naïv
 _INTEGERS = (-1, 0, 1, 2**31, -(2**31), 2**53 + 1, -(2**53) - 1, 2**62)
 _TIMES = (-1, 0, 1, 4_102_444_800_000_000)
 _MOST_CATEGORIES = 5000
+_MOST_POINTS = 200
 _MOST_SPLIT_ROWS = 4
 """The most rows of each group for splits, in multiples of the rows that were asked for."""
 _KEY_TYPES: Mapping[ColumnType, Callable[[Any], Scalar]] = {
@@ -114,7 +115,10 @@ def _changed(model: Model, table: pa.Table, changes: list[Change]) -> pa.Table:
 
 
 def split_values(model: Model) -> dict[str, list[float]]:
-    """For each source column, the values at which any tree splits, traced back through scaling."""
+    """For each source column, the values at which any tree splits, traced back through scaling.
+
+    Of steps that hold points, the values of some, and those half way between two.
+    """
     origin: dict[str, tuple[str, list[s.Arithmetic]]] = {}
     found: dict[str, set[float]] = {name: set() for name in model.signature.names}
     for name in model.signature.names:
@@ -135,6 +139,11 @@ def split_values(model: Model) -> dict[str, list[float]]:
                     if name in origin:
                         source, chain = origin[name]
                         found[source] |= _traced_back(_splits(step, index), chain)
+            case s.KernelSum() | s.Neighbours():
+                for index, name in enumerate(step.inputs):
+                    if name in origin:
+                        source, chain = origin[name]
+                        found[source] |= _traced_back(_near_points(step, index), chain)
             case _:
                 continue
     return {name: sorted(values) for name, values in found.items()}
@@ -152,6 +161,13 @@ def _splits(step: s.Forest, index: int) -> NDArray[np.float64]:
     sets = np.unique(trees.category_set[nodes & (trees.category_set >= 0)])
     members = [trees.categories(number) for number in sets.tolist()]
     return np.concatenate([numeric, *members]).astype(np.float64)
+
+
+def _near_points(step: s.KernelSum | s.Neighbours, index: int) -> NDArray[np.float64]:
+    """Give some values of a column of the points, and those as far from one as from the next."""
+    values = np.unique(step.points[:, index])
+    some = values[np.linspace(0, len(values) - 1, min(len(values), _MOST_POINTS)).astype(np.intp)]
+    return np.concatenate([some, (some[1:] + some[:-1]) / 2])
 
 
 _INVERSE = {

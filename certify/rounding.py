@@ -83,7 +83,8 @@ def _of_dot(step: s.Dot, values: Values, errors: Errors) -> Numbers:
         size += np.abs(values.numbers(name)) * largest
         if name in errors:
             carried += errors[name] * largest
-    return size * DOT_ROUNDING + carried
+    # A sum that overflowed before may be NaN here, and is no more certain for that.
+    return np.where(np.isinf(carried), np.inf, size * DOT_ROUNDING + carried)
 
 
 def _of_product(left: str, right: str, values: Values, errors: Errors) -> Numbers:
@@ -99,8 +100,8 @@ def _of_row(step: s.Softmax | s.Normalize, total: Numbers, values: Values, error
         return
     columns = np.abs([values.numbers(name) for name in step.inputs])
     norm = np.max(columns, axis=0) if step.norm is not s.Norm.SUM else np.sum(columns, axis=0)
-    # A share is at most 1, and so is its error.
-    error: Numbers = np.fmin(2 * total / norm, 1.0)
+    # A share is at most 1, and so is its error, but where a sum overflows.
+    error: Numbers = np.where(np.isinf(total), np.inf, np.fmin(2 * total / norm, 1.0))
     for name in step.outputs:
         errors[name] = error
 

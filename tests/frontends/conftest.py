@@ -27,10 +27,10 @@ def agree():
     return check_agreement
 
 
-def check_agreement(estimator, like, *, rows=2_000, routes=("kernel",)):
+def check_agreement(estimator, like, *, rows=2_000, routes=("kernel",), ordinary=ORDINARY):
     training = Training.of(like, estimator)
     model = convert(estimator, training)
-    check_rows(model, estimator, like, training.table)
+    check_rows(model, estimator, like, training.table, ordinary)
     training = training.only(model.signature.names)
     certificate = certify(model, estimator, training, rows=rows, routes=routes)
     assert certificate.rows >= rows
@@ -40,7 +40,7 @@ def check_agreement(estimator, like, *, rows=2_000, routes=("kernel",)):
     return model
 
 
-def check_rows(model, estimator, frame, table: pa.Table):
+def check_rows(model, estimator, frame, table: pa.Table, ordinary=ORDINARY):
     """Compare the answers for ordinary rows, from the model and from what its bundle holds."""
     theirs = ask_library(estimator, frame)
     assert not isinstance(theirs, str), theirs
@@ -48,19 +48,19 @@ def check_rows(model, estimator, frame, table: pa.Table):
         ours = scorer.score(table)
         bound = rounding_bound(model, scorer.run(scorer.decoder.decode(table)))
         if model.outputs.classes is None:
-            check_values(ours.prediction, theirs.prediction.reshape(len(table), -1), bound)
+            check_values(ours.prediction, theirs.prediction.reshape(len(table), -1), bound, ordinary)
         else:
             labels = np.array(model.outputs.classes, object)[ours.prediction[:, 0].astype(int)]
             assert labels.tolist() == theirs.prediction.tolist()
-            check_values(ours.probabilities, theirs.probabilities, bound)
+            check_values(ours.probabilities, theirs.probabilities, bound, ordinary)
         if theirs.margins.size and has_sums(model):
-            check_values(ours.margins, theirs.margins, bound)
+            check_values(ours.margins, theirs.margins, bound, ordinary)
         elif theirs.margins.size:
             assert ours.margins.tobytes() == theirs.margins.tobytes()
 
 
-def check_values(ours, theirs, bound):
-    """One ulp or 1e-15 relative; with sums, the gate's bound, and below 1e-14 of 1."""
+def check_values(ours, theirs, bound, ordinary):
+    """One ulp or 1e-15 relative; with sums, the gate's bound, and below ``ordinary`` of 1."""
     if not theirs.size:  # the library has no such answer
         assert not ours.size
         return
@@ -70,7 +70,7 @@ def check_values(ours, theirs, bound):
     gap, size = np.abs(ours - theirs), np.abs(theirs)
     allowed = np.maximum(size * RELATIVE, np.spacing(size))
     if bound is not None:
-        assert (gap <= ORDINARY * np.maximum(size, 1.0)).all()
+        assert (gap <= ordinary * np.maximum(size, 1.0)).all()
         allowed = np.maximum(allowed, bound[:, None])
     assert (gap <= allowed).all()
 
