@@ -86,9 +86,7 @@ def _of_kernel(kernel: KernelSumKernel, index: int, block: _Rows) -> tuple[Numbe
     return here, moved + digits * np.spacing(np.abs(here))
 
 
-def _of_argument(
-    kernel: KernelSumKernel, index: int, block: _Rows, argument: Numbers
-) -> Numbers:
+def _of_argument(kernel: KernelSumKernel, index: int, block: _Rows, argument: Numbers) -> Numbers:
     """Give how far a kernel's argument may be off: its own sum, and the errors of the columns."""
     kind = kernel.step.kernels[index]
     rows, points = kernel.scaled(index, block.rows)

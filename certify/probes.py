@@ -134,16 +134,11 @@ def split_values(model: Model) -> dict[str, list[float]]:
                     if read in origin:
                         source, chain = origin[read]
                         origin[written] = (source, [*chain, _only(step, read)])
-            case s.Forest():
+            case s.Forest() | s.KernelSum() | s.Neighbours():
                 for index, name in enumerate(step.inputs):
                     if name in origin:
                         source, chain = origin[name]
-                        found[source] |= _traced_back(_splits(step, index), chain)
-            case s.KernelSum() | s.Neighbours():
-                for index, name in enumerate(step.inputs):
-                    if name in origin:
-                        source, chain = origin[name]
-                        found[source] |= _traced_back(_near_points(step, index), chain)
+                        found[source] |= _traced_back(_boundaries(step, index), chain)
             case _:
                 continue
     return {name: sorted(values) for name, values in found.items()}
@@ -152,6 +147,10 @@ def split_values(model: Model) -> dict[str, list[float]]:
 def _only(step: s.Arithmetic, name: str) -> s.Arithmetic:
     index = step.inputs.index(name)
     return s.Arithmetic((name,), (name,), step.operator, step.operands[index : index + 1])
+
+
+def _boundaries(step: s.Forest | s.KernelSum | s.Neighbours, index: int) -> NDArray[np.float64]:
+    return _splits(step, index) if isinstance(step, s.Forest) else _near_points(step, index)
 
 
 def _splits(step: s.Forest, index: int) -> NDArray[np.float64]:

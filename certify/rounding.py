@@ -39,7 +39,9 @@ def has_sums(model: Model) -> bool:
     return any(isinstance(step, s.Dot | s.KernelSum | s.Neighbours) for step in model.steps)
 
 
-def carry_errors(step: s.Step, values: Values, errors: Errors) -> None:
+def carry_errors(  # noqa: C901, PLR0912 - one branch a step
+    step: s.Step, values: Values, errors: Errors
+) -> None:
     """Add the errors of a step's outputs; columns that are the library's bit for bit have none."""
     match step:
         case s.Dot():

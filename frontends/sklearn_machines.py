@@ -32,7 +32,7 @@ def add_machine(model: Any, inputs: Names, graph: Graph) -> Names:
             "fit with an array: .toarray(), or OneHotEncoder(sparse_output=False)",
         )
     require_rows(inputs, graph)
-    intercepts = np.asarray(model._intercept_, np.float64)  # noqa: SLF001 - libsvm's own signs
+    intercepts = np.asarray(model._intercept_, np.float64)  # libsvm's own signs
     weights = _weights(np.asarray(coefficients, np.float64), model)
     expansion = Expansion(model.support_vectors_, weights, intercepts)
     return add_kernel_sum(expansion, [_kernel(model, graph)], inputs, graph)
@@ -78,30 +78,34 @@ def _weights(coefficients: NDArray[np.float64], model: Any) -> NDArray[np.float6
 def add_votes(model: Any, pairs: Names, graph: Graph) -> Outputs:
     """Append label, raw scores and, where there are any, probabilities."""
     count = len(model.classes_)
-    opposite = graph.arithmetic(pairs, Operator.MULTIPLY, -1.0)
-    margins = opposite if count == 2 else pairs  # noqa: PLR2004 - scikit-learn flips the sign
-    if count > 2 and model.decision_function_shape == "ovr":  # noqa: PLR2004 - as scikit-learn
-        margins = _add_scores(pairs, opposite, count, graph)
-        if model.break_ties:
-            label = graph.add(s.Argmax(margins, graph.label()))
-            return _with_probabilities(model, pairs, label, margins, graph)
-    elif model.break_ties and model.decision_function_shape == "ovo":
+    is_binary, by_class = len(pairs) == 1, model.decision_function_shape == "ovr"
+    if model.break_ties and not by_class:
         raise graph.refuse(
             "it breaks ties with decision_function_shape='ovo', which scikit-learn refuses",
             "fit with decision_function_shape='ovr'",
         )
-    # A pair is the first class's where its value is above 0.
-    wins = tuple(_add_exceeds(name, graph) for name in pairs)
-    votes = _add_tally(wins, count, graph)
-    return _with_probabilities(model, pairs, graph.add(s.Argmax(votes, graph.label())), margins, graph)
+    opposite = graph.arithmetic(pairs, Operator.MULTIPLY, -1.0)
+    if is_binary:
+        margins = opposite
+    else:
+        margins = _add_scores(pairs, opposite, count, graph) if by_class else pairs
+    is_by_score = model.break_ties and not is_binary
+    votes = margins if is_by_score else _add_tally(pairs, count, graph)
+    label = graph.add(s.Argmax(votes, graph.label()))
+    return _with_probabilities(model, pairs, label, margins, graph)
 
 
 def _add_exceeds(name: str, graph: Graph) -> str:
-    return graph.add(s.Exceeds((name,), graph.fresh([name], "wins"), 0.0))[0]
+    output = graph.fresh([name], "wins")[0]
+    return graph.add(s.Exceeds((name,), (output,), 0.0))[0]
 
 
-def _add_tally(wins: Names, count: int, graph: Graph) -> Names:
-    """Append how many pairs each class wins: whole numbers, which no order of adding changes."""
+def _add_tally(pairs: Names, count: int, graph: Graph) -> Names:
+    """Append how many pairs each class wins: the first one's are those above 0.
+
+    They are whole numbers, which no order of adding changes.
+    """
+    wins = tuple(_add_exceeds(name, graph) for name in pairs)
     weights, second = _signs(count), np.zeros(count)
     for _, j in combinations(range(count), 2):
         second[j] += 1.0
@@ -149,7 +153,12 @@ def _with_probabilities(
     labels = labels_of(model.classes_)
     if not _has_probabilities(model):
         return Outputs(label, labels, (), margins)
-    slopes, shifts = np.asarray(model.probA_), np.asarray(model.probB_)
+    slopes, shifts = model._probA, model._probB  # noqa: SLF001 - the public names are deprecated
+    if slopes.size != len(pairs):
+        raise graph.refuse(
+            "it was fitted without probabilities, and asked for them later",
+            "fit with probability=True, or put it into CalibratedClassifierCV",
+        )
     exponents = graph.arithmetic(
         graph.arithmetic(pairs, Operator.MULTIPLY, -slopes), Operator.SUBTRACT, shifts
     )

@@ -173,7 +173,9 @@ def _key_problem(step: s.Step, types: Mapping[str, ColumnType]) -> str | None:
     return None
 
 
-def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one return a step
+def _shape_problem(  # noqa: C901, PLR0911, PLR0912 - one return a step
+    step: s.Step,
+) -> str | None:
     match step:
         case s.Require():
             return _unless(step.largest >= 0, "its largest value is negative")

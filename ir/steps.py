@@ -227,9 +227,9 @@ class KernelSum:
 
     ``points`` is float64[points, inputs], ``weights`` float64[points, outputs], ``intercepts``
     float64[outputs]. How alike they are is the product of the ``kernels``, each to the power of
-    its ``exponents``, less the point's ``centers``. Kernel ``f`` sees the row and the points divided by
-    ``scales[f]``, float64[kernels, inputs]. Terms are added in the order of the points and the
-    intercept last, one rounding each.
+    its ``exponents``, less the point's ``centers``. Kernel ``f`` sees the row and the points
+    divided by ``scales[f]``, float64[kernels, inputs]. Terms are added in the order of the points
+    and the intercept last, one rounding each.
     """
 
     inputs: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Pairwise coupling: probabilities of several classes from those of each pair, as libsvm does it."""
+"""Pairwise coupling: probabilities of classes from those of each pair, as libsvm does it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def couple(step: Couple, values: Values) -> None:
 
 
 def coupled(pairs: Numbers, classes: int) -> Numbers:
-    """Give float64[classes, rows] from float64[pairs, rows]; rows that are done stay as they are."""
+    """Give float64[classes, rows] from float64[pairs, rows]; rows that are done stay so."""
     shares = np.full((classes, pairs.shape[1]), 1.0 / classes)
     matrix = _matrix(pairs, classes)
     running = np.arange(pairs.shape[1])
@@ -42,9 +42,7 @@ def coupled(pairs: Numbers, classes: int) -> Numbers:
         running = running[going]
         if not running.size:
             break
-        shares[:, running] = _improved(
-            q[:, :, going], p[:, going].copy(), qp[:, going], pqp[going]
-        )
+        shares[:, running] = _improved(q[:, :, going], p[:, going].copy(), qp[:, going], pqp[going])
     return shares
 
 

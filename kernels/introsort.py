@@ -1,7 +1,7 @@
 """The order in which scikit-learn's sort leaves equal values.
 
-Source: ``simultaneous_sort`` in sklearn/utils/_sorting.pyx, with two-way partitions. Insertion sort,
-which keeps equal values in their order, ends it and does all of it up to 15 values.
+Source: ``simultaneous_sort`` in sklearn/utils/_sorting.pyx, with two-way partitions. Insertion
+sort, which keeps equal values in their order, ends it and does all of it up to 15 values.
 """
 
 from __future__ import annotations

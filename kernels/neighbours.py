@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
     Indices = NDArray[np.intp]
 
-_CELLS = 1 << 18
+_CELLS = 1 << 16
 """How many pairs of a row and a point are compared at a time."""
 _NEAR = 1e-12
 """Distances that are closer than this part of themselves are told apart by the search itself."""
@@ -32,6 +32,8 @@ class NeighboursKernel:
         """Build the tree once."""
         self._step = step
         self._tree = Tree(step)
+        # A column of points is read at once.
+        self._points = np.asfortranarray(step.points)
 
     def run(self, values: Values) -> None:
         """Write one sum or mean an output."""
@@ -48,7 +50,7 @@ class NeighboursKernel:
     def nearest(self, rows: Numbers) -> tuple[Numbers, Indices]:
         """Give the distances and numbers of the nearest points: [rows, count], nearest first."""
         step = self._step
-        distances = reduced_distances(rows, step.points, step.metric)
+        distances = reduced_distances(rows, self._points, step.metric)
         # One more than are asked for shows whether the last place is shared.
         most = min(step.count + 1, len(step.points))
         found = np.argpartition(distances, most - 1, axis=1)[:, :most]
@@ -72,8 +74,8 @@ class NeighboursKernel:
         weights = _weights(distances)
         if not step.mean and not weights.any(axis=1).all():
             message = (
-                f"A row is infinitely far from all rows that {step.where} was fitted to, and none "
-                "of them has a weight. Filter such rows, or replace the values in the query."
+                f"A row is infinitely far from all rows that {step.where} was fitted to, so that "
+                "none of them has a weight. Filter such rows, or clip the values."
             )
             raise ScoringError(message)
         sums = [np.sum(said[:, :, j] * weights, axis=1) for j in range(said.shape[2])]
@@ -84,15 +86,15 @@ class NeighboursKernel:
 def reduced_distances(rows: Numbers, points: Numbers, metric: Metric) -> Numbers:
     """Give float64[rows, points] distances, squared where the metric is Euclidean."""
     total = np.zeros((len(rows), len(points)))
+    gap = np.empty_like(total)
     for x, p in zip(rows.T, points.T, strict=True):
-        gap = np.subtract(x[:, None], p[None, :])
-        match metric:
-            case Metric.EUCLIDEAN:
-                total += gap * gap
-            case Metric.MANHATTAN:
-                total += np.abs(gap)
-            case Metric.CHEBYSHEV:
-                np.maximum(total, np.abs(gap), out=total)
+        np.subtract(x[:, None], p[None, :], out=gap)
+        if metric is Metric.EUCLIDEAN:
+            np.multiply(gap, gap, out=gap)
+        else:
+            np.abs(gap, out=gap)
+        add = np.maximum if metric is Metric.CHEBYSHEV else np.add
+        add(total, gap, out=total)
     return total
 
 

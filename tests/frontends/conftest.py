@@ -48,7 +48,9 @@ def check_rows(model, estimator, frame, table: pa.Table, ordinary=ORDINARY):
         ours = scorer.score(table)
         bound = rounding_bound(model, scorer.run(scorer.decoder.decode(table)))
         if model.outputs.classes is None:
-            check_values(ours.prediction, theirs.prediction.reshape(len(table), -1), bound, ordinary)
+            check_values(
+                ours.prediction, theirs.prediction.reshape(len(table), -1), bound, ordinary
+            )
         else:
             labels = np.array(model.outputs.classes, object)[ours.prediction[:, 0].astype(int)]
             assert labels.tolist() == theirs.prediction.tolist()
