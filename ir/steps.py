@@ -78,6 +78,8 @@ class Kernel(StrEnum):
     ``d`` is their Euclidean distance, a sum of squared differences; in ``EXPANDED_RBF`` its square
     is ``-2 x·p + x·x + p·p``, or 0 where that is negative.
 
+    A product ``x·p`` that overflows stays infinite, whatever is added to it.
+
     - ``POLYNOMIAL``: ``(gamma x·p + constant) ** degree``
     - ``SIGMOID``: ``tanh(gamma x·p + constant)``
     - ``RBF`` and ``EXPANDED_RBF``: ``exp(-gamma d²)``

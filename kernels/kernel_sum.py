@@ -101,6 +101,20 @@ def add_columns(kind: str, rows: Numbers, points: Numbers) -> Numbers:
     total = np.zeros((len(rows), len(points)))
     for x, p in zip(rows.T, points.T, strict=True):
         total += _TERMS[kind](x[:, None], p[None, :])
+    lost = np.isnan(total).any(axis=1)
+    if kind == "product" and lost.any():
+        total[lost] = _add_overflowing(rows[lost], points)
+    return total
+
+
+def _add_overflowing(rows: Numbers, points: Numbers) -> Numbers:
+    """Add products where a sum that overflowed stays so, whatever is taken off it.
+
+    Processors that multiply and add in one go never see a product overflow by itself.
+    """
+    total = np.zeros((len(rows), len(points)))
+    for x, p in zip(rows.T, points.T, strict=True):
+        total = np.where(np.isinf(total), total, total + x[:, None] * p[None, :])
     return total
 
 

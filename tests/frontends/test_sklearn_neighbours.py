@@ -146,7 +146,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("estimator", "target", "reason"), REFUSED, ids=str)
+@pytest.mark.parametrize(
+    ("estimator", "target", "reason"), REFUSED, ids=[reason for _, _, reason in REFUSED]
+)
 def test_what_is_refused(estimator, target, reason, quietly):
     quietly(lambda: estimator.fit(FRAME, target))
     with pytest.raises(UnsupportedModelError, match=reason):

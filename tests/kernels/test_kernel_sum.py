@@ -94,6 +94,14 @@ def test_a_row_has_the_same_bits_alone_and_in_any_batch(kernel, monkeypatch):
     assert Scorer(model).score(table_of(rows)).prediction.tobytes() == whole.tobytes()
 
 
+def test_what_overflows_stays_infinite():
+    points = np.array([[2.0, 2.0], [-2.0, 2.0], [0.5, 0.5]])
+    rows = np.array([[1e308, -1e308], [1.0, 2.0]])
+    with np.errstate(over="ignore", invalid="ignore"):
+        products = kernel_sum.add_columns("product", rows, points)
+    assert products.tolist() == [[math.inf, -math.inf, 0.0], [6.0, 2.0, 1.5]]
+
+
 def test_no_rows():
     _, model = model_of((s.Kernel.RBF,))
     assert Scorer(model).score(table_of(np.zeros((0, COLUMNS)))).prediction.shape == (0, 2)
