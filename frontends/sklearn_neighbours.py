@@ -29,11 +29,6 @@ _WEIGHTINGS = {
     "uniform": Weighting.UNIFORM,
     "distance": Weighting.DISTANCE,
 }
-_SEARCHES = {
-    "brute": "it compares by a matrix product, whose last bits decide which of two nearly equally "
-    "near rows it takes, and of equally near ones the number of threads does",
-    "ball_tree": "which of equally near rows a ball tree takes has no exact translation",
-}
 
 
 def add_neighbours(  # noqa: PLR0913, PLR0917 - what a neighbours step is made of
@@ -76,12 +71,17 @@ def require_tree(model: Any, graph: Graph) -> Metric:
             "fit with metric='euclidean', 'manhattan' or 'chebyshev'",
         )
     search = model._fit_method  # noqa: SLF001 - no public equivalent
+    if search == "brute":
+        raise graph.refuse(
+            "it compares rows by a matrix product, whose last bits decide between two that are "
+            "nearly equally near, and between equally near ones the number of threads does (the "
+            "default for more than 15 columns, or where n_neighbors is half of the rows)",
+            "fit with algorithm='kd_tree', which finds the nearest rows too",
+        )
     if search != "kd_tree":
         raise graph.refuse(
-            _SEARCHES[search],
-            "fit with algorithm='kd_tree', which finds the same rows (the default algorithm "
-            "compares with all rows where there are more than 15 columns, or where n_neighbors is "
-            "half of the rows)",
+            "which of equally near rows a ball tree takes has no exact translation",
+            "fit with algorithm='kd_tree', which finds the nearest rows too",
         )
     return _METRICS[metric]
 

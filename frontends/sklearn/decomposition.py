@@ -38,16 +38,17 @@ def convert_truncated_svd(model: Any, inputs: Names, graph: Graph) -> Names:
 
 def convert_kernel_pca(model: Any, inputs: Names, graph: Graph) -> Names:
     """Sum centred kernels over the training rows, one sum a component."""
-    vectors = np.asarray(require_fitted(model, "eigenvectors_", graph), np.float64)
+    vectors = require_fitted(model, "eigenvectors_", graph)
     require_rows(inputs, graph)
     parameters = {"gamma": model.gamma_, "degree": model.degree, "coef0": model.coef0}
     kernel = pairwise_kernel(model.kernel, parameters, len(inputs), graph)
     used = model.eigenvalues_ != 0
     scaled = np.zeros_like(vectors)
     scaled[:, used] = vectors[:, used] / np.sqrt(model.eigenvalues_[used])
+    scaled = np.asarray(scaled, np.float64)
     # What the mean of a row's kernels takes from each term is moved to the weights.
     centerer = model._centerer  # noqa: SLF001 - no public equivalent
-    centers = centerer.K_fit_rows_ - centerer.K_fit_all_
+    centers = np.asarray(centerer.K_fit_rows_, np.float64) - float(centerer.K_fit_all_)
     expansion = Expansion(model.X_fit_, scaled - scaled.mean(axis=0), centers=centers)
     return add_kernel_sum(expansion, [kernel], inputs, graph)
 

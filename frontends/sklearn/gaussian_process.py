@@ -22,6 +22,11 @@ def convert_regressor(model: Any, inputs: Names, graph: Graph) -> Outputs:
     alpha = np.asarray(require_fitted(model, "alpha_", graph), np.float64)
     alpha = alpha[:, None] if alpha.ndim == 1 else alpha
     require_rows(inputs, graph)
+    if model.X_train_.dtype == np.float32:
+        raise graph.refuse(
+            "it was fitted to float32, in which its kernels divide by their length scales",
+            "fit with frame.astype(float)",
+        )
     points = np.asarray(model.X_train_, np.float64)
     parts: list[Names] = []
     for term in terms_of(model.kernel_, len(inputs), graph):

@@ -204,6 +204,21 @@ def test_what_is_refused(estimator, target, reason, quietly):
         convert(estimator, Training.of(FRAME))
 
 
+@pytest.mark.parametrize("estimator", [KernelRidge(kernel="rbf"), KernelPCA(3, kernel="rbf")])
+def test_a_fit_to_float32(estimator, agree):
+    frame = FRAME[["x", "rounded"]].astype(np.float32)
+    if isinstance(estimator, KernelPCA):
+        estimator = make_pipeline(estimator, LinearRegression())
+    estimator.fit(frame, NUMBER)
+    agree(estimator, frame.astype(float), rows=PROBES, ordinary=1e-9)
+
+
+def test_a_process_that_was_fitted_to_float32_is_refused():
+    process = process_of(RBF(0.7)).fit(FRAME[["x"]].astype(np.float32), NUMBER)
+    with pytest.raises(UnsupportedModelError, match="fitted to float32"):
+        convert(process, Training.of(FRAME[["x"]], process))
+
+
 def test_a_compound_kernel_is_refused():
     process = process_of(RBF()).fit(FRAME, NUMBER)
     process.kernel_ = CompoundKernel([RBF(), RBF()])
