@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-_CELLS = 1 << 18
+_CELLS = 1 << 16
 """How many pairs of a row and a point are compared at a time."""
 
 _ARGUMENTS: Mapping[Kernel, str] = {
@@ -41,7 +41,8 @@ class KernelSumKernel:
         """Divide the points by the scales of each kernel."""
         self.step = step
         with np.errstate(all="ignore"):
-            self._points = [step.points / scales for scales in step.scales]
+            # A column of points is read at once.
+            self._points = [np.asfortranarray(step.points / scales) for scales in step.scales]
 
     def run(self, values: Values) -> None:
         """Write one weighted sum an output."""
@@ -49,8 +50,9 @@ class KernelSumKernel:
         sums = np.empty((len(step.outputs), values.rows))
         for block, rows in self.blocks(values):
             likeness = self.likeness(rows) - step.centers
+            terms = np.empty_like(likeness)
             for output, weights in enumerate(step.weights.T):
-                terms = likeness * weights
+                np.multiply(likeness, weights, out=terms)
                 np.add.accumulate(terms, axis=1, out=terms)
                 last = terms[:, -1] if terms.size else np.zeros(len(rows))
                 sums[output, block] = last + step.intercepts[output]
@@ -99,8 +101,14 @@ def add_columns(kind: str, rows: Numbers, points: Numbers) -> Numbers:
         total += _own_squares(points)[None, :]
         return np.maximum(total, 0.0)
     total = np.zeros((len(rows), len(points)))
+    term = np.empty_like(total)
     for x, p in zip(rows.T, points.T, strict=True):
-        total += _TERMS[kind](x[:, None], p[None, :])
+        if kind == "product":
+            np.multiply(x[:, None], p[None, :], out=term)
+        else:
+            np.subtract(x[:, None], p[None, :], out=term)
+            _SIZES[kind](term, out=term)
+        total += term
     lost = np.isnan(total).any(axis=1)
     if kind == "product" and lost.any():
         total[lost] = _add_overflowing(rows[lost], points)
@@ -118,11 +126,7 @@ def _add_overflowing(rows: Numbers, points: Numbers) -> Numbers:
     return total
 
 
-_TERMS: Mapping[str, Callable[[Numbers, Numbers], Numbers]] = {
-    "product": lambda x, p: x * p,
-    "square": lambda x, p: np.square(x - p),
-    "absolute": lambda x, p: np.abs(x - p),
-}
+_SIZES: Mapping[str, np.ufunc] = {"square": np.square, "absolute": np.absolute}
 
 
 def _own_squares(matrix: Numbers) -> Numbers:

@@ -65,6 +65,15 @@ def refuse_radius(model: Any, inputs: Names, graph: Graph) -> Outputs:  # noqa: 
     )
 
 
+def refuse_outlier_factor(model: Any, inputs: Names, graph: Graph) -> Outputs:  # noqa: ARG001
+    """Refuse the comparison of a row's density with that of each of its neighbours."""
+    raise graph.refuse(
+        "it compares how dense the rows are around a row and around each of its neighbours, which "
+        "no step holds",
+        "fit OneClassSVM",
+    )
+
+
 def refuse_graph(model: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ARG001
     """Refuse a sparse graph with one column for each training row."""
     raise graph.refuse(
@@ -76,6 +85,7 @@ def refuse_graph(model: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ARG
 PREDICTORS = {
     "KNeighborsClassifier": convert_classifier,
     "KNeighborsRegressor": convert_regressor,
+    "LocalOutlierFactor": refuse_outlier_factor,
     "RadiusNeighborsClassifier": refuse_radius,
     "RadiusNeighborsRegressor": refuse_radius,
 }

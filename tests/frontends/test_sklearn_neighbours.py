@@ -9,6 +9,7 @@ from sklearn.neighbors import (
     KNeighborsClassifier,
     KNeighborsRegressor,
     KNeighborsTransformer,
+    LocalOutlierFactor,
     NeighborhoodComponentsAnalysis,
     RadiusNeighborsClassifier,
 )
@@ -136,6 +137,7 @@ REFUSED = [
     (KNeighborsClassifier(), np.stack([THREE, THREE], axis=1), "several labels for a row"),
     (KNeighborsRegressor(), NUMBER.astype(np.float32), "targets are float32"),
     (RadiusNeighborsClassifier(100.0), THREE, "on the very radius"),
+    (LocalOutlierFactor(novelty=True), None, "around each of its neighbours"),
     (make_pipeline(PCA(2), KNeighborsClassifier()), THREE, "sums of products"),
     (make_pipeline(KNNImputer(), LogisticRegression()), THREE, "a matrix product"),
     (

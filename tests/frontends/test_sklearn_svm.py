@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,9 +9,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, SVR, NuSVC, NuSVR, OneClassSVM
 
+from foresql import certify
 from foresql.certify.compare import rounding_bound
-from foresql.errors import ScoringError, UnsupportedModelError
+from foresql.errors import CertificationError, ScoringError, UnsupportedModelError
 from foresql.frontends import Training, convert
+from foresql.ir import steps as s
 from foresql.kernels import Scorer
 
 ROWS = 160
@@ -115,6 +119,18 @@ def test_the_bound_is_close_to_the_rounding():
     bound = rounding_bound(model, scorer.run(scorer.decoder.decode(training.table)))
     gap = np.abs(scorer.score(training.table).prediction[:, 0] - estimator.predict(FRAME))
     assert 0 < gap.max() <= bound.min() < bound.max() < 1e-11
+
+
+@pytest.mark.parametrize("field", ["points", "weights", "intercepts", "gammas"])
+def test_the_gate_sees_what_is_off_by_a_billionth(field):
+    estimator = SVR(kernel="rbf").fit(FRAME, NUMBER)
+    training = Training.of(FRAME, estimator)
+    model = convert(estimator, training)
+    (step,) = [step for step in model.steps if isinstance(step, s.KernelSum)]
+    off = replace(step, **{field: getattr(step, field) * (1 + 1e-9)})
+    steps = tuple(off if each is step else each for each in model.steps)
+    with pytest.raises(CertificationError, match="differs from the library in the prediction"):
+        certify(replace(model, steps=steps), estimator, training, rows=PROBES, routes=("kernel",))
 
 
 @pytest.mark.parametrize("value", [None, -np.inf])
