@@ -11,7 +11,7 @@ from ..ir import Outputs
 from ..ir import steps as s
 from ..ir.steps import Function, Kernel, Operator
 from .convert import add_constants, add_link, require_fitted
-from .sklearn_kernels import LINEAR, Expansion, Factor, add_kernel_sum, require_rows
+from .sklearn_kernels import LINEAR, Expansion, Factor, add_kernel_sum
 from .values import labels_of
 
 if TYPE_CHECKING:
@@ -24,17 +24,20 @@ _LEAST = 1e-7
 
 
 def add_machine(model: Any, inputs: Names, graph: Graph) -> Names:
-    """Append libsvm's decision values: one, or one for each pair of classes."""
-    coefficients = require_fitted(model, "_dual_coef_", graph)
+    """Append libsvm's decision values: one, or one for each pair of classes.
+
+    Of a sparse matrix libsvm skips what is zero, which adds nothing.
+    """
+    coefficients, vectors = require_fitted(model, "_dual_coef_", graph), model.support_vectors_
+    graph.require_numbers(inputs)
+    graph.require(inputs, missing=True, infinite=True)
     if model._sparse:  # noqa: SLF001 - no public equivalent
-        raise graph.refuse(
-            "it was fitted to a sparse matrix, with which libsvm computes otherwise",
-            "fit with an array: .toarray(), or OneHotEncoder(sparse_output=False)",
-        )
-    require_rows(inputs, graph)
+        coefficients, vectors = coefficients.toarray(), vectors.toarray()
+    else:
+        graph.require_dense(inputs)
     intercepts = np.asarray(model._intercept_, np.float64)  # libsvm's own signs
     weights = _weights(np.asarray(coefficients, np.float64), model)
-    expansion = Expansion(model.support_vectors_, weights, intercepts)
+    expansion = Expansion(vectors, weights, intercepts)
     return add_kernel_sum(expansion, [_kernel(model, graph)], inputs, graph)
 
 

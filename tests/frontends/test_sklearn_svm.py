@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.sparse import csr_array
+from scipy.sparse import issparse
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -149,10 +149,24 @@ def test_kernels_of_the_users_own():
             convert(estimator, Training.of(square, estimator))
 
 
-def test_a_sparse_fit_is_refused():
-    estimator = SVC().fit(csr_array(FRAME[["x"]].to_numpy()), LABELS["texts"])
-    with pytest.raises(UnsupportedModelError, match="fitted to a sparse matrix"):
-        convert(estimator, Training.of(FRAME[["x"]]))
+@pytest.mark.parametrize("options", KERNELS, ids=str)
+def test_a_sparse_fit(options, agree):
+    frame = FRAME[["stops"]].assign(city=RNG.choice(["ATL", "bos", "Ö", "d"], ROWS))
+    for estimator, target in [(SVC(**options), LABELS["four integers"]), (SVR(**options), NUMBER)]:
+        pipeline = make_pipeline(OneHotEncoder(handle_unknown="ignore"), estimator)
+        pipeline.fit(frame, target)
+        assert issparse(estimator.support_vectors_)
+        agree(pipeline, frame, rows=PROBES, ordinary=ORDINARY)
+
+
+def test_a_sparse_matrix_after_a_dense_fit_is_refused():
+    pipeline = make_pipeline(OneHotEncoder(sparse_output=False), SVC())
+    pipeline.fit(FRAME[["stops"]], LABELS["texts"])
+    pipeline[0].set_params(sparse_output=True)
+    with pytest.raises(ValueError, match="cannot use sparse input"):
+        pipeline.predict(FRAME[["stops"]])
+    with pytest.raises(UnsupportedModelError, match="sparse matrix"):
+        convert(pipeline, Training.of(FRAME[["stops"]], pipeline))
 
 
 def test_ties_that_scikit_learn_refuses_to_break():
