@@ -28,7 +28,7 @@ from foresql.frontends import Training, convert
 from foresql.kernels import Scorer
 
 ROWS = 150
-PROBES = 250
+PROBES = 120
 BOTH = ("kernel", "reloaded")
 ORDINARY = 1e-11
 """Weights of both signs cancel here: the gate's bound is the sharper test."""

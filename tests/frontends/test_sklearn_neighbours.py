@@ -21,7 +21,7 @@ from foresql.frontends import Training, convert
 from foresql.kernels import Scorer
 
 ROWS = 120
-PROBES = 250
+PROBES = 120
 BOTH = ("kernel", "reloaded")
 RNG = np.random.default_rng(2013)
 FRAME = pd.DataFrame(

@@ -17,7 +17,7 @@ from foresql.ir import steps as s
 from foresql.kernels import Scorer
 
 ROWS = 160
-PROBES = 250
+PROBES = 120
 BOTH = ("kernel", "reloaded")
 ORDINARY = 1e-12
 """Weights of up to 100 are added here, so a last digit of theirs is more than one of the sum."""
