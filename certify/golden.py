@@ -99,7 +99,7 @@ def check_golden(
     rows = len(golden.rows)
     if model.outputs.classes is not None:
         if ours.prediction.tolist() != list(golden.prediction):
-            message = "A label differs from the library's on the golden rows."
+            message = "A label is not the one that the golden rows hold."
             raise CertificationError(message)
         mine = ours.probabilities
         if not mine.size:
@@ -110,7 +110,7 @@ def check_golden(
         theirs = np.array(golden.prediction, np.float64).reshape(rows, -1)
     largest, row = differences(mine, theirs, bound, exact=False)
     if row is not None:
-        message = f"Golden row {row}: {mine[row].tolist()}, and the library {theirs[row].tolist()}."
+        message = f"Golden row {row}: {mine[row].tolist()}, and it holds {theirs[row].tolist()}."
         raise CertificationError(message)
     return largest
 

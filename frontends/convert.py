@@ -17,6 +17,7 @@ from ..ir import Model, Signature
 from ..ir import steps as s
 from ..ir.steps import Operator
 from .graph import Graph, Names
+from .model_file import ModelFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ def convert(estimator: object, training: Training) -> Model:
     Parameters
     ----------
     estimator
-        A fitted estimator, pipeline or Booster.
+        A fitted estimator, pipeline or Booster, or a model file.
     training
         The columns that it was trained on.
 
@@ -77,7 +78,10 @@ def _refuse_splits_on_sums(graph: Graph) -> None:
 
 
 def predict(estimator: Any, inputs: Names, graph: Graph) -> Outputs:
-    """Convert an estimator in the last place of a pipeline."""
+    """Convert an estimator in the last place of a pipeline, or a model file."""
+    if isinstance(estimator, ModelFile):
+        with graph.inside(estimator.estimator.rpartition(".")[2]):
+            return estimator.convert(inputs, graph)
     with graph.inside(type(estimator).__name__):
         converter = _converter(estimator, "PREDICTORS", graph)
         return converter(estimator, inputs, graph)

@@ -20,12 +20,11 @@ from ..ir.thresholds import LARGEST_TO_FLOAT32, at_most_float32, below_float32
 from ..ir.trees import LEAF
 from .convert import add_link, require_fitted
 from .values import key_of, labels_of
-from .xgboost_json import read_model_json, without_trees
+from .xgboost_json import read_model_json
+from .xgboost_start import start_of
 from .xgboost_trees import build_trees, leaf_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from ..ir import Trees
@@ -49,10 +48,15 @@ class Answers(NamedTuple):
 
 def convert_booster(booster: Any, inputs: Names, graph: Graph) -> Outputs:
     """``Booster.predict`` of a DMatrix: all rounds, and no infinite values."""
+    return convert_model(_read(booster, graph), inputs, graph)
+
+
+def convert_model(model: ModelJson, inputs: Names, graph: Graph) -> Outputs:
+    """Convert what a file, or a Booster, holds: ``predict`` of a DMatrix."""
+    _refuse_diverged(model, graph)
     numbers = tuple(name for name in inputs if graph.types[name] is ColumnType.DOUBLE)
     graph.require(numbers, missing=False, infinite=True, largest=LARGEST_TO_FLOAT32)
-    document, model = _read(booster, graph)
-    starts = _start(document, model)
+    starts = start_of(model, graph)
     leaves = [leaf_values(tree) for tree in model.trees]
     if model.weights is not None:
         weights = np.array(model.weights, np.float32)
@@ -106,17 +110,16 @@ def _refuse_classifier(model: ModelJson, classes: int, graph: Graph) -> None:
         )
 
 
-def _read(booster: Any, graph: Graph) -> tuple[dict[str, Any], ModelJson]:
-    document = json.loads(bytes(booster.save_raw("json")))
-    model = read_model_json(document, graph)
-    if not model.trees:
-        raise graph.refuse("it has no trees", "train it for one round or more")
+def _read(booster: Any, graph: Graph) -> ModelJson:
+    return read_model_json(json.loads(bytes(booster.save_raw("json"))), graph)
+
+
+def _refuse_diverged(model: ModelJson, graph: Graph) -> None:
     if not all(np.isfinite(leaf_values(tree)).all() for tree in model.trees):
         raise graph.refuse(
             "its training diverged: leaves or splits are infinite or not a number",
             "train with a lower learning_rate, or a higher reg_lambda",
         )
-    return document, model
 
 
 def _convert_wrapper(estimator: Any, inputs: Names, graph: Graph) -> tuple[Answers, ModelJson]:
@@ -125,19 +128,14 @@ def _convert_wrapper(estimator: Any, inputs: Names, graph: Graph) -> tuple[Answe
     if callable(estimator.objective):
         raise _refuse_objective("a function of your own", graph)
     booster = estimator.get_booster()
-    document, model = _read(booster, graph)
-    model = model.until(_best_rounds(booster))
-    starts = _start(document, model)
+    model = _read(booster, graph)
+    _refuse_diverged(model, graph)
+    model = model.until(None if model.best_iteration is None else model.best_iteration + 1)
+    starts = start_of(model, graph)
     leaves = [leaf_values(tree) for tree in model.trees]
     if model.weights is not None:
         leaves = _weighted_in_place(model, starts, leaves)
     return _run(model, Sums(starts, leaves), inputs, graph, estimator.missing), model
-
-
-def _best_rounds(booster: Any) -> int | None:
-    """Give the rounds that the wrappers predict with; a Booster alone uses all of them."""
-    best = booster.attr("best_iteration")
-    return None if best is None else int(best) + 1
 
 
 def _weighted_in_place(
@@ -150,17 +148,6 @@ def _weighted_in_place(
     weights = np.array(model.weights, np.float32)
     triples = zip(leaves, model.group, weights, strict=True)
     return [((starts[group] + leaf) - starts[group]) * weight for leaf, group, weight in triples]
-
-
-def _start(document: Mapping[str, Any], model: ModelJson) -> NDArray[np.float32]:
-    """Ask XGBoost where the sums start: its releases differ in how they read ``base_score``."""
-    import xgboost
-
-    empty = xgboost.Booster()
-    empty.load_model(bytearray(without_trees(document)))
-    row = xgboost.DMatrix(np.full((1, model.features), np.nan))
-    start = empty.predict(row, output_margin=True, validate_features=False)
-    return np.broadcast_to(np.asarray(start, np.float32).ravel(), (model.outputs,))
 
 
 def _without(missing: Any, inputs: Names, model: ModelJson, graph: Graph) -> Names:

@@ -1,4 +1,4 @@
-"""XGBoost's model JSON: one object, with the trees as arrays of nodes.
+"""XGBoost's model JSON, or the same as UBJSON: one object, with the trees as arrays of nodes.
 
 Source: ``Learner::SaveModel``, ``GBTreeModel::SaveModel`` and ``RegTree::SaveModel`` of XGBoost,
 and doc/model.schema beside them. Numbers are written with as many digits as a float32 needs.
@@ -6,19 +6,23 @@ and doc/model.schema beside them. Numbers are written with as many digits as a f
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .damage import damaged
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import DTypeLike, NDArray
 
-    from .graph import Graph
+    from .damage import Place
+
+_KINDS = {"b": "biu", "i": "biu", "f": "biuf"}
+"""What kinds of numbers are read as numbers of a kind."""
 
 Levels = tuple[Any, ...]
 """The categories of a feature, in the order of their codes."""
@@ -31,8 +35,17 @@ class TreeJson:
     fields: Mapping[str, Any]
 
     def array(self, name: str, dtype: DTypeLike) -> NDArray[Any]:
-        """Read a list of numbers."""
-        return np.array(self.fields[name], dtype)
+        """Read a list of numbers; whole ones stay whole, and within the type."""
+        values, wanted = np.asarray(self.fields[name]), np.dtype(dtype)
+        kinds = _KINDS[wanted.kind]
+        if values.ndim != 1 or (values.size and values.dtype.kind not in kinds):
+            msg = f"{name} is no list of numbers of the kind that it should hold"
+            raise ValueError(msg)
+        made = values.astype(wanted)
+        if wanted.kind == "i" and values.size and not np.array_equal(made, values):
+            msg = f"{name} holds a number that is too large"
+            raise ValueError(msg)
+        return made
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +60,12 @@ class ModelJson:
         How many targets it was trained on; 1 for classes.
     objective
         The objective's name.
+    base_score
+        What the sums start from, before the link is undone; one number, or one a raw score.
+    best_iteration
+        The round at which early stopping found the best score, counted from 0; else None.
+    feature_names
+        The names of the features; empty where none were given.
     feature_types
         XGBoost's name of each feature's type, ``c`` for categories; empty where none was given.
     levels
@@ -61,6 +80,9 @@ class ModelJson:
     outputs: int
     targets: int
     objective: str
+    base_score: tuple[float, ...]
+    best_iteration: int | None
+    feature_names: tuple[str, ...]
     feature_types: tuple[str, ...]
     levels: tuple[Levels | None, ...]
     rounds: tuple[int, ...]
@@ -77,8 +99,8 @@ class ModelJson:
         return replace(self, trees=self.trees[:end], group=self.group[:end], weights=weights)
 
 
-def read_model_json(document: Mapping[str, Any], graph: Graph) -> ModelJson:
-    """Read what ``json.loads(booster.save_raw("json"))`` gives.
+def read_model_json(document: Mapping[str, Any], place: Place) -> ModelJson:
+    """Read what ``json.loads(booster.save_raw("json"))`` gives; ``place`` names it in messages.
 
     Raises
     ------
@@ -86,52 +108,71 @@ def read_model_json(document: Mapping[str, Any], graph: Graph) -> ModelJson:
         If the booster is linear, or the trees have several outputs each.
     """
     learner = document["learner"]
-    model = _trees_of(learner["gradient_booster"], graph)
+    _refuse_old(document["version"], place)
+    model = _trees_of(learner["gradient_booster"], place)
     trees = tuple(TreeJson(tree) for tree in model["trees"])
     if any(int(tree.fields["tree_param"]["size_leaf_vector"]) > 1 for tree in trees):
-        raise graph.refuse(
+        raise place.refuse(
             "trees with a vector in each leaf (multi_strategy='multi_output_tree') have no exact "
             "translation yet",
             "train with multi_strategy='one_output_per_tree'",
         )
     sizes = {name: int(learner["learner_model_param"][name]) for name in _SIZES}
     weights = learner["gradient_booster"].get("weight_drop")
-    return ModelJson(
+    best = learner.get("attributes", {}).get("best_iteration")
+    read = ModelJson(
         features=sizes["num_feature"],
         outputs=max(sizes["num_class"], 1) * max(sizes["num_target"], 1),
         targets=max(sizes["num_target"], 1),
         objective=learner["objective"]["name"],
+        base_score=_numbers(learner["learner_model_param"]["base_score"]),
+        best_iteration=None if best is None else int(best),
+        feature_names=tuple(learner.get("feature_names", ())),
         feature_types=tuple(learner.get("feature_types", ())),
         levels=tuple(_levels(feature) for feature in model.get("cats", {}).get("enc", ())),
-        rounds=tuple(model["iteration_indptr"]),
+        rounds=tuple(map(int, model["iteration_indptr"])),
         trees=trees,
-        group=tuple(model["tree_info"]),
-        weights=None if weights is None else tuple(weights),
+        group=tuple(map(int, model["tree_info"])),
+        weights=None if weights is None else tuple(map(float, weights)),
     )
+    _check(read, place)
+    return read
 
 
 _SIZES = ("num_class", "num_feature", "num_target")
+_OLDEST = 2
 
 
-def without_trees(document: Mapping[str, Any]) -> bytes:
-    """Write the same model before its first round, which answers with where the sums start.
-
-    XGBoost would estimate the start anew, were it not told that the user gave it.
-    """
-    copy = json.loads(json.dumps(document))
-    booster = copy["learner"]["gradient_booster"]
-    model = booster.get("gbtree", booster)["model"]
-    model |= {"trees": [], "tree_info": [], "iteration_indptr": [0]}
-    model["gbtree_model_param"]["num_trees"] = "0"
-    if "weight_drop" in booster:
-        booster["weight_drop"] = []
-    copy["learner"]["learner_model_param"]["boost_from_average"] = "0"
-    return json.dumps(copy).encode()
+def _refuse_old(version: list[int], place: Place) -> None:
+    if version[0] < _OLDEST:
+        raise place.refuse(
+            f"XGBoost {'.'.join(map(str, version))} wrote it, whose files lack what later ones say",
+            f"load it with XGBoost {_OLDEST} or newer, and save it again",
+        )
 
 
-def _trees_of(booster: Mapping[str, Any], graph: Graph) -> dict[str, Any]:
+def _check(model: ModelJson, place: Place) -> None:
+    """Refuse sizes that do not go with what is there, such as those of an edited file."""
+    count = len(model.trees)
+    if not count:
+        raise place.refuse("it has no trees", "train it for one round or more")
+    if model.features < 1 or not 1 <= model.outputs <= count:
+        raise damaged(place, f"it has {count} trees for {model.outputs} scores a row")
+    if any(start > stop for start, stop in pairwise((0, *model.rounds, count))):
+        raise damaged(place, "its rounds are not those of its trees")
+    for what in (model.feature_names, model.feature_types, model.levels):
+        if len(what) not in {0, model.features}:
+            raise damaged(place, f"it describes {len(what)} features of {model.features}")
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    """Read ``5E-1``, or ``[5E-1,2E-1]`` as XGBoost writes it from 3.1 on."""
+    return tuple(float(number) for number in text.strip("[]").split(","))
+
+
+def _trees_of(booster: Mapping[str, Any], place: Place) -> dict[str, Any]:
     if booster["name"] not in {"gbtree", "dart"}:
-        raise graph.refuse(
+        raise place.refuse(
             f"booster={booster['name']!r} adds its terms in float32, which has no exact "
             "translation yet",
             "train with booster='gbtree', or a linear model of scikit-learn",
@@ -143,9 +184,13 @@ def _levels(feature: Mapping[str, Any]) -> Levels | None:
     """Decode a feature's categories: texts lie end to end, byte by byte; numbers are listed."""
     values = feature["values"]
     if "offsets" not in feature:
-        return tuple(values)
+        return tuple(np.asarray(values).tolist())
     if len(feature["offsets"]) == 0:
         return None
     # A letter a byte, so that texts whose bytes are cut apart are read, and refused, as well.
     text = np.array(values, np.int8).tobytes().decode("latin-1")
-    return tuple(text[start:stop] for start, stop in pairwise(feature["offsets"]))
+    offsets = np.asarray(feature["offsets"]).tolist()
+    if offsets[0] != 0 or offsets[-1] != len(text) or sorted(offsets) != offsets:
+        msg = "the categories of a feature do not cover their letters"
+        raise ValueError(msg)
+    return tuple(text[start:stop] for start, stop in pairwise(offsets))
