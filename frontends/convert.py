@@ -16,6 +16,7 @@ from ..errors import UnsupportedModelError
 from ..ir import Model, Signature
 from ..ir import steps as s
 from ..ir.steps import Operator
+from .damage import File, reading
 from .graph import Graph, Names
 from .model_file import ModelFile
 
@@ -48,6 +49,13 @@ def convert(estimator: object, training: Training) -> Model:
     SignatureError
         If the frame does not fit the estimator.
     """
+    if isinstance(estimator, ModelFile):
+        with reading(File(estimator.where)):
+            return _convert(estimator, training)
+    return _convert(estimator, training)
+
+
+def _convert(estimator: object, training: Training) -> Model:
     graph = Graph(training.signature, training.none_columns, is_arrow=training.is_arrow)
     outputs = predict(estimator, training.signature.names, graph)
     _refuse_splits_on_sums(graph)

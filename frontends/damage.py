@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 from ..errors import BundleError, SignatureError, UnsupportedModelError
 
 if TYPE_CHECKING:
@@ -51,7 +53,8 @@ def damaged(place: Place, problem: object) -> UnsupportedModelError:
 def reading(place: Place) -> Generator[None]:
     """Refuse a model whose content does not fit together, whatever Python says about it."""
     try:
-        yield
+        with np.errstate(divide="raise", invalid="raise", over="raise"):
+            yield
     except (UnsupportedModelError, SignatureError):
         raise
     except _MALFORMED as error:

@@ -26,7 +26,7 @@ def rows_for(like: object, file: ModelFile) -> pa.Table:
     SignatureError, UnsupportedModelError
         If it lacks a column, or does not tell which columns hold the categories.
     """
-    table, _ = read_frame(like)
+    table = _with_categories(read_frame(like)[0])
     table = table.select(pick_columns(table.column_names, file))
     return typed(table, file.columns(table))
 
@@ -51,6 +51,16 @@ def training_of(rows: pa.Table, file: ModelFile, *, for_library: bool) -> Traini
     """
     frame: Any = rows.to_pandas() if for_library else rows
     return replace(Training.of(frame, file), is_arrow=False)
+
+
+def _with_categories(table: pa.Table) -> pa.Table:
+    """Give back the categories that pandas wrote to Parquet, where Arrow keeps those of text."""
+    described = (table.schema.pandas_metadata or {}).get("columns", [])
+    wanted = {each.get("name") for each in described if each.get("pandas_type") == "categorical"}
+    for index, field in enumerate(table.schema):
+        if field.name in wanted and not pa.types.is_dictionary(field.type):
+            table = table.set_column(index, field.name, table[index].dictionary_encode())
+    return table
 
 
 def _typed(values: Any, column: Column) -> Any:

@@ -67,8 +67,7 @@ class LightgbmFile(ModelFile):
 
     def convert(self, inputs: Names, graph: Graph) -> Outputs:
         """Convert the trees, up to the round that was asked for."""
-        with reading(File(self.where)):
-            return convert_text(self.text.until(self.iterations), inputs, graph)
+        return convert_text(self.text.until(self.iterations), inputs, graph)
 
     def load(self, names: Sequence[str]) -> Any:  # noqa: ARG002 - it does not compare names
         """Load the text into a Booster."""

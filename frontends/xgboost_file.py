@@ -95,8 +95,7 @@ class XgboostFile(ModelFile):
                 "all rounds, and XGBoost's scikit-learn classes with those up to the best",
                 f"say how many to use: iterations ({best + 1} or {rounds})",
             )
-        with reading(File(self.where)):
-            return convert_model(model, inputs, graph)
+        return convert_model(model, inputs, graph)
 
     def load(self, names: Sequence[str]) -> Any:
         """Load the file into a Booster, which is told the names that the file lacks."""

@@ -42,6 +42,9 @@ class _Nodes(NamedTuple):
 def build_trees(model: ModelJson, leaves: Sequence[NDArray[np.float32]]) -> Trees:
     """Join all trees into one set of arrays; ``leaves`` holds the value of each tree's nodes."""
     parts = [_nodes(tree, value) for tree, value in zip(model.trees, leaves, strict=True)]
+    if any(part.feature.max() >= model.features for part in parts):
+        msg = "a tree splits on a feature that is not there"
+        raise ValueError(msg)
     sizes = np.array([len(part.feature) for part in parts], np.int32)
     root = np.cumsum(np.concatenate([[0], sizes[:-1]])).astype(np.int32)
     feature = np.concatenate([part.feature for part in parts])
