@@ -56,8 +56,8 @@ JSON_READERS: Mapping[str, JsonReader] = {
 """By a member that only this library writes at the top."""
 
 FORMATS: Mapping[str, Format] = {
-    ".txt": Format("LightGBM text", (b"tree\n", b"tree\r\n"), LightgbmFile.read),
-    ".lgb": Format("LightGBM text", (b"tree\n", b"tree\r\n"), LightgbmFile.read),
+    ".txt": Format("LightGBM text", (b"tree\n",), LightgbmFile.read),
+    ".lgb": Format("LightGBM text", (b"tree\n",), LightgbmFile.read),
     ".json": Format("JSON", (b"{",), read_json),
     ".ubj": Format("UBJSON", (b"{",), XgboostFile.read_ubjson),
 }

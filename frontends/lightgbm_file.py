@@ -7,14 +7,16 @@ as pandas categoricals. It does not say which columns these were.
 from __future__ import annotations
 
 import math
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
+from io import StringIO
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
 from ..errors import UnsupportedModelError
 from ..ir import Column, ColumnType
-from .damage import File, reading
+from .damage import File, damaged, reading
 from .lightgbm import convert_text
 from .lightgbm_text import decode_model_text
 from .lightgbm_trees import build_trees
@@ -75,7 +77,11 @@ class LightgbmFile(ModelFile):
 
         with reading(File(self.where)):
             build_trees(self.text)  # LightGBM checks less, prints before it raises, and may crash
-        booster = lightgbm.Booster(model_str=self.content.decode())
+        try:
+            with redirect_stdout(StringIO()):
+                booster = lightgbm.Booster(model_str=self.content.decode())
+        except (lightgbm.basic.LightGBMError, ValueError) as error:
+            raise damaged(File(self.where), error) from error
         booster.best_iteration = self.iterations or -1
         return booster
 

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from .damage import Place
 
 _PANDAS = "\npandas_categorical:"
+_END = "\nend of trees"
+_BLOCK = re.compile(r"\d+\n(\w+=[^=\n]*\n)+\n+")
+_PARAMETER = re.compile(r"\[\w+: ?[^\n]*\]")
+_NEEDED = {"version", "num_class", "num_tree_per_iteration", "label_index", "max_feature_idx"}
 _FIRST_LINE = "tree\n"
 _NUMBERS = re.compile(r"[-+.0-9a-zA-Z \t]*")
 
@@ -40,6 +44,10 @@ class TreeText:
             msg = f"{name} holds something that is no number"
             raise ValueError(msg)
         return np.array(text.split(), dtype)
+
+    def count(self, name: str) -> int:
+        """How many numbers a list has."""
+        return len(self.fields.get(name, "").split())
 
     @property
     def leaves(self) -> int:
@@ -101,9 +109,8 @@ def decode_model_text(content: bytes, place: Place) -> ModelText:
         If it is damaged, or :func:`read_model_text` refuses it.
     """
     with reading(place):
-        text = content.decode().replace("\r\n", "\n")
-        if "\nend of trees" not in text:
-            raise damaged(place, "its end is missing")
+        text = content.decode()
+        _check_lines(text, place)
         return read_model_text(text, place)
 
 
@@ -116,7 +123,7 @@ def read_model_text(text: str, place: Place) -> ModelText:
         If the model has linear trees, or is not a LightGBM text.
     """
     body, _, pandas = text.partition(_PANDAS)
-    forest, _, tail = body.partition("\nend of trees")
+    forest, _, tail = body.partition(_END)
     head, *blocks = forest.split("\nTree=")
     header = _fields(head)
     if not text.startswith(_FIRST_LINE) or "max_feature_idx" not in header:
@@ -140,6 +147,31 @@ def read_model_text(text: str, place: Place) -> ModelText:
     )
     _check(model, header, place)
     return model
+
+
+def _check_lines(text: str, place: Place) -> None:
+    """Refuse what LightGBM would stumble over: it believes ``tree_sizes``, and may crash.
+
+    Source: ``GBDT::LoadModelFromString`` in src/boosting/gbdt_model_text.cpp.
+    """
+    forest, end, tail = text.partition(_END)
+    head, *blocks = forest.split("\nTree=")
+    if not end or _PANDAS not in tail:
+        raise damaged(place, "its end is missing")
+    for line in (line for line in head.split("\n") if line.count("=") > 1):
+        raise damaged(place, f"its line {line[:80]!r} has two values")
+    for name in sorted(_NEEDED - _fields(head).keys()):
+        raise damaged(place, f"its head has no line {name!r}")
+    sizes = [len(f"Tree={block}\n".encode()) for block in blocks]
+    written = _fields(head).get("tree_sizes")
+    if written is not None and written.split() != [str(size) for size in sizes]:
+        raise damaged(place, "its trees are not as long as its head says")
+    for number, block in enumerate(blocks):
+        if not _BLOCK.fullmatch(f"{block}\n") or not block.startswith(f"{number}\n"):
+            raise damaged(place, f"its tree {number} has a line that says nothing")
+    called = tail.partition("\nparameters:")[2].partition("\nend of parameters")[0]
+    for line in (line for line in called.split("\n") if line and not _PARAMETER.fullmatch(line)):
+        raise damaged(place, f"it was called with {line[:80]!r}, which is no parameter")
 
 
 def _check(model: ModelText, header: Mapping[str, str], place: Place) -> None:

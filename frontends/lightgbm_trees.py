@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2
 _MISSING_NONE, _MISSING_ZERO = 0, 1
+_SIZES = {
+    **dict.fromkeys(("leaf_weight", "leaf_count"), 0),
+    **dict.fromkeys(("internal_value", "internal_weight", "internal_count"), -1),
+    **dict.fromkeys(("split_feature", "split_gain", "threshold", "decision_type"), -1),
+    **dict.fromkeys(("left_child", "right_child"), -1),
+}
+"""How many more numbers than leaves there are of each kind."""
 _LAST_DECISION = 11
 """All flags of the type of missing value that has the highest number, NaN."""
 
@@ -96,6 +103,10 @@ def _check(tree: TreeText, features: int) -> None:
     if not 1 <= tree.leaves == len(tree.array("leaf_value", np.float64)):
         msg = f"a tree of {tree.leaves} leaves does not list them"
         raise ValueError(msg)
+    for name, sizes in _SIZES.items():
+        if tree.count(name) not in {0, tree.leaves + sizes}:
+            msg = f"a tree of {tree.leaves} leaves has {tree.count(name)} numbers of {name}"
+            raise ValueError(msg)
     feature = tree.array("split_feature", np.int64)
     if ((feature < 0) | (feature >= features)).any():
         msg = "a tree splits on a feature that is not there"

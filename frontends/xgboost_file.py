@@ -102,7 +102,10 @@ class XgboostFile(ModelFile):
         import xgboost
 
         booster = xgboost.Booster()
-        booster.load_model(bytearray(self.content))
+        try:
+            booster.load_model(bytearray(self.content))
+        except xgboost.core.XGBoostError as error:
+            raise damaged(File(self.where), str(error).strip().splitlines()[0]) from error
         if self.iterations is not None:
             booster = booster[: self.iterations]
         if not self.model.feature_names:
