@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,7 +12,7 @@ from .damage import File, damaged, reading
 from .model_file import ModelFile, type_of_levels
 from .ubjson import read_ubjson
 from .xgboost import convert_model
-from .xgboost_json import read_model_json
+from .xgboost_json import first_rounds, read_model_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,7 +108,8 @@ class XgboostFile(ModelFile):
         except xgboost.core.XGBoostError as error:
             raise damaged(File(self.where), str(error).strip().splitlines()[0]) from error
         if self.iterations is not None:
-            booster = booster[: self.iterations]
+            whole = json.loads(bytes(booster.save_raw("json")))
+            booster.load_model(bytearray(first_rounds(whole, self.iterations)))
         if not self.model.feature_names:
             booster.feature_names = list(names)
         return booster

@@ -6,6 +6,7 @@ and doc/model.schema beside them. Numbers are written with as many digits as a f
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -137,6 +138,23 @@ def read_model_json(document: Mapping[str, Any], place: Place) -> ModelJson:
     )
     _check(read, place)
     return read
+
+
+def first_rounds(document: Mapping[str, Any], rounds: int) -> bytes:
+    """Write the same model with its first rounds only.
+
+    A slice of a Booster, ``booster[:8]``, would have lost its categories.
+    """
+    copy = json.loads(json.dumps(document))
+    booster = copy["learner"]["gradient_booster"]
+    model = booster.get("gbtree", booster)["model"]
+    model["iteration_indptr"] = model["iteration_indptr"][: rounds + 1]
+    end = model["iteration_indptr"][-1]
+    model |= {"trees": model["trees"][:end], "tree_info": model["tree_info"][:end]}
+    model["gbtree_model_param"]["num_trees"] = str(end)
+    if "weight_drop" in booster:
+        booster["weight_drop"] = booster["weight_drop"][:end]
+    return json.dumps(copy).encode()
 
 
 _SIZES = ("num_class", "num_feature", "num_target")
