@@ -60,9 +60,9 @@ def folder(tmp_path_factory) -> Path:
 def bring(folder, tmp_path):
     """Import a file of the folder into a registry of the test."""
 
-    def start(name, **options):
+    def start(file, **options):
         options = {"registry": tmp_path / "r", "probe_rows": PROBES, **options}
-        return foresql.import_model(folder / name, **options)
+        return foresql.import_model(folder / file, **options)
 
     start.registry = tmp_path / "r"
     return start
@@ -72,7 +72,9 @@ FILES = ["rent.txt", "rent.json", "rent.ubj"]
 
 
 @pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("like", [None, FRAME, pa.Table.from_pandas(FRAME)], ids=str.lower)
+@pytest.mark.parametrize(
+    "like", [None, FRAME, pa.Table.from_pandas(FRAME)], ids=["made up", "pandas", "arrow"]
+)
 @pytest.mark.parametrize("uncertified", [False, True])
 def test_import(bring, file, like, uncertified):
     stages = []
@@ -164,9 +166,12 @@ def test_routes_that_disagree_stop_an_uncertified_import(bring, monkeypatch):
 
     def off(model, connection):
         run = real(model, connection)
-        return lambda table: (
-            lambda a: Answers(a.prediction * 1.5 + 1, a.probabilities, a.margins)
-        )(run(table))
+
+        def answer(table):
+            found = run(table)
+            return Answers(found.prediction * 1.5 + 1, found.probabilities, found.margins)
+
+        return answer
 
     monkeypatch.setattr(gate, "ROUTES", {**gate.ROUTES, "duckdb": off})
     with pytest.raises(CertificationError, match="duckdb differs from the kernel"):
@@ -295,18 +300,25 @@ def mlflow(folder):
     return start
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_models_of_mlflow(mlflow, folder):
-    command = ("-m", "foresql.cli", "import", "--uncertified", "--name")
-    sources = ["by_lightgbm", "by_xgboost", "models:/rent/1", "models:/rent@champion"]
-    for number, source in enumerate(sources):
-        done = mlflow(*command, f"m{number}", source)
-        assert done.returncode == 0, done.stderr
-        assert f"Imported m{number}:1" in done.stdout
-    expected = open_model("m0:1", folder / "foresql_registry").bundle.card["imported"]["sha256"]
-    assert expected == hashlib.sha256((folder / "by_lightgbm/model.lgb").read_bytes()).hexdigest()
-    card = open_model("m3:1", folder / "foresql_registry").bundle.card["imported"]
+FETCH = """
+import foresql
+
+for name in ("models:/rent/1", "models:/rent@champion"):
+    foresql.import_model(name, name="fetched", uncertified=True, probe_rows=100)
+try:
+    foresql.import_model("models:/none/1", name="none")
+except foresql.ForesqlError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_models_of_mlflow(mlflow, folder, bring):
+    done = mlflow("-c", FETCH)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("ForesqlError MLflow cannot get models:/none/1: ")
+    expected = hashlib.sha256((folder / "by_lightgbm/model.lgb").read_bytes()).hexdigest()
+    card = open_model("fetched:2", folder / "foresql_registry").bundle.card["imported"]
     assert (card["sha256"], card["from"]) == (expected, "models:/rent@champion")
-    done = mlflow(*command, "m", "models:/none/1")
-    assert done.returncode == 1
-    assert "MLflow cannot get models:/none/1" in done.stderr
+    for name in ("by_lightgbm", "by_xgboost"):
+        made = bring(name)
+        assert (made.name, made.certificate.reference) == (name, "library")
