@@ -1,6 +1,6 @@
 """foresql: a trained model inside the data warehouse, with the library's own answer."""
 
-from .certify import Certificate, Published, certify, publish
+from .certify import Certificate, Published, certify, import_model, publish
 from .errors import (
     BundleError,
     CertificationError,
@@ -31,6 +31,7 @@ __all__ = [
     "SignatureError",
     "UnsupportedModelError",
     "certify",
+    "import_model",
     "open_model",
     "publish",
     "register",

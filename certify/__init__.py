@@ -1,6 +1,8 @@
 """Proof that all routes agree with the library, and publishing, which begins with it."""
 
 from .gate import Certificate, certify
-from .publish import Published, publish
+from .importing import import_model
+from .publish import publish
+from .storing import Published
 
-__all__ = ["Certificate", "Published", "certify", "publish"]
+__all__ = ["Certificate", "Published", "certify", "import_model", "publish"]

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
 import numpy as np
@@ -26,16 +26,19 @@ from .golden import Golden
 from .oracle import Answers, ask_library
 from .probes import Probe, make_probes
 from .rounding import has_sums
-from .routes import ROUTES
+from .routes import ROUTES, kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    import pyarrow as pa
 
     from ..frontends import Training
     from ..ir import Model
     from .routes import Route
 
 PROBE_ROWS = 10_000
+SEED = 2013
 _SINGLE_ROWS = 20
 _LIBRARIES = ("scikit-learn", "lightgbm", "xgboost", "catboost", "numpy", "pyarrow", "duckdb")
 
@@ -46,6 +49,9 @@ class Certificate:
 
     Attributes
     ----------
+    reference
+        With whose answers: ``library``; or ``kernel``, where no library was there to ask. Then
+        the routes are known to agree with each other, and "the library" below is the kernel.
     rows
         Probe rows for which library and routes gave answers that were compared.
     refused
@@ -68,6 +74,7 @@ class Certificate:
         How the probe rows were drawn, and how long it took.
     """
 
+    reference: str
     rows: int
     refused: int
     largest_difference: float
@@ -93,7 +100,7 @@ def certify(  # noqa: PLR0913 - keyword options of the gate
     *,
     rows: int = PROBE_ROWS,
     routes: Sequence[str] = tuple(ROUTES),
-    seed: int = 2013,
+    seed: int = SEED,
     progress: Callable[[str], None] | None = None,
 ) -> Certificate:
     """Compare all routes with the library on probe rows.
@@ -103,17 +110,60 @@ def certify(  # noqa: PLR0913 - keyword options of the gate
     CertificationError
         At the first row on which a route differs; the message shows the row and both answers.
     """
+
+    def ask(rows_asked: pa.Table) -> Answers | str:
+        return ask_library(estimator, training.rebuild(rows_asked))
+
+    probes = Probes(training.table, rows, seed)
+    return _hold(model, ("library", ask), probes, routes, progress)
+
+
+def compare_routes(
+    model: Model,
+    table: pa.Table,
+    *,
+    rows: int = PROBE_ROWS,
+    seed: int = SEED,
+    progress: Callable[[str], None] | None = None,
+) -> Certificate:
+    """Compare all routes with the kernel, where the library is not there to be asked.
+
+    Raises
+    ------
+    CertificationError
+        At the first row on which a route differs from the kernel.
+    """
+    ask = kernel(model, None)
+    return _hold(model, ("kernel", ask), Probes(table, rows, seed), tuple(ROUTES), progress)
+
+
+class Probes(NamedTuple):
+    """What probe rows are made from: a training table, how many rows, and a seed."""
+
+    table: pa.Table
+    rows: int
+    seed: int
+
+
+def _hold(
+    model: Model,
+    reference: tuple[str, Route],
+    probes: Probes,
+    routes: Sequence[str],
+    progress: Callable[[str], None] | None,
+) -> Certificate:
+    """Hold routes against a reference, which has a name and answers as a route does."""
     started = time.perf_counter()
     report = progress or (lambda _: None)
     report("making probe rows")
-    probes = make_probes(model, training.table, rows, seed)
-    tally = _Tally(model)
+    tally = _Tally(model, *reference)
     with duckdb.connect() as connection:
         runs = {name: ROUTES[name](model, connection) for name in routes}
-        for probe in probes:
+        for probe in make_probes(model, *probes):
             report(f"comparing {len(probe.table):,} rows: {probe.name}")
-            _compare(probe, estimator, training, runs, tally)
+            _compare(probe, runs, tally)
     return Certificate(
+        reference=tally.reference,
         rows=tally.rows,
         refused=tally.refused,
         largest_difference=tally.largest,
@@ -122,7 +172,7 @@ def certify(  # noqa: PLR0913 - keyword options of the gate
         ties=max(tally.ties.values(), default=0),
         routes=tuple(routes),
         versions=library_versions(),
-        seed=seed,
+        seed=probes.seed,
         seconds=round(time.perf_counter() - started, 3),
         golden=tally.golden,
     )
@@ -140,10 +190,12 @@ def library_versions() -> dict[str, str]:
 
 
 class _Tally:
-    """What has been compared so far."""
+    """What has been compared so far, and with what."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, reference: str, ask: Route) -> None:
         self.model = model
+        self.reference = reference
+        self.ask = ask
         self.scorer = Scorer(model)
         self.exact = not has_sums(model)
         self.rows = self.refused = 0
@@ -152,25 +204,19 @@ class _Tally:
         self.golden = Golden(model.signature.names, (), (), ())
 
 
-def _compare(
-    probe: Probe,
-    estimator: object,
-    training: Training,
-    runs: Mapping[str, Route],
-    tally: _Tally,
-) -> None:
+def _compare(probe: Probe, runs: Mapping[str, Route], tally: _Tally) -> None:
     """Compare a group; where the library refuses it whole, compare some of its rows alone."""
-    theirs = ask_library(estimator, training.rebuild(probe.table))
+    theirs = tally.ask(probe.table)
     if isinstance(theirs, str) and probe.name in {"boundaries", "splits"}:
         message = (
-            f"The library refuses rows like those that it was trained on: {theirs}. Pass the "
-            "frame that was given to fit as like=."
+            f"The {tally.reference} refuses rows like those that it was trained on: {theirs}. Pass "
+            "the frame that was given to fit as like=."
         )
         raise CertificationError(message)
     for name, run in runs.items():
         ours = run(probe.table)
         if isinstance(theirs, str) != isinstance(ours, str):
-            _fail_on_refusal(probe, name, ours, theirs)
+            _fail_on_refusal(probe, name, ours, theirs, tally.reference)
         if isinstance(theirs, Answers) and isinstance(ours, Answers):
             _compare_answers(probe, name, ours, theirs, tally)
     if isinstance(theirs, Answers):
@@ -183,7 +229,7 @@ def _compare(
         return
     for row in range(min(_SINGLE_ROWS, len(probe.table))):
         alone = replace(probe, table=probe.table.slice(row, 1))
-        _compare(alone, estimator, training, runs, tally)
+        _compare(alone, runs, tally)
 
 
 def _compare_answers(
@@ -191,8 +237,9 @@ def _compare_answers(
 ) -> None:
     values = tally.scorer.run(tally.scorer.decoder.decode(probe.table))
     bound = rounding_bound(tally.model, values)
+    pair = f"Route {route} differs from the {tally.reference}"
     if tally.model.outputs.classes is not None:
-        _compare_labels(probe, route, ours, theirs, tally)
+        _compare_labels(probe, (route, pair), ours, theirs, tally)
         probabilities = matching_columns(theirs.probabilities, ours.probabilities)
         pairs = [("probability", ours.probabilities, probabilities, False)]
         if tally.model.outputs.probabilities and not ours.probabilities.size:
@@ -208,25 +255,27 @@ def _compare_answers(
         if not mine.size and not other.size:
             continue
         if mine.shape != other.shape:
-            message = f"Route {route}: {what} has shape {mine.shape}, the library {other.shape}."
+            shapes = f"{mine.shape}, the {tally.reference} {other.shape}"
+            message = f"Route {route}: {what} has shape {shapes}."
             raise CertificationError(message)
         relative = RELATIVE_PROBABILITY if what == "probability" else RELATIVE
         largest, row = differences(mine, other, bound, exact=exact, relative=relative)
         if row is not None:
-            _fail(probe, route, what, row, mine[row], other[row])
+            _fail(probe, pair, what, row, mine[row], other[row])
         tally.largest = max(tally.largest, largest)
         if what == "raw score":
             tally.largest_margin = max(tally.largest_margin, largest)
 
 
 def _compare_labels(
-    probe: Probe, route: str, ours: Answers, theirs: Answers, tally: _Tally
+    probe: Probe, names: tuple[str, str], ours: Answers, theirs: Answers, tally: _Tally
 ) -> None:
     """Labels are identical, but where the order in which a dot product is added decides.
 
     That is where it overflows, and on ties; a tie in the training frame is still refused.
     """
     mine, other = ours.prediction.tolist(), theirs.prediction.tolist()
+    route, pair = names
     differs = np.array([a != b for a, b in zip(mine, other, strict=True)], np.bool_)
     if not differs.any():
         return
@@ -238,7 +287,7 @@ def _compare_labels(
         row = int(np.argmax(wrong))
         if doubts.ties[row]:
             _fail_on_tie(probe, row, mine[row], other[row])
-        _fail(probe, route, "label", row, mine[row], other[row])
+        _fail(probe, pair, "label", row, mine[row], other[row])
     tally.ties[route] += int(differs.sum())
 
 
@@ -253,24 +302,26 @@ def _fail_on_tie(probe: Probe, row: int, ours: object, theirs: object) -> None:
     raise CertificationError(message)
 
 
-def _fail_on_refusal(probe: Probe, route: str, ours: object, theirs: object) -> None:
+def _fail_on_refusal(
+    probe: Probe, route: str, ours: object, theirs: object, reference: str
+) -> None:
     mine = f"refuses them ({ours})" if isinstance(ours, str) else "answers"
     other = f"refuses them ({theirs})" if isinstance(theirs, str) else "answers"
     row = probe.table.slice(0, 1).to_pylist()[0]
     message = (
-        f"Route {route} {mine}, and the library {other}, on the {probe.name} probe rows, which "
+        f"Route {route} {mine}, and the {reference} {other}, on the {probe.name} probe rows, which "
         f"begin with {row}. The model is not published."
     )
     raise CertificationError(message)
 
 
 def _fail(  # noqa: PLR0913, PLR0917 - each is part of the message
-    probe: Probe, route: str, what: str, row: int, ours: object, theirs: object
+    probe: Probe, pair: str, what: str, row: int, ours: object, theirs: object
 ) -> None:
     shown = probe.table.slice(row, 1).to_pylist()[0]
     message = (
-        f"Route {route} differs from the library in the {what}: {ours!r} against {theirs!r}, on "
-        f"row {row} of the {probe.name} probe rows: {shown}. The model is not published: this is "
-        "a defect of foresql, or the estimator's class was changed; please report it."
+        f"{pair} in the {what}: {ours!r} against {theirs!r}, on row {row} of the {probe.name} "
+        f"probe rows: {shown}. The model is not published: this is a defect of foresql, "
+        "or the estimator's class was changed; please report it."
     )
     raise CertificationError(message)

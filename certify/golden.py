@@ -110,7 +110,7 @@ def check_golden(
         differs = np.array([mine != theirs for mine, theirs in pairs], np.bool_)
         doubts = label_doubts(model, values)
         if (differs & ~doubts.ties & ~doubts.overflows).any():
-            message = "A label differs from the library's on the golden rows."
+            message = "A label is not the one that the golden rows hold."
             raise CertificationError(message)
         mine = ours.probabilities
         if not mine.size:
@@ -123,7 +123,7 @@ def check_golden(
         relative = RELATIVE
     largest, row = differences(mine, theirs, bound, exact=False, relative=relative)
     if row is not None:
-        message = f"Golden row {row}: {mine[row].tolist()}, and the library {theirs[row].tolist()}."
+        message = f"Golden row {row}: {mine[row].tolist()}, and it holds {theirs[row].tolist()}."
         raise CertificationError(message)
     return largest
 

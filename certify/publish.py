@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import subprocess
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from ..errors import SignatureError
 from ..frontends import Training, convert
-from ..ir.bundle import Bundle
 from ..kernels import Scorer
 from ..kernels.contributions import with_background
-from ..registry import ANY, Registry, default_path
-from ..registry.records import current_user
-from ..registry.references import check_name
-from .gate import PROBE_ROWS, Certificate, certify, library_versions
+from .gate import PROBE_ROWS, certify
+from .storing import Entry, describe_rows, open_for, store_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from ..ir import Model
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A version that was just published."""
-
-    name: str
-    version: int
-    digest: str
-    alias: str | None
-    certificate: Certificate
-
-    @property
-    def reference(self) -> str:
-        """How to name exactly this version: ``delay:3``."""
-        return f"{self.name}:{self.version}"
+    from .storing import Published
 
 
 def publish(  # noqa: PLR0913 - keyword options of one call
@@ -88,8 +66,7 @@ def publish(  # noqa: PLR0913 - keyword options of one call
         Nothing is stored then.
     """
     report = progress or (lambda _: None)
-    store = Registry.open(Path(registry) if registry else default_path(), create=True)
-    check_name(name, "model")
+    store = open_for(name, alias, registry)
     measured = _finite(metrics or {})
     report("converting")
     training = Training.of(like, estimator)
@@ -97,23 +74,12 @@ def publish(  # noqa: PLR0913 - keyword options of one call
     training = training.only(model.signature.names)
     certificate = certify(model, estimator, training, rows=probe_rows, progress=report)
     report("storing")
-    card = {
-        "name": name,
-        "description": description,
-        "metrics": measured,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "created_by": current_user(),
+    origin = {
         "estimator": f"{type(estimator).__module__}.{type(estimator).__qualname__}",
-        "training": {"rows": len(training.table), "sha256": fingerprint(training.table)},
-        "versions": library_versions(),
-        "git_commit": _git_commit(),
-        "certificate": certificate.to_json(),
-        "golden": certificate.golden.to_json(),
+        "training": describe_rows(training.table),
     }
-    version = store.add_version(name, Bundle(model, card), description=description)
-    if alias is not None:
-        store.move_alias(name, alias, version.version, expected=ANY, reason="publish")
-    return Published(name, version.version, version.digest, alias, certificate)
+    entry = Entry(name, alias, description, measured)
+    return store_version(store, model, certificate, entry, origin)
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -153,32 +119,3 @@ def _residuals(
         raise SignatureError(message)
     errors = np.abs(truth - Scorer(model).score(rows).prediction[:, 0])
     return tuple(np.sort(errors).tolist())
-
-
-def fingerprint(table: pa.Table) -> str:
-    """Hash a table's schema and values: equal tables have equal fingerprints."""
-    sink = pa.BufferOutputStream()
-    whole = table.combine_chunks().replace_schema_metadata(None)
-    with pa.ipc.new_stream(sink, whole.schema) as writer:
-        writer.write_table(whole)
-    return hashlib.sha256(sink.getvalue()).hexdigest()
-
-
-def _git_commit() -> str | None:
-    """Give the commit that the model is published from, with ``+`` where files were changed."""
-    try:
-        head = _git("rev-parse", "HEAD")
-        return head + ("+" if _git("status", "--porcelain") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _git(*arguments: str) -> str:
-    finished = subprocess.run(  # noqa: S603 - a fixed command, no shell
-        ["git", *arguments],  # noqa: S607 - git is found as the user finds it
-        capture_output=True,
-        check=True,
-        text=True,
-        timeout=10,
-    )
-    return finished.stdout.strip()

@@ -25,7 +25,7 @@ Route: TypeAlias = "Callable[[pa.Table], Answers | str]"
 _NAME = "predict_probe"
 
 
-def kernel(model: Model, connection: duckdb.DuckDBPyConnection) -> Route:  # noqa: ARG001
+def kernel(model: Model, connection: duckdb.DuckDBPyConnection | None) -> Route:  # noqa: ARG001
     """Run the numpy kernel on the converted model."""
     return _scored_by(Scorer(model))
 

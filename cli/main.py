@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .demo import demo
+from .importing import import_command
 from .models import models, promote, rollback, show
 from .options import EXIT_CODES, unwrapped
 from .publishing import certify, publish
@@ -24,5 +25,16 @@ def main() -> None:
     """
 
 
-for command in (demo, publish, models, show, promote, rollback, sql, score, certify):
+for command in (
+    demo,
+    publish,
+    import_command,
+    models,
+    show,
+    promote,
+    rollback,
+    sql,
+    score,
+    certify,
+):
     main.add_command(command)

@@ -14,8 +14,11 @@ from ..errors import RegistryError
 from ..registry import ANY, Registry, default_path, parse_reference
 from ..scoring import open_model
 from .options import OUTPUT, explained, json_option, print_json, registry_option, say
+from .publishing import summary_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..registry import AliasMove
     from ..scoring.models import OpenModel
 
@@ -91,7 +94,7 @@ def _history(opened: OpenModel, registry: str | None) -> list[AliasMove]:
 
 def _print_card(opened: OpenModel, history: list[AliasMove]) -> None:
     card = opened.bundle.card
-    certificate, training = card.get("certificate", {}), card.get("training", {})
+    imported = card.get("imported") or {}
     facts = Table(show_header=False, box=None)
     version = "" if opened.version is None else f":{opened.version}"
     facts.add_row("model", Text(f"{opened.name}{version}", style="bold"))
@@ -99,13 +102,13 @@ def _print_card(opened: OpenModel, history: list[AliasMove]) -> None:
         facts.add_row(name.replace("_", " "), Text(str(card.get(name) or "-")))
     metrics = ", ".join(f"{k} {v:.4g}" for k, v in card.get("metrics", {}).items())
     facts.add_row("metrics", Text(metrics or "-"))
-    rows, sha256 = training.get("rows", 0), training.get("sha256", "")
-    facts.add_row("trained on", f"{rows:,} rows, {sha256[:12]}…")
-    facts.add_row(
-        "certificate",
-        f"{certificate.get('rows', 0):,} probe rows by {', '.join(certificate.get('routes', []))}; "
-        f"largest difference {certificate.get('largest_difference', 0):.3g}",
-    )
+    if imported:
+        sha256 = imported.get("sha256", "")
+        facts.add_row("imported from", Text(f"{imported.get('from')}, {sha256[:12]}…"))
+        facts.add_row("compared on", _rows_of(imported.get("rows")))
+    else:
+        facts.add_row("trained on", _rows_of(card.get("training") or {}))
+    facts.add_row("certificate", Text(summary_of(card.get("certificate") or {})))
     libraries = ", ".join(f"{k} {v}" for k, v in card.get("versions", {}).items())
     facts.add_row("versions", libraries)
     OUTPUT.print(facts)
@@ -113,7 +116,7 @@ def _print_card(opened: OpenModel, history: list[AliasMove]) -> None:
     for column in opened.bundle.model.signature.columns:
         levels = column.categories
         shown = "-" if levels is None else f"{len(levels)}: " + ", ".join(map(str, levels[:6]))
-        missing = "yes" if column.nullable else "no"
+        missing = "unknown" if imported else "yes" if column.nullable else "no"
         columns.add_row(Text(column.name), column.type.value, missing, Text(shown))
     OUTPUT.print(columns)
     if history:
@@ -123,6 +126,12 @@ def _print_card(opened: OpenModel, history: list[AliasMove]) -> None:
             by = Text(move.moved_by)
             moves.add_row(move.alias, str(move.version), move.reason.value, when, by)
         OUTPUT.print(moves)
+
+
+def _rows_of(rows: Mapping[str, Any] | None) -> str:
+    if rows is None:
+        return "rows made up from the model's splits"
+    return f"{rows.get('rows', 0):,} rows, {rows.get('sha256', '')[:12]}…"
 
 
 @click.command()

@@ -20,7 +20,9 @@ from .options import SCREEN, explained, json_option, print_json, registry_option
 from .sources import load_estimator, load_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from ..certify import Published
 
 
 @click.command()
@@ -54,31 +56,36 @@ def publish(
     foresql publish delay model.txt --data train.parquet
     """
     estimator, frame = load_estimator(source), load_frame(data)
-    with _stages(as_json) as report:
+    with stages(as_json) as report:
         version = publish_model(
             name,
             estimator,
             like=frame,
             alias=alias,
-            metrics=_metrics(metrics),
+            metrics=metrics_of(metrics),
             description=description,
             registry=registry,
             progress=report,
         )
+    print_version(version, "Published", as_json=as_json)
+
+
+def print_version(version: Published, done: str, *, as_json: bool) -> None:
+    """Say which version there is now, and what is known of it."""
     certificate = version.certificate.to_json()
     if as_json:
         print_json(
             {
-                "name": name,
+                "name": version.name,
                 "version": version.version,
-                "alias": alias,
+                "alias": version.alias,
                 "digest": version.digest,
                 "certificate": certificate,
             }
         )
         return
-    at = f", {name}@{alias}" if alias else ""
-    say(f"Published {version.reference}{at}. {_summary(certificate)}")
+    at = f", {version.name}@{version.alias}" if version.alias else ""
+    say(f"{done} {version.reference}{at}. {summary_of(certificate)}")
     say(f"Try: foresql show {version.reference}")
 
 
@@ -103,14 +110,14 @@ def certify(source: str, data: str | None, registry: str | None, as_json: bool) 
     if as_json:
         print_json(result)
     else:
-        say(_summary(result))
+        say(summary_of(result))
 
 
 def _certify(source: str, data: str, as_json: bool) -> dict[str, Any]:
     estimator = load_estimator(source)
     training = Training.of(load_frame(data), estimator)
     model = prepare(estimator, training)
-    with _stages(as_json) as report:
+    with stages(as_json) as report:
         gate = run_gate(model, estimator, training.only(model.signature.names), progress=report)
     return gate.to_json()
 
@@ -125,21 +132,28 @@ def _certify_again(source: str, registry: str | None) -> dict[str, Any]:
             for make in ROUTES.values()
         ]
     return {
+        "reference": (bundle.card.get("certificate") or {}).get("reference", "library"),
         "rows": len(golden.rows),
         "routes": list(ROUTES),
         "largest_difference": max(largest),
     }
 
 
-def _summary(certificate: dict[str, Any]) -> str:
+def summary_of(certificate: Mapping[str, Any]) -> str:
+    """Say in a sentence what a certificate knows; older ones are all of libraries."""
+    if certificate.get("reference", "library") == "library":
+        how = "agree with the library by {}"
+    else:
+        how = "are answered alike by {}, AND NO LIBRARY CONFIRMED THEM"
+    routes = ", ".join(certificate.get("routes", []))
     return (
-        f"{certificate['rows']:,} probe rows agree with the library by "
-        f"{', '.join(certificate['routes'])}; largest difference "
-        f"{certificate['largest_difference']:.3g}."
+        f"{certificate.get('rows', 0):,} probe rows {how.format(routes)}; largest difference "
+        f"{certificate.get('largest_difference', 0):.3g}."
     )
 
 
-def _metrics(pairs: tuple[str, ...]) -> dict[str, float]:
+def metrics_of(pairs: tuple[str, ...]) -> dict[str, float]:
+    """Read the options ``--metric NAME=VALUE``."""
     metrics: dict[str, float] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -153,7 +167,7 @@ def _metrics(pairs: tuple[str, ...]) -> dict[str, float]:
     return metrics
 
 
-class _stages:  # noqa: N801 - a context manager reads as a word
+class stages:  # noqa: N801 - a context manager reads as a word
     """Show the current stage beside a spinner."""
 
     def __init__(self, silent: bool) -> None:

@@ -6,9 +6,16 @@ import importlib
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+from pyarrow import feather, parquet
 
 from ..errors import ForesqlError
+from ..frontends import read_model_file
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _FRAMES = {".parquet", ".pq", ".csv", ".arrow", ".feather", ".ipc"}
 
@@ -62,18 +69,41 @@ def load_frame(source: str) -> Any:
         raise ForesqlError(message) from error
 
 
-def _booster(path: Path) -> Any:
-    import lightgbm
+def load_rows(source: str) -> pa.Table:
+    """Load rows of Parquet, Arrow or CSV as Arrow, without pandas, which may not be there.
 
-    # LightGBM prints to stdout before it raises, where --json must stand alone.
+    Raises
+    ------
+    ForesqlError
+        If there is no such file, or it cannot be read.
+    """
+    path = Path(source)
+    suffix = path.suffix.lower()
+    if suffix not in _FRAMES:
+        message = (
+            f"{source!r} names no rows. Give a file that ends in {', '.join(sorted(_FRAMES))}."
+        )
+        raise ForesqlError(message)
+    if not path.is_file():
+        message = f"There is no file {source}."
+        raise ForesqlError(message)
+    try:
+        if suffix in {".parquet", ".pq"}:
+            return parquet.read_table(path)  # DuckDB would drop the categories
+        if suffix == ".csv":
+            with duckdb.connect() as connection:
+                return connection.read_csv(str(path)).to_arrow_table()
+        return feather.read_table(path)
+    except (OSError, ValueError, duckdb.Error) as error:  # Arrow's own errors are ValueErrors too
+        message = f"{path} cannot be read: {error}"
+        raise ForesqlError(message) from error
+
+
+def _booster(path: Path) -> Any:
     if not path.is_file() or not path.read_bytes().startswith(b"tree\n"):
         message = f"{path} cannot be read as a LightGBM model: there is none."
         raise ForesqlError(message)
-    try:
-        return lightgbm.Booster(model_file=path)
-    except (OSError, lightgbm.basic.LightGBMError) as error:
-        message = f"{path} cannot be read as a LightGBM model: {error}"
-        raise ForesqlError(message) from error
+    return read_model_file(path.read_bytes(), path.name).load(())
 
 
 def _attribute(source: str) -> Any:

@@ -17,7 +17,9 @@ from ..ir import Model, Signature
 from ..ir import steps as s
 from ..ir.steps import Operator
 from ..ir.trees import LEAF
+from .damage import File, reading
 from .graph import Graph, Names
+from .model_file import ModelFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +39,7 @@ def convert(estimator: object, training: Training) -> Model:
     Parameters
     ----------
     estimator
-        A fitted estimator, pipeline or Booster.
+        A fitted estimator, pipeline or Booster, or a model file.
     training
         The columns that it was trained on.
 
@@ -49,6 +51,13 @@ def convert(estimator: object, training: Training) -> Model:
     SignatureError
         If the frame does not fit the estimator.
     """
+    if isinstance(estimator, ModelFile):
+        with reading(File(estimator.where)):
+            return _convert(estimator, training)
+    return _convert(estimator, training)
+
+
+def _convert(estimator: object, training: Training) -> Model:
     graph = Graph(
         training.signature,
         training.none_columns,
@@ -117,7 +126,10 @@ def _is_sum(step: s.Step) -> bool:
 
 
 def predict(estimator: Any, inputs: Names, graph: Graph) -> Outputs:
-    """Convert an estimator in the last place of a pipeline."""
+    """Convert an estimator in the last place of a pipeline, or a model file."""
+    if isinstance(estimator, ModelFile):
+        with graph.inside(estimator.estimator.rpartition(".")[2]):
+            return estimator.convert(inputs, graph)
     with graph.inside(type(estimator).__name__):
         converter = _converter(estimator, "PREDICTORS", graph)
         return converter(estimator, inputs, graph)

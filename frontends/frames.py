@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
     from ..ir import Scalar
 
-_CANONICAL: Mapping[ColumnType, pa.DataType] = {
+CANONICAL: Mapping[ColumnType, pa.DataType] = {
     ColumnType.DOUBLE: pa.float64(),
     ColumnType.BIGINT: pa.int64(),
     ColumnType.BOOLEAN: pa.bool_(),
     ColumnType.VARCHAR: pa.string(),
     ColumnType.TIMESTAMP: pa.timestamp("us"),
 }
+"""The Arrow type of each column type."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,8 +62,8 @@ class Training:
         SignatureError
             If the frame is of an unknown kind, lacks a column, or has one of an unusable type.
         """
-        table, rebuild = _read(like)
-        table = table.select(_features(table.column_names, estimator))
+        table, rebuild = read_frame(like)
+        table = table.select(pick_columns(table.column_names, estimator))
         columns = [_column(name, table.column(name)) for name in table.column_names]
         canonical = [
             _canonical(column, table.column(column.name).combine_chunks()) for column in columns
@@ -100,7 +101,7 @@ def _constant(column: pa.ChunkedArray, rows: int) -> pa.Array:
     return pa.repeat(column[0], rows) if len(column) else pa.nulls(rows, column.type)
 
 
-def _read(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:
+def read_frame(like: Any) -> tuple[pa.Table, Callable[[pa.Table], Any]]:
     """Give a frame as Arrow, and the function that makes such frames from Arrow."""
     kind = type(like).__module__.split(".")[0], type(like).__name__
     match kind:
@@ -145,7 +146,7 @@ def _none_columns(like: Any, columns: Sequence[Column]) -> frozenset[str]:
             return frozenset(column.name for column in columns if column.type not in numbers)
 
 
-def _features(names: Sequence[str], estimator: Any) -> list[str]:
+def pick_columns(names: Sequence[str], estimator: Any) -> list[str]:
     """Pick the columns that the estimator was trained on, in its order."""
     duplicates = {name for name in names if list(names).count(name) > 1} if names else set()
     if duplicates:
@@ -191,7 +192,7 @@ def _column(name: str, values: pa.ChunkedArray) -> Column:
         arrow_type = arrow_type.value_type
         column_type = _column_type(name, arrow_type)
         levels = values.combine_chunks().dictionary
-        categories = tuple(levels.cast(_CANONICAL[column_type]).to_pylist())
+        categories = tuple(levels.cast(CANONICAL[column_type]).to_pylist())
     else:
         column_type = _column_type(name, arrow_type)
     nullable = values.null_count > 0
@@ -230,7 +231,7 @@ def _canonical(column: Column, values: pa.Array) -> pa.Array:
     if column.type is ColumnType.DOUBLE and pa.types.is_floating(values.type):
         values = pc.if_else(pc.is_nan(values), None, values)
     try:
-        return values.cast(_CANONICAL[column.type])
+        return values.cast(CANONICAL[column.type])
     except pa.ArrowInvalid as error:
         message = f"Column {column.name!r} does not fit {column.type}: {error}"
         raise SignatureError(message) from error

@@ -73,15 +73,24 @@ def _convert(booster: Any, inputs: Names, graph: Graph) -> Answers:
     _refuse_early_stop(booster.params, graph)
     text = read_model_text(booster.model_to_string(num_iteration=-1), graph)
     _refuse_rounded_sigmoid(booster, text, graph)
+    limit = booster.best_iteration if booster.best_iteration > 0 else None
+    return _convert_text(text.until(limit), inputs, graph)
+
+
+def convert_text(text: ModelText, inputs: Names, graph: Graph) -> Outputs:
+    """Convert what a file holds: it answers as a Booster that was loaded from it."""
+    answers = _convert_text(text, inputs, graph)
+    return Outputs(prediction=answers.predicted, margins=answers.margins)
+
+
+def _convert_text(text: ModelText, inputs: Names, graph: Graph) -> Answers:
     if text.features != len(inputs):
         message = (
             f"{graph.path}: the Booster has {text.features} features, and the frame has "
             f"{len(inputs)} columns. Give the frame that was passed to training."
         )
         raise SignatureError(message)
-    limit = booster.best_iteration if booster.best_iteration > 0 else None
-    columns = _encode_categories(text, inputs, graph)
-    return _run_trees(text.until(limit), columns, graph)
+    return _run_trees(text, _encode_categories(text, inputs, graph), graph)
 
 
 def _refuse_early_stop(params: Mapping[str, Any], graph: Graph) -> None:

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2
 _MISSING_NONE, _MISSING_ZERO = 0, 1
+_SIZES = {
+    **dict.fromkeys(("leaf_weight", "leaf_count"), 0),
+    **dict.fromkeys(("internal_value", "internal_weight", "internal_count"), -1),
+    **dict.fromkeys(("split_feature", "split_gain", "threshold", "decision_type"), -1),
+    **dict.fromkeys(("left_child", "right_child"), -1),
+}
+"""How many more numbers than leaves there are of each kind."""
+_LAST_DECISION = 11
+"""All flags of the type of missing value that has the highest number, NaN."""
 
 
 class BuiltTrees(NamedTuple):
@@ -53,6 +62,8 @@ def build_trees(text: ModelText, *, keeps_tiny: bool = False) -> BuiltTrees:
 
     ``keeps_tiny`` says that LightGBM compares numbers of at most 1e-35 as they are, and not as 0.
     """
+    for tree in text.trees:
+        _check(tree, text.features)
     parts = [_nodes(tree, keeps_tiny=keeps_tiny) for tree in text.trees]
     sizes = np.array([len(part.feature) for part in parts], np.int32)
     root = np.cumsum(np.concatenate([[0], sizes[:-1]])).astype(np.int32)[: len(parts)]
@@ -77,6 +88,33 @@ def build_trees(text: ModelText, *, keeps_tiny: bool = False) -> BuiltTrees:
         output=(np.arange(len(parts)) % text.outputs).astype(np.int32),
     )
     return BuiltTrees(trees, tuple(special.tolist()))
+
+
+def _check(tree: TreeText, features: int) -> None:
+    """Refuse a block whose numbers no LightGBM writes, before anything is sized by them.
+
+    What else can be wrong with a tree is checked by :class:`~..ir.trees.Trees`.
+
+    Raises
+    ------
+    ValueError
+        If there are too few leaves, or a split is of no known kind.
+    """
+    if not 1 <= tree.leaves == len(tree.array("leaf_value", np.float64)):
+        msg = f"a tree of {tree.leaves} leaves does not list them"
+        raise ValueError(msg)
+    for name, sizes in _SIZES.items():
+        if tree.count(name) not in {0, tree.leaves + sizes}:
+            msg = f"a tree of {tree.leaves} leaves has {tree.count(name)} numbers of {name}"
+            raise ValueError(msg)
+    feature = tree.array("split_feature", np.int64)
+    if ((feature < 0) | (feature >= features)).any():
+        msg = "a tree splits on a feature that is not there"
+        raise ValueError(msg)
+    decision = tree.array("decision_type", np.int64)
+    if ((decision < 0) | (decision > _LAST_DECISION)).any():
+        msg = "a tree decides in a way that is not known"
+        raise ValueError(msg)
 
 
 def _shifted(
@@ -145,6 +183,9 @@ def _sets(tree: TreeText) -> list[NDArray[np.int32]]:
     """Decode the category bitsets of a tree."""
     words = tree.array("cat_threshold", np.uint32).astype("<u4")
     bounds = tree.array("cat_boundaries", np.int64)
+    if len(bounds) and (bounds[0] != 0 or bounds[-1] != len(words) or (np.diff(bounds) < 0).any()):
+        msg = "the category sets of a tree do not cover their values"
+        raise ValueError(msg)
     return [
         np.flatnonzero(np.unpackbits(words[start:stop].view(np.uint8), bitorder="little")).astype(
             np.int32

@@ -20,13 +20,12 @@ from ..ir.thresholds import LARGEST_TO_FLOAT32, at_most_float32, below_float32
 from ..ir.trees import LEAF
 from .convert import add_link, require_fitted
 from .values import key_of, labels_of
-from .xgboost_json import read_model_json, without_trees
+from .xgboost_json import read_model_json
 from .xgboost_linear import add_linear_terms, require_exact_integers
+from .xgboost_start import start_of
 from .xgboost_trees import build_trees, leaf_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from ..ir import Trees
@@ -50,9 +49,14 @@ class Answers(NamedTuple):
 
 def convert_booster(booster: Any, inputs: Names, graph: Graph) -> Outputs:
     """``Booster.predict`` of a DMatrix: all rounds, and no infinite values."""
+    return convert_model(_read(booster, graph), inputs, graph)
+
+
+def convert_model(model: ModelJson, inputs: Names, graph: Graph) -> Outputs:
+    """Convert what a file, or a Booster, holds: ``predict`` of a DMatrix."""
+    _refuse_diverged(model, graph)
     _require_finite(inputs, graph)
-    document, model = _read(booster, graph)
-    starts = _start(document, model)
+    starts = start_of(model, graph)
     leaves = [leaf_values(tree) for tree in model.trees]
     if model.weights is not None:
         weights = np.array(model.weights, np.float32)
@@ -112,18 +116,17 @@ def _refuse_classifier(model: ModelJson, classes: int, graph: Graph) -> None:
         )
 
 
-def _read(booster: Any, graph: Graph) -> tuple[dict[str, Any], ModelJson]:
-    document = json.loads(bytes(booster.save_raw("json")))
-    model = read_model_json(document, graph)
-    if not model.trees and model.coefficients is None:
-        raise graph.refuse("it has no trees", "train it for one round or more")
+def _read(booster: Any, graph: Graph) -> ModelJson:
+    return read_model_json(json.loads(bytes(booster.save_raw("json"))), graph)
+
+
+def _refuse_diverged(model: ModelJson, graph: Graph) -> None:
     numbers = (*map(leaf_values, model.trees), np.array(model.coefficients or (), np.float32))
     if not all(np.isfinite(part).all() for part in numbers):
         raise graph.refuse(
             "its training diverged: leaves, splits or weights are infinite or not a number",
             "train with a lower learning_rate, or a higher reg_lambda",
         )
-    return document, model
 
 
 def _convert_wrapper(estimator: Any, inputs: Names, graph: Graph) -> tuple[Answers, ModelJson]:
@@ -132,23 +135,18 @@ def _convert_wrapper(estimator: Any, inputs: Names, graph: Graph) -> tuple[Answe
     if callable(estimator.objective):
         raise _refuse_objective("a function of your own", graph)
     booster = estimator.get_booster()
-    document, model = _read(booster, graph)
+    model = _read(booster, graph)
+    _refuse_diverged(model, graph)
     if model.coefficients is None:
-        model = model.until(_best_rounds(booster))
+        model = model.until(None if model.best_iteration is None else model.best_iteration + 1)
     elif not np.isinf(_as_float32(estimator.missing)):
         # Of a linear booster the wrappers ask a DMatrix.
         _require_finite(inputs, graph)
-    starts = _start(document, model)
+    starts = start_of(model, graph)
     leaves = [leaf_values(tree) for tree in model.trees]
     if model.weights is not None:
         leaves = _weighted_in_place(model, starts, leaves)
     return _run(model, Sums(starts, leaves), inputs, graph, estimator.missing), model
-
-
-def _best_rounds(booster: Any) -> int | None:
-    """Give the rounds that the wrappers predict with; a Booster alone uses all of them."""
-    best = booster.attr("best_iteration")
-    return None if best is None else int(best) + 1
 
 
 def _weighted_in_place(
@@ -161,17 +159,6 @@ def _weighted_in_place(
     weights = np.array(model.weights, np.float32)
     triples = zip(leaves, model.group, weights, strict=True)
     return [((starts[group] + leaf) - starts[group]) * weight for leaf, group, weight in triples]
-
-
-def _start(document: Mapping[str, Any], model: ModelJson) -> NDArray[np.float32]:
-    """Ask XGBoost where the sums start: its releases differ in how they read ``base_score``."""
-    import xgboost
-
-    empty = xgboost.Booster()
-    empty.load_model(bytearray(without_trees(document)))
-    row = xgboost.DMatrix(np.full((1, model.features), np.nan))
-    start = empty.predict(row, output_margin=True, validate_features=False)
-    return np.broadcast_to(np.asarray(start, np.float32).ravel(), (model.outputs,))
 
 
 def _as_float32(missing: Any) -> np.float32:

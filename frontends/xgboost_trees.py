@@ -42,6 +42,9 @@ class _Nodes(NamedTuple):
 def build_trees(model: ModelJson, leaves: Sequence[NDArray[np.float32]]) -> Trees:
     """Join all trees into one set of arrays; ``leaves`` holds the value of each tree's nodes."""
     parts = [_nodes(tree, value) for tree, value in zip(model.trees, leaves, strict=True)]
+    if any(part.feature.max() >= model.features for part in parts):
+        msg = "a tree splits on a feature that is not there"
+        raise ValueError(msg)
     sizes = np.array([len(part.feature) for part in parts], np.int32)
     root = np.cumsum(np.concatenate([[0], sizes[:-1]])).astype(np.int32)
     feature = np.concatenate([part.feature for part in parts])
@@ -80,6 +83,7 @@ def _shifted(
 
 def _nodes(tree: TreeJson, leaves: NDArray[np.float32]) -> _Nodes:
     left, right = tree.array("left_children", np.int32), tree.array("right_children", np.int32)
+    _check_children(left, right)
     kept = _reachable(left, right)
     place = np.zeros(len(left), np.int32)
     place[kept] = np.arange(len(kept))
@@ -107,6 +111,24 @@ def _nodes(tree: TreeJson, leaves: NDArray[np.float32]) -> _Nodes:
     )
 
 
+def _check_children(left: NDArray[np.int32], right: NDArray[np.int32]) -> None:
+    """Refuse children that are no nodes; two parents of one are found by :class:`Trees`.
+
+    Raises
+    ------
+    ValueError
+        If there are any.
+    """
+    inner = left >= 0
+    children = np.concatenate([left[inner], right[inner]])
+    if not len(left) == len(right) > 0 or not ((children > 0) & (children < len(left))).all():
+        msg = "a tree has children that are not there"
+        raise ValueError(msg)
+    if len(np.unique(children)) != len(children):
+        msg = "a node of a tree has two parents"
+        raise ValueError(msg)
+
+
 def _reachable(left: NDArray[np.int32], right: NDArray[np.int32]) -> NDArray[np.int32]:
     """List the nodes of a tree, level by level: pruned ones stay in XGBoost's arrays."""
     levels = [np.zeros(1, np.int32)]
@@ -122,7 +144,8 @@ def _sets(tree: TreeJson) -> dict[int, NDArray[np.int32]]:
     members = tree.array("categories", np.int32)
     starts, sizes = tree.fields["categories_segments"], tree.fields["categories_sizes"]
     nodes = tree.fields["categories_nodes"]
-    return {
-        node: np.unique(members[start : start + size])
-        for node, start, size in zip(nodes, starts, sizes, strict=True)
-    }
+    triples = list(zip(nodes, starts, sizes, strict=True))
+    if any(start < 0 or size < 0 for _, start, size in triples) or sum(sizes) > len(members):
+        msg = "the category sets of a tree are larger than their values"
+        raise ValueError(msg)
+    return {node: np.unique(members[start : start + size]) for node, start, size in triples}

@@ -169,6 +169,7 @@ def test_certify_a_fitted_model(run, run_json):
 def test_certify_a_published_model(run, run_json, reference):
     certificate = run_json("certify", reference)
     assert certificate == {
+        "reference": "library",
         "rows": 100,
         "routes": ["kernel", "reloaded", "duckdb"],
         "largest_difference": 0,

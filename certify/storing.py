@@ -1,0 +1,124 @@
+"""Storing a certified model: its card, its version, its alias."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from ..ir.bundle import Bundle
+from ..registry import ANY, Registry, default_path
+from ..registry.records import current_user
+from ..registry.references import check_name
+from .gate import Certificate, library_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..ir import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A version that was just published."""
+
+    name: str
+    version: int
+    digest: str
+    alias: str | None
+    certificate: Certificate
+
+    @property
+    def reference(self) -> str:
+        """How to name exactly this version: ``delay:3``."""
+        return f"{self.name}:{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the user says of a new version."""
+
+    name: str
+    alias: str | None
+    description: str
+    metrics: Mapping[str, float]
+
+
+def open_for(name: str, alias: str | None, registry: str | Path | None) -> Registry:
+    """Open, or make, the registry in which a model of this name can be stored.
+
+    Raises
+    ------
+    RegistryError
+        If the name, the alias or the folder cannot be used.
+    """
+    store = Registry.open(Path(registry) if registry else default_path(), create=True)
+    check_name(name, "model")
+    if alias is not None:
+        check_name(alias, "alias")
+    return store
+
+
+def store_version(
+    store: Registry,
+    model: Model,
+    certificate: Certificate,
+    entry: Entry,
+    origin: Mapping[str, Any],
+) -> Published:
+    """Store a model with its card, and move the alias; ``origin`` says on the card what it was."""
+    card = {
+        "name": entry.name,
+        "description": entry.description,
+        "metrics": {key: float(value) for key, value in entry.metrics.items()},
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created_by": current_user(),
+        **origin,
+        "versions": library_versions(),
+        "git_commit": _git_commit(),
+        "certificate": certificate.to_json(),
+        "golden": certificate.golden.to_json(),
+    }
+    version = store.add_version(entry.name, Bundle(model, card), description=entry.description)
+    if entry.alias is not None:
+        store.move_alias(entry.name, entry.alias, version.version, expected=ANY, reason="publish")
+    return Published(entry.name, version.version, version.digest, entry.alias, certificate)
+
+
+def describe_rows(table: pa.Table) -> dict[str, Any]:
+    """Say for a card how many rows there were, and which."""
+    return {"rows": len(table), "sha256": _fingerprint(table)}
+
+
+def _fingerprint(table: pa.Table) -> str:
+    """Hash a table's schema and values: equal tables have equal fingerprints."""
+    sink = pa.BufferOutputStream()
+    whole = table.combine_chunks().replace_schema_metadata(None)
+    with pa.ipc.new_stream(sink, whole.schema) as writer:
+        writer.write_table(whole)
+    return hashlib.sha256(sink.getvalue()).hexdigest()
+
+
+def _git_commit() -> str | None:
+    """Give the commit that the model is published from, with ``+`` where files were changed."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        return head + ("+" if _git("status", "--porcelain") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    finished = subprocess.run(  # noqa: S603 - a fixed command, no shell
+        ["git", *arguments],  # noqa: S607 - git is found as the user finds it
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=10,
+    )
+    return finished.stdout.strip()
