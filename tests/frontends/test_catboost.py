@@ -16,6 +16,7 @@ from foresql.certify.routes import ROUTES
 from foresql.errors import SignatureError, UnsupportedModelError
 from foresql.frontends import Training, convert
 from foresql.ir.steps import Forest
+from foresql.ir.trees import LEAF
 from foresql.kernels import Scorer
 from foresql.kernels.contributions import explain
 
@@ -108,6 +109,15 @@ def test_options_of_growing(agree, options):
 
 def test_one_column(agree):
     agree(CatBoostRegressor(**SMALL).fit(FRAME[["plain"]], SIGNAL), FRAME[["plain"]])
+
+
+@pytest.mark.parametrize("frame", [FRAME, FRAME[["flag"]].astype(str).astype(object)])
+def test_trees_without_splits(agree, frame):
+    options = {"grow_policy": "Depthwise", "min_data_in_leaf": ROWS, "max_ctr_complexity": 1}
+    keys = [] if frame is FRAME else ["flag"]
+    estimator = CatBoostRegressor(cat_features=keys, **SMALL | options).fit(frame, SIGNAL)
+    (forest,) = [s for s in agree(estimator, frame).steps if isinstance(s, Forest)]
+    assert (forest.trees.feature == LEAF).all()
 
 
 @pytest.mark.parametrize("loss", ["YetiRank", "PairLogit", "QueryRMSE"])
