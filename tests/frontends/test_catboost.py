@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from catboost import CatBoost, CatBoostClassifier, CatBoostRanker, CatBoostRegressor, Pool
 from sklearn.compose import ColumnTransformer
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -285,6 +286,12 @@ def test_pipeline(agree, is_sparse):
     )
     estimator = make_pipeline(columns, CatBoostClassifier(**SMALL)).fit(frame, CLASSES)
     agree(estimator, frame)
+
+
+@pytest.mark.parametrize("target", [BINARY, CLASSES], ids=["two", "three"])
+def test_search(agree, target):
+    search = GridSearchCV(CatBoostClassifier(**SMALL), {"depth": [2, 3]}, cv=2)
+    agree(search.fit(FRAME, target), FRAME, rows=500)
 
 
 def test_all_routes(agree):
