@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from catboost import CatBoost, CatBoostClassifier, CatBoostRanker, CatBoostRegressor, Pool
+from catboost import (
+    CatBoost,
+    CatBoostClassifier,
+    CatBoostRanker,
+    CatBoostRegressor,
+    Pool,
+    sum_models,
+)
 from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -79,6 +86,8 @@ LOSSES = {
     "RMSEWithUncertainty": SIGNAL,
     "MultiRMSE": np.stack([SIGNAL, POSITIVE], axis=1),
     "MultiQuantile:alpha=0.1,0.9": SIGNAL,
+    "Cox": np.where(SIGNAL > 0, SIGNAL, -1.0),
+    "SurvivalAft:dist=Normal": np.stack([POSITIVE, POSITIVE * 2], axis=1),
 }
 
 
@@ -147,6 +156,11 @@ def test_scale_and_bias(agree, scale, bias):
     estimator = CatBoostRegressor(**SMALL).fit(FRAME, SIGNAL)
     estimator.set_scale_and_bias(scale, [bias])
     agree(estimator, FRAME)
+
+
+def test_sum_of_models(agree):
+    parts = [CatBoostRegressor(**SMALL | {"depth": depth}).fit(FRAME, SIGNAL) for depth in (2, 3)]
+    agree(sum_models(parts, weights=[0.3, 0.7]), FRAME)
 
 
 class _Own:
