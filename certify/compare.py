@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..ir import steps as s
-from .rounding import DOT_ROUNDING, carry_errors
+from .rounding import DOT_ROUNDING, carry_errors, hangs_on_rounding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 RELATIVE = 1e-15
 """Links may round differently where ``exp`` does."""
+RELATIVE_PROBABILITY = 1e-14
+"""Numpy adds the exponentials of more than 7 classes in an order of its own."""
 
 
 def rounding_bound(model: Model, values: Values) -> NDArray[np.float64] | None:
@@ -40,6 +43,34 @@ def rounding_bound(model: Model, values: Values) -> NDArray[np.float64] | None:
     return np.max([errors.get(name, np.zeros(values.rows)) for name in sorted(names)], axis=0)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Doubts:
+    """Rows whose label is not certain, bool[rows] each.
+
+    In ``ties`` two scores are closer to each other, or a score to a threshold, than the rounding of
+    their sums. In ``overflows`` a sum that a label is read from is not finite.
+    """
+
+    ties: NDArray[np.bool_]
+    overflows: NDArray[np.bool_]
+
+
+def label_doubts(model: Model, values: Values) -> Doubts:
+    """Find the rows whose label depends on the order in which a dot product is added."""
+    doubts = Doubts(np.zeros(values.rows, np.bool_), np.zeros(values.rows, np.bool_))
+    errors: Errors = {}
+    with np.errstate(all="ignore"):
+        for step in model.steps:
+            if isinstance(step, s.Argmax | s.Exceeds):
+                found = [errors[name] for name in step.inputs if name in errors]
+                if found:
+                    is_lost = ~np.isfinite(found).all(axis=0)
+                    doubts.overflows[:] |= is_lost
+                    doubts.ties[:] |= hangs_on_rounding(step, values, errors) & ~is_lost
+            carry_errors(step, values, errors)
+    return doubts
+
+
 def matching_columns(theirs: NDArray[np.float64], ours: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give the library's probabilities of the classes that a route answers for.
 
@@ -55,6 +86,7 @@ def differences(
     bound: NDArray[np.float64] | None,
     *,
     exact: bool,
+    relative: float = RELATIVE,
 ) -> tuple[float, int | None]:
     """Compare float64[rows, columns] answers.
 
@@ -65,7 +97,7 @@ def differences(
         or to the largest partial sum of the row's dot products.
     row : int or None
         The first row that differs by more than is allowed: by nothing where ``exact``, else by 1
-        ulp, by 1e-15 relative, or by the rounding bound of its dot products.
+        ulp, by ``relative``, or by the rounding bound of its dot products.
     """
     same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
     with np.errstate(invalid="ignore"):
@@ -74,7 +106,7 @@ def differences(
     allowed = np.zeros_like(gap)
     if not exact:
         with np.errstate(invalid="ignore", over="ignore"):
-            allowed = np.maximum(np.abs(theirs) * RELATIVE, np.spacing(np.abs(theirs)))
+            allowed = np.maximum(np.abs(theirs) * relative, np.spacing(np.abs(theirs)))
         allowed = np.where(np.isfinite(allowed), allowed, 0.0)
     if bound is not None:
         allowed = np.maximum(allowed, bound[:, None])

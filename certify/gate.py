@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,14 @@ import numpy as np
 from ..errors import CertificationError
 from ..ir import steps as s
 from ..kernels import Scorer
-from .compare import differences, matching_columns, rounding_bound
+from .compare import (
+    RELATIVE,
+    RELATIVE_PROBABILITY,
+    differences,
+    label_doubts,
+    matching_columns,
+    rounding_bound,
+)
 from .golden import Golden
 from .oracle import Answers, ask_library
 from .probes import Probe, make_probes
@@ -22,8 +30,6 @@ from .routes import ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    from numpy.typing import NDArray
 
     from ..frontends import Training
     from ..ir import Model
@@ -51,6 +57,9 @@ class Certificate:
         The same for raw scores alone; 0 for trees.
     labels_identical
         Whether every predicted label was the library's; None where there are no labels.
+    ties
+        Probe rows with another label than the library's, because two scores are closer than the
+        rounding of their sums; no row of the training frame is among them.
     routes
         The routes that were compared.
     versions
@@ -64,6 +73,7 @@ class Certificate:
     largest_difference: float
     margin_difference: float
     labels_identical: bool | None
+    ties: int
     routes: tuple[str, ...]
     versions: Mapping[str, str]
     seed: int
@@ -108,7 +118,8 @@ def certify(  # noqa: PLR0913 - keyword options of the gate
         refused=tally.refused,
         largest_difference=tally.largest,
         margin_difference=tally.largest_margin,
-        labels_identical=None if model.outputs.classes is None else True,
+        labels_identical=None if model.outputs.classes is None else not tally.ties.total(),
+        ties=max(tally.ties.values(), default=0),
         routes=tuple(routes),
         versions=library_versions(),
         seed=seed,
@@ -136,6 +147,7 @@ class _Tally:
         self.scorer = Scorer(model)
         self.exact = not any(isinstance(step, s.Dot) for step in model.steps)
         self.rows = self.refused = 0
+        self.ties: Counter[str] = Counter()
         self.largest = self.largest_margin = 0.0
         self.golden = Golden(model.signature.names, (), (), ())
 
@@ -180,7 +192,7 @@ def _compare_answers(
     values = tally.scorer.run(tally.scorer.decoder.decode(probe.table))
     bound = rounding_bound(tally.model, values)
     if tally.model.outputs.classes is not None:
-        _compare_labels(probe, route, ours, theirs, bound)
+        _compare_labels(probe, route, ours, theirs, tally)
         probabilities = matching_columns(theirs.probabilities, ours.probabilities)
         pairs = [("probability", ours.probabilities, probabilities, False)]
         if tally.model.outputs.probabilities and not ours.probabilities.size:
@@ -198,7 +210,8 @@ def _compare_answers(
         if mine.shape != other.shape:
             message = f"Route {route}: {what} has shape {mine.shape}, the library {other.shape}."
             raise CertificationError(message)
-        largest, row = differences(mine, other, bound, exact=exact)
+        relative = RELATIVE_PROBABILITY if what == "probability" else RELATIVE
+        largest, row = differences(mine, other, bound, exact=exact, relative=relative)
         if row is not None:
             _fail(probe, route, what, row, mine[row], other[row])
         tally.largest = max(tally.largest, largest)
@@ -207,18 +220,37 @@ def _compare_answers(
 
 
 def _compare_labels(
-    probe: Probe,
-    route: str,
-    ours: Answers,
-    theirs: Answers,
-    bound: NDArray[np.float64] | None,
+    probe: Probe, route: str, ours: Answers, theirs: Answers, tally: _Tally
 ) -> None:
-    """Labels are identical, but where a dot product overflows: there the order of terms decides."""
+    """Labels are identical, but where the order in which a dot product is added decides.
+
+    That is where it overflows, and on ties; a tie in the training frame is still refused.
+    """
     mine, other = ours.prediction.tolist(), theirs.prediction.tolist()
-    overflows = np.zeros(len(mine), np.bool_) if bound is None else np.isinf(bound)
-    for row, (a, b) in enumerate(zip(mine, other, strict=True)):
-        if a != b and not overflows[row]:
-            _fail(probe, route, "label", row, a, b)
+    differs = np.array([a != b for a, b in zip(mine, other, strict=True)], np.bool_)
+    if not differs.any():
+        return
+    values = tally.scorer.run(tally.scorer.decoder.decode(probe.table))
+    doubts = label_doubts(tally.model, values)
+    differs &= ~doubts.overflows
+    wrong = differs if probe.name == "training" else differs & ~doubts.ties
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        if doubts.ties[row]:
+            _fail_on_tie(probe, row, mine[row], other[row])
+        _fail(probe, route, "label", row, mine[row], other[row])
+    tally.ties[route] += int(differs.sum())
+
+
+def _fail_on_tie(probe: Probe, row: int, ours: object, theirs: object) -> None:
+    message = (
+        f"A row of the training frame lies on a tie between the labels {ours!r} and {theirs!r}: "
+        "their scores are closer than the rounding of their sums, so the library's own label "
+        "depends on the processor and on the number of rows. The model is not published. Center "
+        "and scale the columns before it (StandardScaler), or fit it otherwise (random_state, the "
+        f"number of clusters). The row: {probe.table.slice(row, 1).to_pylist()[0]}."
+    )
+    raise CertificationError(message)
 
 
 def _fail_on_refusal(probe: Probe, route: str, ours: object, theirs: object) -> None:

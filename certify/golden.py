@@ -13,7 +13,14 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import BundleError, CertificationError
-from .compare import differences, matching_columns, rounding_bound
+from .compare import (
+    RELATIVE,
+    RELATIVE_PROBABILITY,
+    differences,
+    label_doubts,
+    matching_columns,
+    rounding_bound,
+)
 from .probes import table_of
 
 if TYPE_CHECKING:
@@ -95,20 +102,26 @@ def check_golden(
     if isinstance(ours, str):
         message = f"The route refuses the golden rows: {ours}"
         raise CertificationError(message)
-    bound = rounding_bound(model, scorer.run(scorer.decoder.decode(table)))
+    values = scorer.run(scorer.decoder.decode(table))
+    bound = rounding_bound(model, values)
     rows = len(golden.rows)
     if model.outputs.classes is not None:
-        if ours.prediction.tolist() != list(golden.prediction):
+        pairs = zip(ours.prediction.tolist(), golden.prediction, strict=True)
+        differs = np.array([mine != theirs for mine, theirs in pairs], np.bool_)
+        doubts = label_doubts(model, values)
+        if (differs & ~doubts.ties & ~doubts.overflows).any():
             message = "A label differs from the library's on the golden rows."
             raise CertificationError(message)
         mine = ours.probabilities
         if not mine.size:
             return 0.0
         theirs = matching_columns(np.array(golden.probabilities, np.float64), mine)
+        relative = RELATIVE_PROBABILITY
     else:
         mine = ours.prediction.reshape(rows, -1)
         theirs = np.array(golden.prediction, np.float64).reshape(rows, -1)
-    largest, row = differences(mine, theirs, bound, exact=False)
+        relative = RELATIVE
+    largest, row = differences(mine, theirs, bound, exact=False, relative=relative)
     if row is not None:
         message = f"Golden row {row}: {mine[row].tolist()}, and the library {theirs[row].tolist()}."
         raise CertificationError(message)

@@ -63,7 +63,8 @@ def _refusals() -> tuple[type[Exception], ...]:
     lightgbm, catboost = sys.modules.get("lightgbm"), sys.modules.get("catboost")
     own = (lightgbm.basic.LightGBMError,) if lightgbm is not None else ()
     others = (catboost.CatBoostError,) if catboost is not None else ()
-    return (ValueError, TypeError, *own, *others)
+    # CategoricalNB looks a category that it never saw up behind the end of its table.
+    return (ValueError, TypeError, IndexError, *own, *others)
 
 
 def _prediction(estimator: Any, frame: Any) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,8 @@ class Probe:
     """A group of rows that share what is odd about them.
 
     In ``boundaries`` and ``splits`` nothing is: the library must answer. It may refuse the other
-    groups, and then every route has to.
+    groups, and then every route has to. ``training`` is rows of the training table as they are,
+    for models that read a label from sums.
     """
 
     name: str
@@ -73,6 +75,10 @@ def make_probes(model: Model, table: pa.Table, rows: int, seed: int) -> list[Pro
         changed = {column: values for column, values in odd.items() if values}
         if changed:
             groups.append(Probe(name, _sprinkled(model, base, changed, rng)))
+    has_dot = any(isinstance(step, s.Dot) for step in model.steps)
+    if model.outputs.classes is not None and has_dot and len(table):
+        some = rng.permutation(len(table))[:rows]
+        groups.append(Probe("training", table.select(list(pools)).take(some)))
     return [*groups, *_split_probes(model, table, _MOST_SPLIT_ROWS * rows, rng)]
 
 
@@ -130,7 +136,7 @@ def split_values(model: Model) -> dict[str, list[float]]:
                     if read in origin:
                         source, chain = origin[read]
                         origin[written] = (source, [*chain, _only(step, read)])
-            case s.Forest() | s.Exceeds():
+            case s.Forest() | s.LinearForest() | s.Exceeds():
                 for index, name in enumerate(step.inputs):
                     if name in origin:
                         source, chain = origin[name]
@@ -145,7 +151,7 @@ def _only(step: s.Arithmetic, name: str) -> s.Arithmetic:
     return s.Arithmetic((name,), (name,), step.operator, step.operands[index : index + 1])
 
 
-def _splits(step: s.Forest | s.Exceeds, index: int) -> NDArray[np.float64]:
+def _splits(step: s.Forest | s.LinearForest | s.Exceeds, index: int) -> NDArray[np.float64]:
     if isinstance(step, s.Exceeds):
         return np.array([step.threshold])
     trees = step.trees
@@ -185,12 +191,20 @@ def _pool(model: Model, name: str, table: pa.Table, splits: list[float]) -> list
         pool = [True, False]
     elif column.type is ColumnType.BIGINT:
         near = {int(value) + step for value in splits for step in (-1, 0, 1)}
-        pool = sorted({*near, *keys, *_INTEGERS})
+        largest = _largest(model, name)
+        pool = sorted(i for i in {*near, *map(int, keys), *_INTEGERS} if abs(i) <= largest)
     else:
         exact = np.array([*splits, *keys, *EXTREMES])
-        near = [exact, np.nextafter(exact, np.inf), np.nextafter(exact, -np.inf)]
+        with np.errstate(over="ignore"):  # beyond the largest number comes infinity
+            near = [exact, np.nextafter(exact, np.inf), np.nextafter(exact, -np.inf)]
         pool = [*np.unique(np.concatenate(near)).tolist(), 0.0, -0.0]
     return [*pool, None] if column.nullable else pool
+
+
+def _largest(model: Model, name: str) -> float:
+    """Give the largest value that no step refuses a column for."""
+    requires = [step for step in model.steps if isinstance(step, s.Require)]
+    return min((step.largest for step in requires if name in step.inputs), default=math.inf)
 
 
 def keys_of(model: Model, name: str) -> dict[Scalar, None]:
@@ -207,6 +221,8 @@ def _is_looked_up(model: Model, name: str) -> bool:
         match step:
             case s.Lookup() if step.inputs[0] in derived:
                 return True
+            case s.Forest() if len(step.inputs) == 1 and step.inputs[0] in derived:
+                derived.update(step.outputs)
             case s.Impute() | s.NullIf() | s.Clip() | s.Arithmetic():
                 pairs = zip(step.inputs, step.outputs, strict=True)
                 derived.update(written for read, written in pairs if read in derived)

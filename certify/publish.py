@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import subprocess
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -89,6 +90,7 @@ def publish(  # noqa: PLR0913 - keyword options of one call
     report = progress or (lambda _: None)
     store = Registry.open(Path(registry) if registry else default_path(), create=True)
     check_name(name, "model")
+    measured = _finite(metrics or {})
     report("converting")
     training = Training.of(like, estimator)
     model = prepare(estimator, training, calibration)
@@ -98,7 +100,7 @@ def publish(  # noqa: PLR0913 - keyword options of one call
     card = {
         "name": name,
         "description": description,
-        "metrics": {key: float(value) for key, value in (metrics or {}).items()},
+        "metrics": measured,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "created_by": current_user(),
         "estimator": f"{type(estimator).__module__}.{type(estimator).__qualname__}",
@@ -112,6 +114,15 @@ def publish(  # noqa: PLR0913 - keyword options of one call
     if alias is not None:
         store.move_alias(name, alias, version.version, expected=ANY, reason="publish")
     return Published(name, version.version, version.digest, alias, certificate)
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Refuse what a card cannot hold, before the work rather than after it."""
+    for key, value in metrics.items():
+        if not math.isfinite(value):
+            message = f"The metric {key!r} is {value}; leave it out, or give a finite number."
+            raise SignatureError(message)
+    return {key: float(value) for key, value in metrics.items()}
 
 
 def prepare(

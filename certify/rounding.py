@@ -36,7 +36,7 @@ def carry_errors(step: s.Step, values: Values, errors: Errors) -> None:
             for left, right, output in triples:
                 if left in errors or right in errors:
                     errors[output] = _of_product(left, right, values, errors)
-        case s.Softmax() | s.Normalize():
+        case s.Softmax() | s.LogSoftmax() | s.Normalize():
             found = [errors[name] for name in step.inputs if name in errors]
             if found:
                 _of_row(step, sum(found, np.zeros(values.rows)), values, errors)
@@ -49,6 +49,23 @@ def carry_errors(step: s.Step, values: Values, errors: Errors) -> None:
                     errors[output] = _of_column(step, index, values, errors[name])
         case _:
             return
+
+
+def hangs_on_rounding(
+    step: s.Argmax | s.Exceeds, values: Values, errors: Errors
+) -> NDArray[np.bool_]:
+    """Say where the errors of what a comparison reads could turn it: bool[rows]."""
+    if isinstance(step, s.Exceeds):
+        gap = np.abs(values.numbers(step.inputs[0]) - step.threshold)
+        return ~(gap > errors.get(step.inputs[0], -1.0))
+    columns = np.stack([values.numbers(name) for name in step.inputs])
+    sizes = np.stack([errors.get(name, np.zeros(values.rows)) for name in step.inputs])
+    first = np.argmax(columns, axis=0)[None, :]
+    lowest = np.take_along_axis(columns - sizes, first, axis=0)
+    others = columns + sizes
+    np.put_along_axis(others, first, -np.inf, axis=0)
+    # What is not a number is not below.
+    return np.count_nonzero(others < lowest, axis=0) < len(step.inputs)
 
 
 def _of_dot(step: s.Dot, values: Values, errors: Errors) -> Numbers:
@@ -68,12 +85,20 @@ def _of_product(left: str, right: str, values: Values, errors: Errors) -> Number
     return a * of_b + b * of_a + of_a * of_b + np.spacing(a * b)
 
 
-def _of_row(step: s.Softmax | s.Normalize, total: Numbers, values: Values, errors: Errors) -> None:
+def _of_row(
+    step: s.Softmax | s.LogSoftmax | s.Normalize, total: Numbers, values: Values, errors: Errors
+) -> None:
     """Errors of a row's inputs sum to ``total``; a softmax makes them no larger."""
     if isinstance(step, s.Softmax):
         errors.update(dict.fromkeys(step.outputs, total))
         return
     columns = np.abs([values.numbers(name) for name in step.inputs])
+    if isinstance(step, s.LogSoftmax):
+        # The logarithm of the sum moves no further than the input that moves most.
+        largest = np.max(columns, axis=0, initial=0.0, where=np.isfinite(columns))
+        error = 2 * total + DOT_ROUNDING * largest
+        errors.update(dict.fromkeys(step.outputs, error))
+        return
     norm = np.max(columns, axis=0) if step.norm is not s.Norm.SUM else np.sum(columns, axis=0)
     # A share is at most 1, and so is its error.
     error: Numbers = np.fmin(2 * total / norm, 1.0)
@@ -96,13 +121,19 @@ def _of_column(
             function = _function(step)
             x = values.numbers(step.inputs[index])
             here = values.numbers(step.outputs[index])
-            ends = [np.abs(function(end) - here) for end in (x - error, x + error)]
+            low = np.maximum(x - error, 0.0) if _is_root(step) else x - error
+            ends = [np.abs(function(end) - here) for end in (low, x + error)]
             moved = np.maximum(*ends)
             # Beyond the largest number, or outside of a function's domain, nothing is certain.
             moved = np.where(np.isnan(moved), np.inf, moved)
             return moved + _spacing(values, step.outputs[index])
         case _:
             return error
+
+
+def _is_root(step: s.Elementwise | s.Interpolate) -> bool:
+    """Whether a step takes square roots: libraries bring a negative number to 0 before."""
+    return isinstance(step, s.Elementwise) and step.function is s.Function.SQRT
 
 
 def _function(step: s.Elementwise | s.Interpolate) -> Callable[[Numbers], Numbers]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..ir import Model, Scalar
     from ..kernels.columns import Values
 
+    AnyForest = s.Forest | s.LinearForest
     Change = tuple[int, str, Scalar | None]
     """A row of the table, and the value that one of its columns is given."""
 
@@ -52,7 +53,8 @@ def split_changes(model: Model, table: pa.Table, rng: np.random.Generator) -> li
     A change of no column, named ``""``, is a training row as it is: with such rows every leaf that
     a training row reaches is reached.
     """
-    if not any(isinstance(step, s.Forest) for step in model.steps) or not len(table):
+    forests = [step for step in model.steps if isinstance(step, s.Forest | s.LinearForest)]
+    if not forests or not len(table):
         return []
     picked = rng.permutation(len(table))[:_MOST_TRAINING_ROWS]
     scorer = Scorer(model)
@@ -63,9 +65,7 @@ def split_changes(model: Model, table: pa.Table, rng: np.random.Generator) -> li
         return []
     origins = origins_of(model)
     changes: dict[Change, None] = {}
-    for step in model.steps:
-        if not isinstance(step, s.Forest):
-            continue
+    for step in forests:
         around = _Around(step, values, rng)
         for node, row in enumerate(_witnesses(step, values).tolist()):
             if row >= 0:
@@ -92,7 +92,7 @@ def origins_of(model: Model) -> dict[str, Origin]:
     return origins
 
 
-def _witnesses(step: s.Forest, values: Values) -> NDArray[np.intp]:
+def _witnesses(step: AnyForest, values: Values) -> NDArray[np.intp]:
     """Give, for each node, a row that reaches it, or -1."""
     trees = step.trees
     codings = codings_of(trees)
@@ -115,7 +115,7 @@ def _witnesses(step: s.Forest, values: Values) -> NDArray[np.intp]:
 class _Around:
     """Values on either side of a split, as the forest reads them."""
 
-    def __init__(self, step: s.Forest, values: Values, rng: np.random.Generator) -> None:
+    def __init__(self, step: AnyForest, values: Values, rng: np.random.Generator) -> None:
         self._trees = step.trees
         self._rng = rng
         self._categories: dict[int, NDArray[np.float64]] = {}
@@ -138,11 +138,15 @@ class _Around:
 
 
 def _changes(
-    model: Model, step: s.Forest, node: int, origins: Mapping[str, Origin], around: _Around
+    model: Model, step: AnyForest, node: int, origins: Mapping[str, Origin], around: _Around
 ) -> Iterator[tuple[str, Scalar | None]]:
     trees = step.trees
     if trees.feature[node] == LEAF:
         yield "", None
+        if isinstance(step, s.LinearForest):
+            terms = step.term_input[step.term_start[node] : step.term_start[node + 1]]
+            read = (origins.get(step.inputs[index]) for index in terms.tolist())
+            yield from ((origin.source, None) for origin in read if origin is not None)
         return
     origin = origins.get(step.inputs[trees.feature[node]])
     if origin is None:

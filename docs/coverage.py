@@ -1,24 +1,36 @@
-"""Write what is made from the converters' own tables and refusals: ``make docs``.
+"""Write what is made by converting every estimator's example: ``make docs``.
 
-That is the page ``docs/coverage.md``, and the table of the README between its two marks.
+That is ``docs/coverage.md``, ``docs/coverage.json``, and the overview in the README between its two
+marks.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import pkgutil
+import sys
+import warnings
+from collections import Counter
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from foresql import frontends
+from foresql import UnsupportedModelError, frontends
+from foresql.frontends import Training, convert
+
+# The examples are the tests' own.
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/support"))
+from examples import NO_TABLE, Example, examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE = Path(__file__).with_name("coverage.md")
+TABLE = PAGE.with_suffix(".json")
 README = Path(__file__).parents[1] / "README.md"
 FRONTENDS = Path(frontends.__file__).parent
+STATUSES = ("exact", "skops", "refused")
 MARKS = "<!-- coverage: make docs -->\n", "<!-- /coverage -->\n"
 
 HEAD = """\
@@ -26,8 +38,17 @@ HEAD = """\
 
 <!-- Written by docs/coverage.py from the converters in frontends/: `make docs`. Do not edit. -->
 
-What can be published, by the library's own names. An estimator that is not listed is refused by
-name; nothing is approximated. How to add one: [architecture.md](architecture.md).
+What can be published, by the library's own names. Nothing is approximated:
+
+- **exact**: read into steps, which give the library's answer on every route.
+- **skops**: kept whole and run by scikit-learn itself, where you ask for it with `--opaque`.
+- **refused**: by name, with the reason; nothing is stored.
+
+Each row is a test (`tests/frontends/test_coverage.py`), made from one small fitted example; options
+that change the answer have tests of their own, and those without an exact translation are in the
+last table. The same for machines: [coverage.json](coverage.json). How to add an estimator:
+[architecture.md](architecture.md).
+
 """
 REFUSALS = """
 ## What is refused
@@ -40,63 +61,121 @@ is an `UnsupportedModelError` that names the step; nothing is stored or register
 """
 
 
-class Covered(NamedTuple):
-    """An estimator that has a converter."""
+class Found(NamedTuple):
+    """What became of one example; ``reason`` is why it is not exact, or how it is read."""
 
-    estimator: str
-    role: str
-    converter: Any
+    status: str
+    reason: str
 
 
 def main() -> None:
-    """Write the page, and the README's table."""
-    PAGE.write_text(render_page())
-    README.write_text(render_readme())
+    """Write the page, its table for machines, and the README's overview."""
+    found = judge()
+    PAGE.write_text(render_page(found))
+    TABLE.write_text(render_table(found))
+    README.write_text(render_readme(found))
 
 
-def render_page() -> str:
+def judge() -> dict[tuple[str, str], dict[str, Found]]:
+    """Convert every example: by library and estimator, what became of it in each role."""
+    found: dict[tuple[str, str], dict[str, Found]] = {}
+    for example in examples():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            estimator, frame = example.fit()
+        roles = found.setdefault((example.library, example.estimator), {})
+        roles[example.role] = _judged(estimator, Training.of(frame, estimator), example)
+    return found
+
+
+def _judged(estimator: Any, training: Training, example: Example) -> Found:
+    try:
+        convert(estimator, training)
+    except UnsupportedModelError as error:
+        try:
+            convert(estimator, training, opaque=True)
+        except UnsupportedModelError:
+            return Found("refused", error.reason)
+        return Found("skops", error.reason)
+    return Found("exact", _summary(example))
+
+
+def _summary(example: Example) -> str:
+    """Give the first line of a converter's docstring, with Markdown's code quotes."""
+    table = {"predicts": "PREDICTORS", "transforms": "TRANSFORMERS"}[example.role]
+    prefix = f"{frontends.__name__}."
+    for info in pkgutil.walk_packages(frontends.__path__, prefix):
+        if info.name.removeprefix(prefix).startswith(example.library):
+            converter = getattr(import_module(info.name), table, {}).get(example.estimator)
+            if converter is not None:
+                return (converter.__doc__ or "").strip().split("\n")[0].replace("``", "`")
+    return ""
+
+
+def overall(roles: dict[str, Found]) -> Found:
+    """Give the weakest of an estimator's roles."""
+    return max(roles.values(), key=lambda found: STATUSES.index(found.status))
+
+
+def render_table(found: dict[tuple[str, str], dict[str, Found]]) -> str:
+    """Give the table for machines: by library and estimator its status, and the reason."""
+    table: dict[str, dict[str, Any]] = {}
+    for (library, estimator), roles in found.items():
+        status, reason = overall(roles)
+        table.setdefault(library, {})[estimator] = {
+            "status": status,
+            # Plain SQL is not there yet for any step.
+            "sql": False,
+            "reason": None if status == "exact" else reason,
+        }
+    table["sklearn"] |= {
+        name: {"status": "refused", "sql": False, "reason": reason}
+        for name, reason in NO_TABLE.items()
+    }
+    return json.dumps(table, indent=2, sort_keys=True) + "\n"
+
+
+def render_page(found: dict[tuple[str, str], dict[str, Found]]) -> str:
     """Give the page's text."""
-    return HEAD + "".join(_sections()) + REFUSALS + "".join(_refusals())
+    parts = [HEAD, _counts(found), *_sections(found), *_no_table(), REFUSALS, *_refusals()]
+    return "".join(parts)
 
 
-def render_readme() -> str:
-    """Give the README's text with the table as it should be."""
+def render_readme(found: dict[tuple[str, str], dict[str, Found]]) -> str:
+    """Give the README's text with the overview as it should be."""
     before, _, rest = README.read_text().partition(MARKS[0])
     after = rest.partition(MARKS[1])[2]
-    return before + MARKS[0] + "\n" + "".join(_overview()) + "\n" + MARKS[1] + after
+    return before + MARKS[0] + "\n" + _counts(found) + "\n" + MARKS[1] + after
 
 
-def _covered() -> Iterator[tuple[str, list[Covered]]]:
-    """List the library modules that have converters, each with its estimators."""
-    prefix = f"{frontends.__name__}."
-    for name in sorted(info.name for info in pkgutil.walk_packages(frontends.__path__, prefix)):
-        module = import_module(name)
-        found = [
-            Covered(estimator, role, converter)
-            for role, table in (("predicts", "PREDICTORS"), ("transforms", "TRANSFORMERS"))
-            for estimator, converter in getattr(module, table, {}).items()
-        ]
-        if found:
-            yield name.removeprefix(prefix), sorted(found, key=lambda row: row[:2])
+def _counts(found: dict[tuple[str, str], dict[str, Found]]) -> str:
+    text = (
+        "| library | estimators for tables | exact | by skops | refused |\n|---|---|---|---|---|\n"
+    )
+    for library in dict.fromkeys(library for library, _ in found):
+        statuses = Counter(
+            overall(roles).status for (each, _), roles in found.items() if each == library
+        )
+        exact, skops, refused = (statuses[status] for status in STATUSES)
+        total = statuses.total()
+        text += f"| `{library}` | {total} | {exact} ({exact / total:.0%}) | {skops} | {refused} |\n"
+    return text
 
 
-def _overview() -> Iterator[str]:
-    yield "| module | estimators |\n|---|---|\n"
-    for module, rows in _covered():
-        names = dict.fromkeys(f"`{row.estimator}`" for row in rows)
-        yield f"| `{module}` | {', '.join(names)} |\n"
+def _sections(found: dict[tuple[str, str], dict[str, Found]]) -> Iterator[str]:
+    for library in dict.fromkeys(library for library, _ in found):
+        yield f"\n## `{library}`\n\n"
+        yield "| estimator | as | status | how it is read, or why it is not |\n|---|---|---|---|\n"
+        for (each, estimator), roles in sorted(found.items()):
+            for role, (status, reason) in roles.items() if each == library else ():
+                shown = reason.replace("|", "\\|")
+                yield f"| `{estimator}` | {role} | {status} | {shown} |\n"
 
 
-def _sections() -> Iterator[str]:
-    for module, rows in _covered():
-        yield f"\n## `{module}`\n\n| estimator | as | how it is read |\n|---|---|---|\n"
-        for row in rows:
-            yield f"| `{row.estimator}` | {row.role} | {_summary(row.converter)} |\n"
-
-
-def _summary(converter: Any) -> str:
-    """Give the first line of a docstring, with Markdown's code quotes."""
-    return (converter.__doc__ or "").strip().split("\n")[0].replace("``", "`")
+def _no_table() -> Iterator[str]:
+    yield "\n## What cannot score a table\n\n| scikit-learn | reason |\n|---|---|\n"
+    for name, reason in sorted(NO_TABLE.items()):
+        yield f"| `{name}` | {reason} |\n"
 
 
 def _refusals() -> Iterator[str]:

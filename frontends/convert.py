@@ -16,6 +16,7 @@ from ..errors import UnsupportedModelError
 from ..ir import Model, Signature
 from ..ir import steps as s
 from ..ir.steps import Operator
+from ..ir.trees import LEAF
 from .graph import Graph, Names
 
 if TYPE_CHECKING:
@@ -64,22 +65,39 @@ def convert(estimator: object, training: Training) -> Model:
 def _refuse_splits_on_sums(graph: Graph) -> None:
     """Refuse trees behind a dot product: in which order a BLAS adds decides the last bit of a sum.
 
-    That bit moves a linear prediction by as much, but a row that lies on a split by a whole leaf.
+    That bit moves a linear prediction by as much, but a row that lies on a split by a whole leaf,
+    and a value that lies between two of float32 by a whole float32.
     """
+    sums = columns_of_sums(graph)
+    for step in graph.steps:
+        if isinstance(step, s.Forest | s.LinearForest | s.Float32Dot) and _read(step) & sums:
+            raise UnsupportedModelError(
+                type(step).__name__,
+                "trees split on, or float32 rounds, a column that is a sum of products (such as "
+                "PCA's), and its last bit differs from one machine to the next",
+                "train on the columns themselves",
+            )
+
+
+def columns_of_sums(graph: Graph) -> set[str]:
+    """Give the columns so far that derive from a dot product."""
     sums: set[str] = set()
     for step in graph.steps:
-        read = set(step.inputs)
-        if isinstance(step, s.Forest):
-            read = {step.inputs[i] for i in set(step.trees.feature.tolist()) if i >= 0}
-            if read & sums:
-                raise UnsupportedModelError(
-                    type(step).__name__,
-                    "trees split on a column that is a sum of products (such as PCA's), and its "
-                    "last bit differs from one machine to the next",
-                    "train the trees on the columns themselves",
-                )
-        if isinstance(step, s.Dot) or read & sums:
+        if isinstance(step, s.Dot) or _read(step) & sums:
             sums |= set(s.outputs_of(step))
+    return sums
+
+
+def _read(step: s.Step) -> set[str]:
+    """Name the inputs that have a say: trees need not split on all of theirs."""
+    match step:
+        case s.Forest():
+            read = {*step.trees.feature.tolist()}
+        case s.LinearForest():
+            read = {*step.trees.feature.tolist(), *step.term_input.tolist()}
+        case _:
+            return set(step.inputs)
+    return {step.inputs[index] for index in read - {LEAF}}
 
 
 def predict(estimator: Any, inputs: Names, graph: Graph) -> Outputs:

@@ -13,6 +13,7 @@ from ..ir import steps as s
 from ..ir.steps import Function, Operator, Precision
 from ..ir.thresholds import LIGHTGBM_ZERO
 from .convert import add_link, require_fitted
+from .lightgbm_linear import make_linear_forest, refuse_diverged
 from .lightgbm_text import read_model_text
 from .lightgbm_trees import build_trees
 from .values import key_of, labels_of
@@ -144,8 +145,13 @@ def _run_trees(text: ModelText, columns: Names, graph: Graph) -> Answers:
             lambda names, made: s.NullIf(names, made, -LIGHTGBM_ZERO, LIGHTGBM_ZERO),
         )
     outputs = graph.numbered("margin", text.outputs)
-    start = np.zeros(text.outputs)
-    sums = graph.add(s.Forest(columns, outputs, built.trees, start, Precision.FLOAT64))
+    if any(tree.is_linear for tree in text.trees):
+        step = make_linear_forest(text, built.trees, columns, outputs, keeps_tiny=keeps_tiny)
+        refuse_diverged(step, graph)
+    else:
+        start = np.zeros(text.outputs)
+        step = s.Forest(columns, outputs, built.trees, start, Precision.FLOAT64)
+    sums = graph.add(step)
     scores = sums
     if text.average:
         # A random forest's raw_score is the plain sum; only its predictions are averages.

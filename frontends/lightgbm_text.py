@@ -37,6 +37,11 @@ class TreeText:
         """How many leaves the tree has."""
         return int(self.fields["num_leaves"])
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether its leaves are weighted sums of features."""
+        return self.fields.get("is_linear") == "1"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelText:
@@ -67,7 +72,7 @@ def read_model_text(text: str, graph: Graph) -> ModelText:
     Raises
     ------
     UnsupportedModelError
-        If the model has linear trees, or is not a LightGBM text.
+        If it is not a LightGBM text.
     """
     body, _, pandas = text.partition(_PANDAS)
     head, *blocks = body.split("\nTree=")
@@ -75,11 +80,6 @@ def read_model_text(text: str, graph: Graph) -> ModelText:
     if "max_feature_idx" not in header:
         raise graph.refuse("this is not a LightGBM model text", "save it with save_model again")
     trees = tuple(TreeText(_fields(block.split("\nend of trees")[0])) for block in blocks)
-    if any(tree.fields.get("is_linear") == "1" for tree in trees):
-        raise graph.refuse(
-            "linear trees (linear_tree=True) have no exact translation yet",
-            "train with linear_tree=False",
-        )
     return ModelText(
         features=int(header["max_feature_idx"]) + 1,
         outputs=int(header["num_tree_per_iteration"]),

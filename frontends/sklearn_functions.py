@@ -119,7 +119,7 @@ def convert_discretizer(discretizer: Any, inputs: Names, graph: Graph) -> Names:
     outputs: list[str] = []
     for index, name in enumerate(inputs):
         inner = np.asarray(edges[index][1:-1], np.float64)
-        trees, (bin_column,) = _bins(inner), graph.fresh([name], "bin")
+        trees, (bin_column,) = grow_bins(inner), graph.fresh([name], "bin")
         step = s.Forest((name,), (bin_column,), trees, np.zeros(1), Precision.FLOAT64)
         made = graph.add(step)
         if discretizer.encode != "ordinal":
@@ -131,7 +131,7 @@ def convert_discretizer(discretizer: Any, inputs: Names, graph: Graph) -> Names:
     return tuple(outputs)
 
 
-def _bins(edges: np.ndarray) -> Trees:
+def grow_bins(edges: np.ndarray) -> Trees:
     """Grow a balanced tree whose leaf is the number of edges that are not above a value."""
     nodes: list[tuple[int, float, int, int, float]] = []
 

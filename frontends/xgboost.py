@@ -21,6 +21,7 @@ from ..ir.trees import LEAF
 from .convert import add_link, require_fitted
 from .values import key_of, labels_of
 from .xgboost_json import read_model_json, without_trees
+from .xgboost_linear import add_linear_terms, require_exact_integers
 from .xgboost_trees import build_trees, leaf_values
 
 if TYPE_CHECKING:
@@ -49,8 +50,7 @@ class Answers(NamedTuple):
 
 def convert_booster(booster: Any, inputs: Names, graph: Graph) -> Outputs:
     """``Booster.predict`` of a DMatrix: all rounds, and no infinite values."""
-    numbers = tuple(name for name in inputs if graph.types[name] is ColumnType.DOUBLE)
-    graph.require(numbers, missing=False, infinite=True, largest=LARGEST_TO_FLOAT32)
+    _require_finite(inputs, graph)
     document, model = _read(booster, graph)
     starts = _start(document, model)
     leaves = [leaf_values(tree) for tree in model.trees]
@@ -59,6 +59,12 @@ def convert_booster(booster: Any, inputs: Names, graph: Graph) -> Outputs:
         leaves = [leaf * weight for leaf, weight in zip(leaves, weights, strict=True)]
     answers = _run(model, Sums(starts, leaves), inputs, graph)
     return Outputs(prediction=answers.predicted, margins=answers.margins)
+
+
+def _require_finite(inputs: Names, graph: Graph) -> None:
+    """Refuse what XGBoost does when it makes a DMatrix."""
+    numbers = tuple(name for name in inputs if graph.types[name] is ColumnType.DOUBLE)
+    graph.require(numbers, missing=False, infinite=True, largest=LARGEST_TO_FLOAT32)
 
 
 def convert_regressor(estimator: Any, inputs: Names, graph: Graph) -> Outputs:
@@ -109,11 +115,12 @@ def _refuse_classifier(model: ModelJson, classes: int, graph: Graph) -> None:
 def _read(booster: Any, graph: Graph) -> tuple[dict[str, Any], ModelJson]:
     document = json.loads(bytes(booster.save_raw("json")))
     model = read_model_json(document, graph)
-    if not model.trees:
+    if not model.trees and model.coefficients is None:
         raise graph.refuse("it has no trees", "train it for one round or more")
-    if not all(np.isfinite(leaf_values(tree)).all() for tree in model.trees):
+    numbers = (*map(leaf_values, model.trees), np.array(model.coefficients or (), np.float32))
+    if not all(np.isfinite(part).all() for part in numbers):
         raise graph.refuse(
-            "its training diverged: leaves or splits are infinite or not a number",
+            "its training diverged: leaves, splits or weights are infinite or not a number",
             "train with a lower learning_rate, or a higher reg_lambda",
         )
     return document, model
@@ -126,7 +133,11 @@ def _convert_wrapper(estimator: Any, inputs: Names, graph: Graph) -> tuple[Answe
         raise _refuse_objective("a function of your own", graph)
     booster = estimator.get_booster()
     document, model = _read(booster, graph)
-    model = model.until(_best_rounds(booster))
+    if model.coefficients is None:
+        model = model.until(_best_rounds(booster))
+    elif not np.isinf(_as_float32(estimator.missing)):
+        # Of a linear booster the wrappers ask a DMatrix.
+        _require_finite(inputs, graph)
     starts = _start(document, model)
     leaves = [leaf_values(tree) for tree in model.trees]
     if model.weights is not None:
@@ -163,10 +174,14 @@ def _start(document: Mapping[str, Any], model: ModelJson) -> NDArray[np.float32]
     return np.broadcast_to(np.asarray(start, np.float32).ravel(), (model.outputs,))
 
 
+def _as_float32(missing: Any) -> np.float32:
+    with np.errstate(over="ignore"):
+        return np.float32(missing)
+
+
 def _without(missing: Any, inputs: Names, model: ModelJson, graph: Graph) -> Names:
     """Make the wrapper's ``missing`` value missing; it is compared after the cast to float32."""
-    with np.errstate(over="ignore"):
-        value = np.float32(missing)
+    value = _as_float32(missing)
     if np.isnan(value):
         return inputs
     integers = [name for name in inputs if graph.types[name] is ColumnType.BIGINT]
@@ -202,12 +217,19 @@ def _run(
         )
         raise SignatureError(message)
     graph.require_dense(inputs)
-    trees = build_trees(model, sums.leaves)
-    _refuse_large_integers(trees, inputs, graph)
+    if model.coefficients is None:
+        trees = build_trees(model, sums.leaves)
+        _refuse_large_integers(trees, inputs, graph)
+    else:
+        trees = None
+        require_exact_integers(inputs, graph)
     columns = _encode_categories(model, _without(missing, inputs, model, graph), graph)
     outputs = graph.numbered("margin", model.outputs)
-    start = sums.start.astype(np.float64)
-    margins = graph.add(s.Forest(columns, outputs, trees, start, Precision.FLOAT32))
+    if trees is None:
+        margins = add_linear_terms(model, sums.start, columns, outputs, graph)
+    else:
+        start = sums.start.astype(np.float64)
+        margins = graph.add(s.Forest(columns, outputs, trees, start, Precision.FLOAT32))
     return Answers(_link(model, margins, graph), margins)
 
 

@@ -54,7 +54,10 @@ class ModelJson:
     rounds
         Where the trees of each boosting round begin, and the end.
     trees, group, weights
-        The trees, the score to which each adds, and what DART multiplies each by (else None).
+        The trees, the score to which each adds, and what DART multiplies each by (else None). A
+        tree with a vector in each leaf is as many trees as the vector has numbers.
+    coefficients
+        What a linear booster multiplies each feature by, then its biases: one a score (else None).
     """
 
     features: int
@@ -67,6 +70,7 @@ class ModelJson:
     trees: tuple[TreeJson, ...]
     group: tuple[int, ...]
     weights: tuple[float, ...] | None
+    coefficients: tuple[float, ...] | None
 
     def until(self, rounds: int | None) -> ModelJson:
         """Keep the first rounds only."""
@@ -83,19 +87,24 @@ def read_model_json(document: Mapping[str, Any], graph: Graph) -> ModelJson:
     Raises
     ------
     UnsupportedModelError
-        If the booster is linear, or the trees have several outputs each.
+        If the kind of booster is not known, or an older XGBoost stored vectors in leaves.
     """
     learner = document["learner"]
-    model = _trees_of(learner["gradient_booster"], graph)
-    trees = tuple(TreeJson(tree) for tree in model["trees"])
-    if any(int(tree.fields["tree_param"]["size_leaf_vector"]) > 1 for tree in trees):
-        raise graph.refuse(
-            "trees with a vector in each leaf (multi_strategy='multi_output_tree') have no exact "
-            "translation yet",
-            "train with multi_strategy='one_output_per_tree'",
-        )
+    booster = learner["gradient_booster"]
+    if booster["name"] not in {"gbtree", "dart", "gblinear"}:
+        raise graph.refuse(f"booster={booster['name']!r} is not known", "train with 'gbtree'")
+    model = booster.get("gbtree", booster)["model"]
     sizes = {name: int(learner["learner_model_param"][name]) for name in _SIZES}
-    weights = learner["gradient_booster"].get("weight_drop")
+    parts = [_trees(tree, graph) for tree in model.get("trees", ())]
+    groups = zip(parts, model.get("tree_info", ()), strict=True)
+    starts = np.cumsum([0, *map(len, parts)])
+    weights = booster.get("weight_drop")
+    if weights is not None and len(weights) != len(parts):
+        raise graph.refuse(
+            f"it has {len(weights)} weights for {len(parts)} trees of DART: XGBoost loses them in "
+            "a slice without an end",
+            "give the slice an end: booster[2:10]",
+        )
     return ModelJson(
         features=sizes["num_feature"],
         outputs=max(sizes["num_class"], 1) * max(sizes["num_target"], 1),
@@ -103,11 +112,33 @@ def read_model_json(document: Mapping[str, Any], graph: Graph) -> ModelJson:
         objective=learner["objective"]["name"],
         feature_types=tuple(learner.get("feature_types", ())),
         levels=tuple(_levels(feature) for feature in model.get("cats", {}).get("enc", ())),
-        rounds=tuple(model["iteration_indptr"]),
-        trees=trees,
-        group=tuple(model["tree_info"]),
+        rounds=tuple(starts[model.get("iteration_indptr", [0])].tolist()),
+        trees=tuple(tree for trees in parts for tree in trees),
+        group=tuple(group + index for trees, group in groups for index in range(len(trees))),
         weights=None if weights is None else tuple(weights),
+        coefficients=tuple(model["weights"]) if booster["name"] == "gblinear" else None,
     )
+
+
+def _trees(fields: Mapping[str, Any], graph: Graph) -> list[TreeJson]:
+    """Make, of a tree with a vector in each leaf, a tree for each of the vector's numbers.
+
+    Leaves lie end to end in ``leaf_weights``; ``right_children`` says which one a node is.
+    """
+    width = int(fields["tree_param"]["size_leaf_vector"])
+    if width <= 1:
+        return [TreeJson(fields)]
+    if "leaf_weights" not in fields:
+        raise graph.refuse(
+            "trees with a vector in each leaf are stored otherwise before XGBoost 3.2",
+            "train with XGBoost 3.2 or newer",
+        )
+    leaves = np.array(fields["leaf_weights"], np.float32).reshape(-1, width)
+    is_leaf = np.array(fields["left_children"]) < 0
+    number = np.where(is_leaf, fields["right_children"], 0)
+    conditions = np.array(fields["split_conditions"], np.float32)[:, None]
+    by_output = np.where(is_leaf[:, None], leaves[number], conditions)
+    return [TreeJson({**fields, "split_conditions": column}) for column in by_output.T]
 
 
 _SIZES = ("num_class", "num_feature", "num_target")
@@ -116,27 +147,21 @@ _SIZES = ("num_class", "num_feature", "num_target")
 def without_trees(document: Mapping[str, Any]) -> bytes:
     """Write the same model before its first round, which answers with where the sums start.
 
-    XGBoost would estimate the start anew, were it not told that the user gave it.
+    XGBoost would estimate the start anew, were it not told that the user gave it. A linear booster
+    gets weights of 0.
     """
     copy = json.loads(json.dumps(document))
     booster = copy["learner"]["gradient_booster"]
     model = booster.get("gbtree", booster)["model"]
+    if booster["name"] == "gblinear":
+        model["weights"] = [0.0] * len(model["weights"])
+        return json.dumps(copy).encode()
     model |= {"trees": [], "tree_info": [], "iteration_indptr": [0]}
     model["gbtree_model_param"]["num_trees"] = "0"
     if "weight_drop" in booster:
         booster["weight_drop"] = []
     copy["learner"]["learner_model_param"]["boost_from_average"] = "0"
     return json.dumps(copy).encode()
-
-
-def _trees_of(booster: Mapping[str, Any], graph: Graph) -> dict[str, Any]:
-    if booster["name"] not in {"gbtree", "dart"}:
-        raise graph.refuse(
-            f"booster={booster['name']!r} adds its terms in float32, which has no exact "
-            "translation yet",
-            "train with booster='gbtree', or a linear model of scikit-learn",
-        )
-    return booster.get("gbtree", booster)["model"]
 
 
 def _levels(feature: Mapping[str, Any]) -> Levels | None:

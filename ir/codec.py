@@ -295,5 +295,7 @@ _DECODERS: Mapping[str, Callable[[Json, Mapping[str, Array]], object]] = {
     "Norm": _choice(s.Norm),
     "Precision": _choice(s.Precision),
     "NDArray[np.float64]": _decode_weights,
+    "NDArray[np.int32]": lambda value, arrays: _array(np.int32)(arrays, value),
+    "NDArray[np.int64]": lambda value, arrays: _array(np.int64)(arrays, value),
     "Trees": _decode_trees,
 }

@@ -85,6 +85,12 @@ class Model:
                     raise BundleError(msg)
                 types[name] = _output_type(step, position, types)
         self._check_outputs(types)
+        self._check_residuals()
+        for column in self.signature.columns:
+            kind = _KEY_TYPES[column.type]
+            if any(type(category) is not kind for category in column.categories or ()):
+                msg = f"A category of column {column.name!r} is not {column.type}."
+                raise BundleError(msg)
         object.__setattr__(self, "types", MappingProxyType(types))
 
     def _check_outputs(self, types: Mapping[str, ColumnType]) -> None:
@@ -96,11 +102,18 @@ class Model:
         if not answers.prediction:
             msg = "The model has no prediction."
             raise BundleError(msg)
-        if answers.classes is not None and len(answers.prediction) != 1:
-            msg = "A classifier predicts one label."
+        if answers.classes is not None and (len(answers.prediction) != 1 or not answers.classes):
+            msg = "A classifier predicts one label, of those that it lists."
             raise BundleError(msg)
         if answers.probabilities and len(answers.probabilities) != len(answers.classes or ()):
             msg = "There is not one probability for each class."
+            raise BundleError(msg)
+
+    def _check_residuals(self) -> None:
+        errors = np.array(self.residuals, np.float64)
+        # Written so that NaN fails too.
+        if not ((errors >= 0).all() and (errors[1:] >= errors[:-1]).all()):
+            msg = "The residuals are not sorted absolute errors."
             raise BundleError(msg)
 
     def is_key(self, name: str) -> bool:
@@ -176,7 +189,9 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
     match step:
         case s.Require():
             return _unless(step.largest >= 0, "its largest value is negative")
-        case s.NullIf() | s.IsMissing() | s.Clip() | s.Elementwise() | s.Normalize():
+        case (
+            s.NullIf() | s.IsMissing() | s.Clip() | s.Elementwise() | s.Normalize() | s.LogSoftmax()
+        ):
             return _unless(len(step.inputs) == len(step.outputs), "not one output an input")
         case s.Impute():
             sizes = {len(step.inputs), len(step.outputs), len(step.fills)}
@@ -192,19 +207,17 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
         case s.OneHot():
             fits = step.codes.shape == (len(step.outputs),) and len(step.inputs) == 1
             return _unless(fits, "not one code an output")
-        case s.Dot():
+        case s.Dot() | s.Float32Dot():
             shape = (len(step.inputs), len(step.outputs))
             fits = step.weights.shape == shape and step.intercepts.shape == shape[1:]
             return _unless(fits, f"the weights are not {shape[0]} by {shape[1]}")
         case s.Product():
             return _unless(len(step.inputs) == 2 * len(step.outputs), "not two inputs an output")
         case s.Forest():
-            trees = step.trees
-            reads = trees.features <= len(step.inputs)
-            writes = trees.output.max(initial=-1) < len(step.outputs)
-            if not (reads and writes and trees.output.min(initial=0) >= 0):
-                return "a tree reads or writes a column that is not there"
-            return _unless(step.start.shape == (len(step.outputs),), "not one start an output")
+            fits = step.start.shape == (len(step.outputs),)
+            return _trees_problem(step) or _unless(fits, "not one start an output")
+        case s.LinearForest():
+            return _trees_problem(step) or _terms_problem(step)
         case s.Interpolate() | s.LookupRow() | s.Softmax():
             return _content_problem(step)
         case s.Argmax():
@@ -213,6 +226,29 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
             return _unless(_are_single(step), "not one input and one output")
         case _:
             assert_never(step)
+
+
+def _trees_problem(step: s.Forest | s.LinearForest) -> str | None:
+    trees = step.trees
+    reads = trees.features <= len(step.inputs)
+    writes = trees.output.max(initial=-1) < len(step.outputs)
+    fits = reads and writes and bool(trees.output.min(initial=0) >= 0)
+    return _unless(fits, "a tree reads or writes a column that is not there")
+
+
+def _terms_problem(step: s.LinearForest) -> str | None:
+    nodes, start, reads = len(step.trees.feature), step.term_start, step.term_input
+    if step.constants.shape != (nodes,) or start.shape != (nodes + 1,):
+        return "not one constant and one run of terms a node"
+    if step.coefficients.shape != reads.shape:
+        return "not one coefficient a term"
+    covers = bool(start[0] == 0 and start[-1] == len(reads) and (start[1:] >= start[:-1]).all())
+    if not covers:
+        return "its runs of terms do not cover them"
+    are_there = reads.min(initial=0) >= 0 and reads.max(initial=-1) < len(step.inputs)
+    return _unless(bool(are_there), "a term reads a column that is not there") or _unless(
+        step.zero >= 0, "its zero is negative"
+    )
 
 
 def _content_problem(step: s.Interpolate | s.LookupRow | s.Softmax) -> str | None:

@@ -53,6 +53,7 @@ class Function(StrEnum):
     NUMPY_LOG1P = "numpy_log1p"
     NUMPY_LOG2 = "numpy_log2"
     NUMPY_LOG10 = "numpy_log10"
+    NUMPY_TANH = "numpy_tanh"
     FLOAT32 = "float32"
     FLOAT32_EXP = "float32_exp"
     FLOAT32_SIGMOID = "float32_sigmoid"
@@ -192,6 +193,20 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Float32Dot:
+    """Weighted sums in float32 of the inputs that are not missing; the arrays are :class:`Dot`'s.
+
+    The intercept comes first, then the terms in the order of the inputs. Everything is rounded to
+    float32: inputs, weights, intercepts, products and sums.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    weights: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Product:
     """Multiply columns in pairs: output ``j`` is input ``j`` times input ``len(outputs) + j``."""
 
@@ -225,6 +240,26 @@ class Forest:
     trees: Trees
     start: NDArray[np.float64]
     precision: Precision
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinearForest:
+    """Add to 0, in the order of the trees, a weighted sum of each tree's leaf, in float64.
+
+    Leaf ``n`` gives ``constants[n]`` plus ``coefficients[t]`` times input ``term_input[t]`` for
+    each ``t`` from ``term_start[n]`` up to ``term_start[n + 1]``, in this order, one rounding a
+    product and one a sum. Where one of these inputs is missing, it gives ``trees.value[n]``.
+    Inputs of at most ``zero`` in size enter these terms as 0.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    trees: Trees
+    constants: NDArray[np.float64]
+    term_start: NDArray[np.int64]
+    term_input: NDArray[np.int32]
+    coefficients: NDArray[np.float64]
+    zero: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -267,6 +302,19 @@ class Softmax:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class LogSoftmax:
+    """The inputs, less the logarithm of the sum of their exponentials, with numpy's functions.
+
+    That logarithm is ``(log1p(rest / ties) + log(ties)) + largest``: ``ties`` inputs are equal to
+    the largest, and ``rest`` is the sum of the exponentials of all others, less the largest before
+    and added in their order. Source: ``_logsumexp`` in sklearn/utils/_array_api.py.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Argmax:
     """The index of the largest input; the first of equals."""
 
@@ -294,12 +342,15 @@ Step: TypeAlias = (
     | OneHot
     | LookupRow
     | Dot
+    | Float32Dot
     | Product
     | Normalize
     | Forest
+    | LinearForest
     | Elementwise
     | Interpolate
     | Softmax
+    | LogSoftmax
     | Argmax
     | Exceeds
 )

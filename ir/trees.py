@@ -143,6 +143,8 @@ def _check_sets(trees: Trees) -> None:
         _refuse("a category set ends before it starts.")
     if (trees.category_set >= sets).any() or (trees.category_set < -1).any():
         _refuse("a node names a category set that is not there.")
+    if (trees.category_set[trees.feature == LEAF] >= 0).any():
+        _refuse("a leaf names a category set.")
     numeric = {int(f) for f in np.unique(trees.feature[trees.category_set < 0]) if f != LEAF}
     categorical = {int(f) for f in np.unique(trees.feature[trees.category_set >= 0])}
     if numeric & categorical:

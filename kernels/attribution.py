@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..ir import Model
 
-Sum: TypeAlias = s.Forest | s.Dot
+Sum: TypeAlias = s.Forest | s.Dot | s.Float32Dot
 """A step whose outputs are sums, and can be split into what each input adds."""
 
 
@@ -83,7 +83,7 @@ def _trace(model: Model, margin: str, writers: Mapping[str, tuple[int, int]]) ->
         index, position = writers[name]
         step = model.steps[index]
         match step:
-            case s.Forest() | s.Dot():
+            case s.Forest() | s.Dot() | s.Float32Dot():
                 return Margin(step, position, scale, shift)
             case s.Arithmetic():
                 factor, offset = _AFFINE[step.operator](float(step.operands[position]))
@@ -130,7 +130,7 @@ def attribute_inputs(model: Model, step: Sum) -> NDArray[np.intp]:
 
 def _read_inputs(model: Model, step: Sum) -> Iterable[int]:
     match step:
-        case s.Dot():
+        case s.Dot() | s.Float32Dot():
             return range(len(step.inputs))
         case s.Forest():
             trees = step.trees
@@ -167,9 +167,12 @@ def _origins(model: Model) -> dict[str, _Origin]:
                 | s.OneHot()
                 | s.LookupRow()
                 | s.Dot()
+                | s.Float32Dot()
                 | s.Normalize()
                 | s.Forest()
+                | s.LinearForest()
                 | s.Softmax()
+                | s.LogSoftmax()
                 | s.Argmax()
                 | s.Exceeds()
             ):

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import UnsupportedModelError
 from ..ir import steps as s
 from .attribution import attribute_inputs, trace_margins
-from .linear import LinearKernel
+from .linear import Float32LinearKernel, LinearKernel
 from .scorer import Scorer
 from .tree_shap import TreeShap
 
@@ -75,7 +75,7 @@ def with_background(model: Model, frame: Frame) -> Model:
     if explanation_problem(model) is not None:
         return model
     steps = [margin.step for margin in trace_margins(model)]
-    names = {name for step in steps if isinstance(step, s.Dot) for name in step.inputs}
+    names = {name for step in steps if not isinstance(step, s.Forest) for name in step.inputs}
     if not names:
         return model
     values = Scorer(model).run(frame)
@@ -152,7 +152,7 @@ class _Linear:
 
     def __init__(
         self,
-        step: s.Dot,
+        step: s.Dot | s.Float32Dot,
         shape: tuple[int, int],
         columns: NDArray[np.intp],
         background: Mapping[str, float],
@@ -161,16 +161,18 @@ class _Linear:
         center = np.array([background.get(name, 0.0) for name in step.inputs])
         terms = center[:, None] * step.weights
         self.base = step.intercepts + terms.sum(axis=0)
-        self._kernels: dict[int, LinearKernel] = {}
+        self._kernels: dict[int, LinearKernel | Float32LinearKernel] = {}
         for column in np.unique(columns).tolist():
             members = np.flatnonzero(columns == column)
-            part = s.Dot(
-                tuple(step.inputs[index] for index in members),
-                step.outputs,
-                step.weights[members],
-                -terms[members].sum(axis=0),
+            part = replace(
+                step,
+                inputs=tuple(step.inputs[index] for index in members),
+                weights=step.weights[members],
+                intercepts=-terms[members].sum(axis=0),
             )
-            self._kernels[column] = LinearKernel(part)
+            self._kernels[column] = (
+                LinearKernel(part) if isinstance(part, s.Dot) else Float32LinearKernel(part)
+            )
 
     def contributions(self, values: Values) -> NDArray[np.float64]:
         result = np.zeros((*self._shape, values.rows))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ..ir.steps import Dot
+    from ..ir.steps import Dot, Float32Dot
     from .columns import ColumnValues, Values
 
 
@@ -46,6 +46,32 @@ class LinearKernel:
             index += 1
         sums += step.intercepts[:, None]
         return sums
+
+
+class Float32LinearKernel:
+    """Runs a dot step in float32."""
+
+    def __init__(self, step: Float32Dot) -> None:
+        """Round the weights."""
+        self._step = step
+        self._weights = step.weights.astype(np.float32)
+        self._intercepts = step.intercepts.astype(np.float32)
+
+    def run(self, values: Values) -> None:
+        """Write one weighted sum an output."""
+        for name, total in zip(self._step.outputs, self.sums(values), strict=True):
+            values.put(name, total)
+
+    def sums(self, values: Values) -> NDArray[np.float64]:
+        """Give the weighted sums: float64[outputs, rows]."""
+        sums = np.empty((len(self._intercepts), values.rows), np.float32)
+        sums[:] = self._intercepts[:, None]
+        for name, weights in zip(self._step.inputs, self._weights, strict=True):
+            x = values.numbers(name).astype(np.float32)
+            is_there = ~np.isnan(x)
+            for total, weight in zip(sums, weights, strict=True):
+                np.add(total, x * weight, out=total, where=is_there)
+        return sums.astype(np.float64)
 
 
 def _add_indicators(

@@ -88,7 +88,7 @@ class LookupKernel:
             message = (
                 f"Column {values.source(name)!r} holds {value}, which {self._step.where} never "
                 "saw in training, and it was fitted to refuse such values. Filter such rows, or "
-                "fit it to accept them (handle_unknown) and publish it again."
+                "fit it to accept them (handle_unknown, min_categories) and publish it again."
             )
             raise ScoringError(message)
 

@@ -15,7 +15,8 @@ from .columns import Keys, as_missing, as_numbers
 from .fmath import exp_of_four, exp_of_rest
 from .forest import ForestKernel
 from .libm import exp, log1p
-from .linear import LinearKernel
+from .linear import Float32LinearKernel, LinearKernel
+from .linear_forest import LinearForestKernel
 from .lookup import LookupKernel, OneHotKernel
 from .lookup_row import LookupRowKernel
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     Runner: TypeAlias = Callable[[Values], None]
 
 
-def prepare_step(step: s.Step) -> Runner:  # noqa: PLR0911, PLR0912 - one return a step
+def prepare_step(step: s.Step) -> Runner:  # noqa: C901, PLR0911, PLR0912 - one a step
     """Give a function that runs the step, reading from and writing to a batch's columns."""
     match step:
         case s.Require():
@@ -47,14 +48,20 @@ def prepare_step(step: s.Step) -> Runner:  # noqa: PLR0911, PLR0912 - one return
             return LookupRowKernel(step).run
         case s.Dot():
             return LinearKernel(step).run
+        case s.Float32Dot():
+            return Float32LinearKernel(step).run
         case s.Product():
             return partial(_product, step)
         case s.Normalize():
             return partial(_normalize, step)
         case s.Forest():
             return ForestKernel(step).run
+        case s.LinearForest():
+            return LinearForestKernel(step).run
         case s.Softmax():
             return partial(_softmax, step)
+        case s.LogSoftmax():
+            return partial(_log_softmax, step)
         case s.Argmax():
             return partial(_argmax, step)
         case (
@@ -80,6 +87,7 @@ FUNCTIONS: Mapping[Function, Callable[[Numbers], Numbers]] = {
     Function.NUMPY_LOG1P: np.log1p,
     Function.NUMPY_LOG2: np.log2,
     Function.NUMPY_LOG10: np.log10,
+    Function.NUMPY_TANH: np.tanh,
     Function.FLOAT32: float32.round_to_float32,
     Function.FLOAT32_EXP: float32.exp,
     Function.FLOAT32_SIGMOID: float32.sigmoid,
@@ -225,3 +233,17 @@ def _softmax(step: s.Softmax, values: Values) -> None:
         total += power
     for name, power in zip(step.outputs, powers, strict=True):
         values.put(name, power / total)
+
+
+def _log_softmax(step: s.LogSoftmax, values: Values) -> None:
+    columns = [values.numbers(name) for name in step.inputs]
+    largest = np.max(np.stack(columns), axis=0)
+    shift = np.where(np.isfinite(largest), largest, 0.0)
+    ties, rest = np.zeros(values.rows), np.zeros(values.rows)
+    for column in columns:
+        is_largest = column == largest
+        ties += is_largest
+        rest += np.where(is_largest, 0.0, np.exp(column - shift))
+    total = (np.log1p(np.where(rest == 0, rest, rest / ties)) + np.log(ties)) + largest
+    for name, column in zip(step.outputs, columns, strict=True):
+        values.put(name, column - total)

@@ -12,7 +12,7 @@ from ..ir.trees import LEAF
 from .coding import CategoryCoding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -55,7 +55,13 @@ class Traversal:
 
     def add_to(self, scores: NDArray[np.float64], codes: Mapping[int, NDArray[np.intp]]) -> None:
         """Add every tree's leaf to ``scores``, float64[outputs, rows], in the trees' order."""
-        rows = scores.shape[1]
+        for tree, leaf in enumerate(self.leaves(codes, scores.shape[1])):
+            scores[self.trees.output[tree]] += self.trees.value[leaf]
+
+    def leaves(
+        self, codes: Mapping[int, NDArray[np.intp]], rows: int
+    ) -> Iterator[NDArray[np.intp]]:
+        """Give, tree by tree, the node of each row's leaf: intp[rows]."""
         matrix = np.zeros((max(codes, default=0) + 1, rows), np.intp)
         for feature, column in codes.items():
             matrix[feature] = column
@@ -63,7 +69,7 @@ class Traversal:
         for tree, root in enumerate(self.trees.root.tolist()):
             if not self.is_twin[tree]:
                 leaf = self._leaf(root, matrix) - root
-            scores[self.trees.output[tree]] += self.trees.value[leaf + root]
+            yield leaf + root
 
     def _leaf(self, root: int, matrix: NDArray[np.intp]) -> NDArray[np.intp]:
         trees = self.trees

@@ -155,7 +155,8 @@ def _read_csv(
 ) -> duckdb.DuckDBPyRelation:
     """Read a CSV file in the model's types where the file's own text does not tell them.
 
-    Codes of digits are text to some models, and a column without any value may be of any type.
+    Codes of digits are text to some models, flags may be written 0 and 1, and a column without any
+    value may be of any type.
     """
     path = _without_wildcards(source)
     found = connection.read_csv(path)
@@ -166,7 +167,8 @@ def _read_csv(
     types = {
         name: wanted[name.casefold()]
         for name, kind in zip(found.columns, found.types, strict=True)
-        if "VARCHAR" in {wanted.get(name.casefold()), str(kind)} and name.casefold() in wanted
+        if name.casefold() in wanted
+        and (wanted[name.casefold()] in {"VARCHAR", "BOOLEAN"} or str(kind) == "VARCHAR")
     }
     return connection.read_csv(path, dtype=types) if types else found
 

@@ -13,6 +13,12 @@ from ..udfs.duckdb.ownership import KINDS, function_name
 from .models import register
 
 CHAMPION = "champion"
+_STORED = """
+    SELECT view_name, sql FROM duckdb_views() WHERE NOT internal
+    UNION ALL
+    SELECT function_name, macro_definition FROM duckdb_functions()
+    WHERE NOT internal AND macro_definition IS NOT NULL
+"""
 
 
 def run_query(
@@ -54,7 +60,7 @@ def _register_called(
     connection: duckdb.DuckDBPyConnection, query: str, models: dict[str, list[str]], path: Path
 ) -> dict[str, str]:
     """Register the models that a query may call, and say which functions they lack, and why."""
-    words = _words(query)
+    words = _words_behind(query, connection)
     lacking: dict[str, str] = {}
     for name, references in models.items():
         functions = {kind: function_name(name, kind).casefold() for kind in KINDS}
@@ -117,6 +123,18 @@ def callable_models(registry: Path) -> dict[str, list[str]]:
             main = f"{summary.name}:{max(summary.versions)}"
         found.setdefault(f"predict_{summary.name}", []).append(main)
     return found
+
+
+def _words_behind(query: str, connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Give the words of a query, and of the views and macros that are behind them."""
+    words = _words(query)
+    waiting: dict[str, set[str]] = {}
+    for name, text in connection.sql(_STORED).fetchall():
+        waiting.setdefault(name.casefold(), set()).update(_words(text))
+    while found := [name for name in waiting if _words(name) <= words]:
+        for name in found:
+            words |= waiting.pop(name)
+    return words
 
 
 def _words(query: str) -> set[str]:

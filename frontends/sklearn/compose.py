@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...ir import Outputs
 from ...ir import steps as s
+from ...ir.steps import Precision
 from ..convert import add_link, predict, require_fitted, transform
 from ..sklearn_functions import inverse_arithmetic, named_function
 
@@ -47,7 +48,7 @@ def convert_transformed_target(model: Any, inputs: Names, graph: Graph) -> Outpu
     outputs = predict(require_fitted(model, "regressor_", graph), inputs, graph)
     if outputs.classes is not None:
         raise graph.refuse("its regressor is a classifier", "fit with a regressor")
-    if any(isinstance(step, s.Forest) and step.precision == "float32" for step in graph.steps):
+    if any(_is_float32(step) for step in graph.steps):
         raise graph.refuse(
             "its regressor predicts in float32, and numpy inverts in that precision",
             "fit the regressor on the transformed target, and invert in the query",
@@ -75,6 +76,12 @@ def _invert(transformer: Any, columns: Names, graph: Graph) -> Names:
     for operator, operands in steps:
         columns = graph.arithmetic(columns, operator, operands)
     return columns
+
+
+def _is_float32(step: s.Step) -> bool:
+    if isinstance(step, s.Forest):
+        return step.precision is Precision.FLOAT32
+    return isinstance(step, s.Float32Dot)
 
 
 PREDICTORS = {"TransformedTargetRegressor": convert_transformed_target}

@@ -63,10 +63,7 @@ def convert_logistic_regression(model: Any, inputs: Names, graph: Graph) -> Outp
     kind = getattr(model, "multi_class", "auto")
     if len(margins) == 1:
         if kind == "multinomial":
-            raise graph.refuse(
-                "multi_class='multinomial' of two classes has no exact translation",
-                "fit without multi_class",
-            )
+            return _add_mirrored_softmax(model, margins, graph)
         return add_sigmoid(model, margins, graph)
     if kind == "ovr" or model.solver == "liblinear":
         return _add_shares(model, margins, s.Function.SIGMOID, graph)
@@ -121,6 +118,14 @@ def add_softmax(model: Any, margins: Names, graph: Graph) -> Outputs:
     """Append the label of the largest score, and the softmax of the scores."""
     outputs = add_labels(model, margins, graph)
     probabilities = graph.columnwise(margins, "softmax", s.Softmax)
+    return Outputs(outputs.prediction, outputs.classes, probabilities, margins)
+
+
+def _add_mirrored_softmax(model: Any, margins: Names, graph: Graph) -> Outputs:
+    """Append the label of one score, and the softmax of its opposite and itself."""
+    outputs = add_labels(model, margins, graph)
+    pair = graph.arithmetic(margins, Operator.MULTIPLY, -1.0) + margins
+    probabilities = graph.columnwise(pair, "softmax", s.Softmax)
     return Outputs(outputs.prediction, outputs.classes, probabilities, margins)
 
 

@@ -1,5 +1,6 @@
 import ast
 import inspect
+import json
 from decimal import Decimal
 from textwrap import dedent
 
@@ -155,8 +156,19 @@ BOOSTING = {
     "interactions": {"interaction_constraints": "[0,1],[2,3,4]"},
     "extra trees": {"extra_trees": True},
     "few bins": {"max_bin": 3},
+    "few bins of some": {"max_bin_by_feature": [3, 10, 255, 4, 7, 2]},
+    "quantized": {"use_quantized_grad": True},
     "smoothed": {"path_smooth": 3.0, "lambda_l1": 0.1, "max_delta_step": 0.5},
     "refined leaves": {"learning_rate": 1e-3, "min_data_in_leaf": 1, "min_sum_hessian_in_leaf": 0},
+}
+
+
+ROUNDS = {
+    "mean first": {},
+    "dart": BOOSTING["dart"],
+    "random forest": BOOSTING["random forest"],
+    "random forest of two classes": {"objective": "binary", **BOOSTING["random forest"]},
+    "three classes": {"objective": "multiclass", "num_class": 3},
 }
 
 
@@ -170,6 +182,16 @@ def test_boosting_with_links(boosting, objective, agree):
 @pytest.mark.parametrize("name", BOOSTING)
 def test_boosting(name, agree):
     agree(train({"objective": "regression", **BOOSTING[name]}), X)
+
+
+def test_forced_splits(agree, tmp_path):
+    below = {"feature": 3, "threshold": 1.0}
+    forced = {"feature": 0, "threshold": 0.3, "left": below, "right": below}
+    path = tmp_path / "forced.json"
+    path.write_text(json.dumps(forced))
+    params = {"objective": "regression", "forcedsplits_filename": str(path)}
+    trees = trees_of(agree(train(params), X))
+    assert (trees.feature[trees.root] == 0).all()
 
 
 MISSING = {
@@ -356,6 +378,16 @@ def test_best_iteration_set_by_hand(agree):
     booster = train({"objective": "multiclass", "num_class": 3}, CLASSES, rounds=9)
     booster.best_iteration = 4
     assert trees_of(agree(booster, X)).count == 12
+
+
+@pytest.mark.parametrize("options", ROUNDS.values(), ids=ROUNDS)
+def test_some_rounds_only(options, agree):
+    target = TARGETS[options.get("objective", "regression")]
+    booster = train({"objective": "regression", **options}, target, rounds=9)
+    rounds = {"start_iteration": 2, "num_iteration": 4}
+    some = lgb.Booster(model_str=booster.model_to_string(**rounds))
+    assert some.predict(X).tobytes() == booster.predict(X, **rounds).tobytes()
+    assert trees_of(agree(some, X)).count == 4 * some.num_model_per_iteration()
 
 
 def test_booster_that_can_still_train(agree):

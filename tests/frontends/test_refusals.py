@@ -252,18 +252,6 @@ LIGHTGBM = {
         "it was trained with a function of your own",
         "train with a built-in objective",
     ),
-    "linear trees": (
-        lambda: train({"linear_tree": True}),
-        "Booster",
-        "linear trees (linear_tree=True) have no exact translation yet",
-        "train with linear_tree=False",
-    ),
-    "linear trees of an estimator": (
-        lambda: lgb.LGBMRegressor(**SMALL, linear_tree=True).fit(X, Y),
-        "LGBMRegressor",
-        "linear trees (linear_tree=True)",
-        "train with linear_tree=False",
-    ),
     "early stopping of predictions": (
         lambda: train({"objective": "binary", "pred_early_stop": True}, y=(Y > 0) * 1.0),
         "Booster",
@@ -300,12 +288,12 @@ LIGHTGBM = {
         "train without keep_training_booster=True",
     ),
     "inside a pipeline": (
-        lambda: make_pipeline(StandardScaler(), lgb.LGBMRegressor(**SMALL, linear_tree=True)).fit(
+        lambda: make_pipeline(StandardScaler(), lgb.LGBMRegressor(**SMALL, objective=gradient)).fit(
             X, Y
         ),
         "Pipeline.lgbmregressor.LGBMRegressor",
-        "linear trees",
-        "train with linear_tree=False",
+        "a function of your own",
+        "train with a built-in objective",
     ),
 }
 

@@ -45,8 +45,9 @@ from sklearn.linear_model import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC, LinearSVR
+from sklearn.utils.extmath import softmax
 
-from foresql import certify
+from foresql import CertificationError, certify
 from foresql.errors import UnsupportedModelError
 from foresql.frontends import Training, convert
 
@@ -245,3 +246,26 @@ def test_kernel_machine_is_not_taken_for_a_linear_one():
     estimator = SVC().fit(FRAME, LABELS["texts"])
     with pytest.raises(UnsupportedModelError, match="SVC"):
         convert(estimator, Training.of(FRAME, estimator))
+
+
+class Multinomial:
+    """Answers as a LogisticRegression of scikit-learn 1.6 with ``multi_class="multinomial"``."""
+
+    def __init__(self, model):
+        self.model = model
+        self.predict, self.decision_function = model.predict, model.decision_function
+
+    def predict_proba(self, frame):
+        decision = self.decision_function(frame)
+        return softmax(np.c_[-decision, decision], copy=False)
+
+
+def test_multinomial_of_two_classes(quietly):
+    estimator = quietly(lambda: LogisticRegression().fit(FRAME, LABELS["texts"]))
+    estimator.multi_class = "multinomial"
+    training = Training.of(FRAME, estimator)
+    model = convert(estimator, training)
+    certificate = certify(model, Multinomial(estimator), training, rows=PROBES, routes=KERNEL)
+    assert certificate.largest_difference < 1e-15
+    with pytest.raises(CertificationError, match="differs from the library in the probability"):
+        certify(model, estimator, training, rows=PROBES, routes=KERNEL)

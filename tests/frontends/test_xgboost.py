@@ -118,6 +118,13 @@ def test_objective(objective, agree):
     agree(train(options, TARGETS[objective], groups=groups), FRAME)
 
 
+@pytest.mark.parametrize("distribution", ["normal", "logistic", "extreme"])
+def test_accelerated_failure_time(distribution, agree):
+    params = {"aft_loss_distribution": distribution, "aft_loss_distribution_scale": 2.0}
+    params |= {"objective": "survival:aft", "reg_lambda": 10.0}
+    agree(train(params, POSITIVE), FRAME)
+
+
 def test_every_objective_that_is_converted_is_tested():
     tree = ast.parse(dedent(inspect.getsource(xgboost._link)))
     values = (node.value for node in ast.walk(tree) if isinstance(node, ast.MatchValue))
@@ -207,8 +214,24 @@ def test_continued_training(agree):
     agree(xgb.train(QUIET, xgb.DMatrix(FRAME, SIGNAL), 4, xgb_model=first), FRAME)
 
 
-def test_sliced_booster(agree):
-    agree(train({}, rounds=10)[2:7], FRAME)
+@pytest.mark.parametrize("rounds", [slice(2, 7), slice(10), slice(1, 12, 3)], ids=str)
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"booster": "dart", "rate_drop": 0.5}, {"num_parallel_tree": 2, "subsample": 0.5}],
+    ids=["trees", "dart", "forests"],
+)
+def test_sliced_booster(params, rounds, agree, quietly):
+    booster = train(params, rounds=12)
+    model = quietly(lambda: agree(booster[rounds], FRAME))
+    forest = next(step for step in model.steps if isinstance(step, Forest))
+    each = params.get("num_parallel_tree", 1)
+    assert forest.trees.count == len(range(*rounds.indices(12))) * each
+
+
+def test_refreshed_leaves(agree, quietly):
+    booster, data = train({}), xgb.DMatrix(FRAME, SIGNAL + 1)
+    params = QUIET | {"process_type": "update", "updater": "refresh", "refresh_leaf": True}
+    agree(quietly(lambda: xgb.train(params, data, 8, xgb_model=booster)), FRAME)
 
 
 @pytest.mark.parametrize("kind", ["regressor", "classifier", "three classes", "forest", "dart"])
@@ -281,6 +304,19 @@ def test_regressor(kind, objective, agree):
 def test_several_targets(agree):
     targets = np.stack([SIGNAL, POSITIVE, -SIGNAL], axis=1)
     agree(xgb.XGBRegressor(**SMALL).fit(FRAME, targets), FRAME)
+
+
+@pytest.mark.parametrize("objective", ["count:poisson", "reg:logistic"])
+def test_several_targets_and_a_link(objective, agree):
+    targets = np.stack([SHARE, 1 - SHARE], axis=1)
+    agree(xgb.XGBRegressor(**SMALL, objective=objective).fit(FRAME, targets), FRAME)
+
+
+def test_a_base_score_for_each_sum(agree):
+    targets = np.stack([SIGNAL, POSITIVE, -SIGNAL], axis=1)
+    options = SMALL | {"base_score": [0.1, 0.2, 0.3]}
+    agree(xgb.XGBRegressor(**options).fit(FRAME, targets), FRAME)
+    agree(xgb.XGBClassifier(**options).fit(FRAME, CLASSES), FRAME)
 
 
 def test_several_quantiles(agree):
@@ -499,17 +535,8 @@ def fit(kind, target, frame=FRAME, **options):
     return kind(**SMALL, **options).fit(frame, target), frame
 
 
-TWO_TARGETS = np.stack([SIGNAL, -SIGNAL], axis=1)
 TWO_LABELS = np.stack([BINARY, 1 - BINARY], axis=1)
 REFUSED = {
-    "gblinear": lambda: (
-        fit(xgb.XGBRegressor, SIGNAL, NUMBERS[["plain"]], booster="gblinear"),
-        "gblinear",
-    ),
-    "vector leaves": lambda: (
-        fit(xgb.XGBRegressor, TWO_TARGETS, multi_strategy="multi_output_tree"),
-        "multi_output_tree",
-    ),
     "own objective": lambda: (
         fit(xgb.XGBRegressor, SIGNAL, objective=own_objective),
         "a function of your own",
@@ -548,6 +575,10 @@ REFUSED = {
     "diverged": lambda: (
         (train({"objective": "count:poisson", "learning_rate": 1e3}, POSITIVE), FRAME),
         "diverged",
+    ),
+    "slice of DART": lambda: (
+        (train({"booster": "dart"})[2:], FRAME),
+        r"0 weights for 6 trees.*\n.*an end",
     ),
     "no trees": lambda: ((train({}, rounds=0), FRAME), "no trees"),
 }

@@ -58,9 +58,21 @@ def model():
         s.Forest(
             ("y", "code"), ("f0", "f1"), two_trees(), np.array([0.0, 1.5]), s.Precision.FLOAT64
         ),
+        s.LinearForest(
+            ("y", "code"),
+            ("l0", "l1"),
+            two_trees(),
+            np.array([0, 0, -0.0, 1.5, 2, math.inf]),
+            np.array([0, 0, 0, 2, 2, 2, 3], np.int64),
+            np.array([1, 0, 1], np.int32),
+            np.array([5e-324, -1.5, math.pi]),
+            1e-35,
+        ),
+        s.Float32Dot(("y", "x4"), ("d",), np.array([[1e308], [-0.0]]), np.array([0.1])),
         s.Elementwise(("f0",), ("e",), s.Function.LOG1P_EXP),
         s.Interpolate(("e",), ("i",), np.array([-1.0, 2.0, 2.0]), np.array([0.0, -0.0, 1e308])),
         s.Softmax(("e", "f1"), ("p0", "p1"), exponential=s.Function.FMATH_EXP),
+        s.LogSoftmax(("p0", "p1"), ("g0", "g1")),
         s.Argmax(("p0", "p1"), ("label",)),
         s.Exceeds(("p1",), ("late",), 0.5),
     )

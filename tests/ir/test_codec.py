@@ -120,6 +120,10 @@ class Writer:
             inputs, outputs, self.array(len(inputs), len(outputs)), self.array(len(outputs))
         )
 
+    def float32_dot(self):
+        dot = self.dot()
+        return s.Float32Dot(dot.inputs, dot.outputs, dot.weights, dot.intercepts)
+
     def lookup_row(self):
         inputs, outputs = self.reads(), self.writes(self.draw(st.integers(1, 2)))
         rows = self.draw(st.integers(1, 3))
@@ -140,6 +144,23 @@ class Writer:
         start, precision = self.array(len(outputs)), self.one_of(s.Precision)
         return s.Forest(inputs, outputs, trees, start, precision)
 
+    def linear_forest(self):
+        inputs, outputs = self.reads(), self.writes(self.draw(st.integers(1, 2)))
+        trees = self.draw(forests(len(inputs), len(outputs)))
+        nodes = len(trees.feature)
+        sizes = self.draw(st.lists(st.integers(0, 2), min_size=nodes, max_size=nodes))
+        reads = [self.draw(st.integers(0, len(inputs) - 1)) for _ in range(sum(sizes))]
+        return s.LinearForest(
+            inputs,
+            outputs,
+            trees,
+            self.array(nodes),
+            np.cumsum([0, *sizes], dtype=np.int64),
+            np.array(reads, np.int32),
+            self.array(len(reads)),
+            self.draw(st.floats(0, math.inf)),
+        )
+
     def elementwise(self):
         return self.column_by_column(s.Elementwise, self.one_of(s.Function))
 
@@ -150,6 +171,9 @@ class Writer:
 
     def softmax(self):
         return self.column_by_column(s.Softmax, self.one_of(s.Precision))
+
+    def log_softmax(self):
+        return self.column_by_column(s.LogSoftmax)
 
     def argmax(self):
         return s.Argmax(self.reads(), self.writes(1))
@@ -217,7 +241,8 @@ def models(draw):
     classes = draw(st.none() | st.just(("a", "b")) | st.just((True, 1, 1.0)))
     outputs = Outputs(steps[-1].outputs, classes, (), steps[-1].outputs)
     background = draw(st.dictionaries(names, floats, max_size=2))
-    return Model(Signature(columns), steps, outputs, background, tuple(draw(st.lists(floats))))
+    residuals = tuple(sorted(draw(st.lists(st.floats(min_value=0)))))
+    return Model(Signature(columns), steps, outputs, background, residuals)
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))

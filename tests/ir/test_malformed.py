@@ -72,10 +72,15 @@ BAD_VALUES = [
     (s.Normalize, "outputs", ["n0"]),
     (s.Interpolate, "outputs", ["i", "i2"]),
     (s.Interpolate, "inputs", ["carrier"]),
+    (s.LogSoftmax, "outputs", ["g0"]),
     (s.Argmax, "outputs", []),
     (s.Argmax, "outputs", ["x"]),
     (s.Argmax, "inputs", ["carrier"]),
     (s.Argmax, "inputs", ["nowhere"]),
+    (s.Float32Dot, "outputs", ["d", "d2"]),
+    (s.Float32Dot, "inputs", ["x4"]),
+    (s.LinearForest, "zero", -1.0),
+    (s.LinearForest, "zero", {"float": "nan"}),
     (s.Forest, "trees", None),
     (s.Forest, "trees", "8"),
 ]
@@ -97,6 +102,8 @@ BAD_PARTS = [
     (("signature", 0, "name"), ""),
     (("signature", 0, "name"), "WHEN"),
     (("signature", 0, "categories"), "abc"),
+    (("signature", 0, "categories"), ["a"]),
+    (("signature", 1, "categories"), [1]),
     (("signature", 0, "more"), 1),
     (("steps",), None),
     (("steps", 0), []),
@@ -106,6 +113,7 @@ BAD_PARTS = [
     (("outputs", "prediction"), ["carrier"]),
     (("outputs", "probabilities"), ["p0"]),
     (("outputs", "classes"), [None]),
+    (("outputs", "classes"), []),
     (("background",), []),
     (("background", "x"), "1"),
     (("extra",), {}),
@@ -138,6 +146,13 @@ def test_array_that_two_fields_share(model):
     document["steps"][lookup]["outputs"] = ["is_aa"]
     with pytest.raises(BundleError, match="each array to be used once"):
         decode_model(document, arrays)
+
+
+@pytest.mark.parametrize("errors", [[1.0, 0.5], [-1.0], [math.nan], [0.0, math.nan]])
+def test_residuals_that_are_no_sorted_errors(model, errors):
+    document, arrays = encode_model(model)
+    with pytest.raises(BundleError, match="not sorted absolute errors"):
+        decode_model(document, arrays | {"residuals": np.array(errors)})
 
 
 @pytest.mark.parametrize(
@@ -205,6 +220,7 @@ BAD_FORESTS = {
     "no tree": {"root": i32(), "output": i32()},
     "a set out of range": {"category_set": i32(-1, 1, -1, -1, -1, -1)},
     "a set below -1": {"category_set": i32(-1, -2, -1, -1, -1, -1)},
+    "a set of a leaf": {"category_set": i32(-1, 0, 0, -1, -1, -1)},
     "a negative category": {"set_values": i32(0, 7, -8)},
     "sets that end early": {"set_start": np.array([0, 2])},
     "sets that begin late": {"set_start": np.array([1, 3])},
@@ -224,6 +240,36 @@ def test_malformed_forest_with_right_hashes(model, forge, change):
     prefix = f"{position(model, s.Forest)}.trees"
     content = forge(document, arrays | {f"{prefix}.{k}": array for k, array in change.items()})
     with pytest.raises(BundleError, match=r"Malformed|Forest"):
+        decode_bundle(content)
+
+
+def i64(*values):
+    return np.array(values, np.int64)
+
+
+BAD_TERMS = {
+    "an input out of range": {"term_input": i32(1, 0, 2)},
+    "a negative input": {"term_input": i32(1, 0, -1)},
+    "more inputs than terms": {"term_input": i32(1, 0, 1, 1)},
+    "more coefficients than terms": {"coefficients": np.zeros(4)},
+    "a matrix of coefficients": {"coefficients": np.zeros((3, 1))},
+    "fewer constants than nodes": {"constants": np.zeros(5)},
+    "fewer runs than nodes": {"term_start": i64(0, 0, 0, 2, 2, 3)},
+    "runs that end early": {"term_start": i64(0, 0, 0, 2, 2, 2, 2)},
+    "runs that begin late": {"term_start": i64(1, 1, 1, 2, 2, 2, 3)},
+    "runs that go back": {"term_start": i64(0, 0, 3, 2, 2, 2, 3)},
+    "runs whose difference overflows": {"term_start": i64(0, 2**63 - 1, -(2**63), 2, 2, 2, 3)},
+    "narrow runs": {"term_start": i32(0, 0, 0, 2, 2, 2, 3)},
+    "trees that read another input": {"trees.feature": i32(0, 2, -1, -1, -1, -1)},
+}
+
+
+@pytest.mark.parametrize("change", BAD_TERMS.values(), ids=BAD_TERMS)
+def test_malformed_terms_with_right_hashes(model, forge, change):
+    document, arrays = encode_model(model)
+    prefix = position(model, s.LinearForest)
+    content = forge(document, arrays | {f"{prefix}.{k}": array for k, array in change.items()})
+    with pytest.raises(BundleError, match=r"Malformed|LinearForest"):
         decode_bundle(content)
 
 

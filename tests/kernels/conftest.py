@@ -133,6 +133,9 @@ class Forests:
     walk = staticmethod(walk)
     """Score rows one by one, node by node: what a forest means, with nothing clever in it."""
 
+    goes_left = staticmethod(goes_left)
+    """Say which way a node sends a row of numbers."""
+
     run = staticmethod(run_plan)
     """Score inputs by a plan: ``BinMask`` or ``Traversal``."""
 

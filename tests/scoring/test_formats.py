@@ -224,3 +224,19 @@ def test_csv_columns_without_a_value(score, orders, estimators, tmp_path):
     score("amount", "in.csv", "out.parquet")
     found = pq.read_table(tmp_path / "out.parquet")["prediction"]
     assert found.to_pylist() == estimators["amount"].predict(nothing).tolist()
+
+
+def test_csv_flags_of_digits(score, orders, estimators, tmp_path):
+    frame = orders.assign(zip=orders["zip"].astype(object))
+    write(frame.assign(express=frame["express"].astype(int)), tmp_path / "in.csv")
+    score("amount", "in.csv", "out.parquet")
+    found = pq.read_table(tmp_path / "out.parquet")["prediction"]
+    assert found.to_pylist() == estimators["amount"].predict(orders).tolist()
+
+
+def test_csv_flags_that_are_none(score, orders, tmp_path):
+    frame = orders.assign(zip=orders["zip"].astype(object), express=2)
+    write(frame, tmp_path / "in.csv")
+    with pytest.raises(ScoringError, match="cannot be read"):
+        score("amount", "in.csv", "out.parquet")
+    assert not (tmp_path / "out.parquet").exists()

@@ -62,6 +62,24 @@ def database(tmp_path):
     return path
 
 
+def test_a_view_of_a_file_calls_a_model(run, database, models):
+    with duckdb.connect(database) as con:
+        for reference in ("a@champion", "b:2"):
+            foresql.register(con, reference, registry=models)
+        con.execute("CREATE VIEW scored AS SELECT x, predict_a(t) AS y FROM t")
+        con.execute('CREATE VIEW "over it" AS SELECT y + 0 AS y FROM scored')
+        con.execute("CREATE MACRO twice(x) AS 2 * predict_b(x), (x, y) AS x + y")
+        for name in ("a", "b"):
+            foresql.unregister(con, f"predict_{name}")
+    with open_database(database) as con:
+        assert run('SELECT y FROM "over it"', con) == [(21,)]
+    with open_database(database) as con:
+        assert run("FROM scored", con) == [(1, 21)]
+        assert run("SELECT twice(x) FROM t", con) == [(402,)]
+        con.execute("CREATE TEMP VIEW mine AS SELECT predict_a(x) FROM t")
+        assert run("FROM mine", con) == [(21,)]
+
+
 def test_names_of_functions(models):
     assert callable_models(models) == {
         "predict_a": ["a@champion"],

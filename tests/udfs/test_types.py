@@ -184,6 +184,20 @@ def test_times_to_the_microsecond(ask, expect):
     assert ask(moment="'infinity'::TIMESTAMP") == expect(moment=pd.Timestamp("9999-01-01"))
 
 
+def test_nanoseconds_are_not_rounded_to_a_key(ask, expect, con):
+    near = "TIMESTAMP_NS '2020-01-01 00:00:00.000000001'"
+    with pytest.raises(duckdb.InvalidInputException, match="column moment has a time that is not"):
+        ask(moment=near)
+    con.execute(
+        f"CREATE TABLE near AS SELECT 7 AS number, true AS flag, 'b' AS word, {near} moment"
+    )
+    with pytest.raises(duckdb.InvalidInputException, match="not whole microseconds"):
+        con.execute("SELECT predict(near) FROM near").fetchall()
+    assert ask(moment=f"({near})::TIMESTAMP") == expect(moment=pd.Timestamp("2020-01-01"))
+    later = pd.Timestamp("9999-01-01")
+    assert ask(moment="'infinity'::TIMESTAMP_NS") == expect(moment=later)
+
+
 @pytest.mark.parametrize(
     "value",
     ["TIMESTAMPTZ '2020-01-01 00:00:00+00'", "'2020-01-01'", "1577836800", "TIME '12:00'"],

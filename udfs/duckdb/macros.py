@@ -65,6 +65,7 @@ _KEYS: Mapping[ColumnType, Argument] = {
     ColumnType.VARCHAR: Argument("VARCHAR", "text", "value", "VARCHAR"),
     ColumnType.TIMESTAMP: Argument("TIMESTAMP", "a date or time", "value", "TIMESTAMP"),
 }
+_BEYOND_MICROSECONDS = r"\.\d{6}0*[1-9]"
 _BOOLEAN_NUMBER = Argument("BOOLEAN", "a boolean", "CAST(value AS DOUBLE)", "DOUBLE")
 
 
@@ -132,10 +133,27 @@ def features_struct(place: Place, model: Model, prefix: str = "") -> str:
     ``prefix`` stands before each column name, such as the name of a table and a dot.
     """
     fields = ", ".join(
-        f"{literal(column.name)}: {place.check(model, column)}({prefix}{quote(column.name)})"
+        f"{literal(column.name)}: {_checked(place, model, column, prefix + quote(column.name))}"
         for column in model.signature.columns
     )
     return "{" + fields + "}"
+
+
+def _checked(place: Place, model: Model, column: Column, value: str) -> str:
+    """Check a column; a time in nanoseconds is not rounded to a key that it only is close to."""
+    checked = f"{place.check(model, column)}({value})"
+    if argument_of(model, column).accepts != "TIMESTAMP":
+        return checked
+    message = (
+        f"{place.name}: column {column.name} has a time that is not whole microseconds. Cast it to "
+        "TIMESTAMP in the query, if rounding is what you mean."
+    )
+    # As text, because a macro is bound for columns of any type.
+    return (
+        f"CASE WHEN typeof({value}) = 'TIMESTAMP_NS' "
+        f"AND regexp_matches(CAST({value} AS VARCHAR), '{_BEYOND_MICROSECONDS}') "
+        f"THEN error({literal(message)}) ELSE {checked} END"
+    )
 
 
 def _call(place: Place, udf: str, model: Model, prefix: str, level: list[str]) -> str:

@@ -72,7 +72,11 @@ class Registration:
 
     @property
     def rows_scored(self) -> int:
-        """How many rows the kernel has scored, for all functions of the model together."""
+        """How many rows the kernel has scored for predictions, probabilities and intervals.
+
+        All functions of the model count together; ``explain`` walks the model in its own way, and
+        is not counted.
+        """
         return self._once.rows_scored
 
     def unregister(self) -> None:

@@ -1,0 +1,65 @@
+"""Run a forest whose leaves are weighted sums of inputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .coding import codings_of
+from .numpy_forest import BLOCK_ROWS
+from .traversal import Traversal
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..ir.steps import LinearForest
+    from .columns import Values
+
+
+class LinearForestKernel:
+    """The step, prepared once; running it keeps no state, so threads may share it."""
+
+    def __init__(self, step: LinearForest) -> None:
+        """Build the codings, and number the inputs that terms read."""
+        self._step = step
+        self._codings = codings_of(step.trees)
+        self._walk = Traversal.of(step.trees, self._codings)
+        self._read, self._place = np.unique(step.term_input, return_inverse=True)
+        self._terms = np.diff(step.term_start)
+
+    def run(self, values: Values) -> None:
+        """Write the scores."""
+        step = self._step
+        scores = np.zeros((len(step.outputs), values.rows))
+        for start in range(0, values.rows, BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            self._add_to(scores[:, block], values, block)
+        for name, column in zip(step.outputs, scores, strict=True):
+            values.put(name, column)
+
+    def _add_to(self, scores: NDArray[np.float64], values: Values, block: slice) -> None:
+        step, rows = self._step, scores.shape[1]
+        codes = {
+            index: coding.encode(values.numbers(step.inputs[index])[block])
+            for index, coding in self._codings.items()
+        }
+        x = np.zeros((len(self._read), rows))
+        for row, index in zip(x, self._read.tolist(), strict=True):
+            column = values.numbers(step.inputs[index])[block]
+            row[:] = np.where(np.abs(column) <= step.zero, 0.0, column)
+        for tree, leaf in enumerate(self._walk.leaves(codes, rows)):
+            scores[step.trees.output[tree]] += self._sums(leaf, x)
+
+    def _sums(self, leaf: NDArray[np.intp], x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the weighted sum of each row's leaf, a term of all rows at a time."""
+        step = self._step
+        sums, terms = step.constants[leaf], self._terms[leaf]
+        is_missing = np.zeros(len(leaf), np.bool_)
+        for number in range(int(terms.max(initial=0))):
+            rows = np.flatnonzero(terms > number)
+            term = step.term_start[leaf[rows]] + number
+            value = x[self._place[term], rows]
+            is_missing[rows] |= np.isnan(value)
+            sums[rows] += step.coefficients[term] * value
+        return np.where(is_missing, step.trees.value[leaf], sums)
