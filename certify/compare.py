@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..ir import steps as s
-from .rounding import DOT_ROUNDING, carry_errors, hangs_on_rounding
+from .rounding import DOT_ROUNDING, carry_errors, hangs_on_rounding, has_sums
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,7 @@ RELATIVE_PROBABILITY = 1e-14
 
 
 def rounding_bound(model: Model, values: Values) -> NDArray[np.float64] | None:
-    """How far a row's answers may be from the library's, float64[rows]; None without dot products.
+    """How far a row's answers may be from the library's, float64[rows]; None without sums.
 
     A BLAS adds the terms of a dot product in an order of its own, and its result moves with it by
     up to a few roundings of the largest partial sum. Source: Higham, Accuracy and Stability of
@@ -32,7 +32,7 @@ def rounding_bound(model: Model, values: Values) -> NDArray[np.float64] | None:
     The steps that follow carry the error on: a link moves by as much as it does between the ends
     of the interval. What a tree, a comparison or an argmax reads may not move it at all.
     """
-    if not any(isinstance(step, s.Dot) for step in model.steps):
+    if not has_sums(model):
         return None
     errors: Errors = {}
     with np.errstate(all="ignore"):

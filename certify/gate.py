@@ -13,7 +13,6 @@ import duckdb
 import numpy as np
 
 from ..errors import CertificationError
-from ..ir import steps as s
 from ..kernels import Scorer
 from .compare import (
     RELATIVE,
@@ -26,6 +25,7 @@ from .compare import (
 from .golden import Golden
 from .oracle import Answers, ask_library
 from .probes import Probe, make_probes
+from .rounding import has_sums
 from .routes import ROUTES
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class _Tally:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.scorer = Scorer(model)
-        self.exact = not any(isinstance(step, s.Dot) for step in model.steps)
+        self.exact = not has_sums(model)
         self.rows = self.refused = 0
         self.ties: Counter[str] = Counter()
         self.largest = self.largest_margin = 0.0

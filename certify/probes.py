@@ -14,6 +14,7 @@ from ..ir import steps as s
 from ..ir.steps import Operator
 from ..ir.thresholds import LARGEST_TO_FLOAT32, LIGHTGBM_ZERO
 from ..ir.trees import LEAF
+from .rounding import has_sums
 from .split_probes import split_changes
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _TEXTS = ("", " ", "unseen", "UNSEEN", "1", "1.0", "nan", "None", "NULL", "naïv
 _INTEGERS = (-1, 0, 1, 2**31, -(2**31), 2**53 + 1, -(2**53) - 1, 2**62)
 _TIMES = (-1, 0, 1, 4_102_444_800_000_000)
 _MOST_CATEGORIES = 5000
+_MOST_POINTS = 200
 _MOST_SPLIT_ROWS = 4
 """The most rows of each group for splits, in multiples of the rows that were asked for."""
 _KEY_TYPES: Mapping[ColumnType, Callable[[Any], Scalar]] = {
@@ -75,8 +77,7 @@ def make_probes(model: Model, table: pa.Table, rows: int, seed: int) -> list[Pro
         changed = {column: values for column, values in odd.items() if values}
         if changed:
             groups.append(Probe(name, _sprinkled(model, base, changed, rng)))
-    has_dot = any(isinstance(step, s.Dot) for step in model.steps)
-    if model.outputs.classes is not None and has_dot and len(table):
+    if model.outputs.classes is not None and has_sums(model) and len(table):
         some = rng.permutation(len(table))[:rows]
         groups.append(Probe("training", table.select(list(pools)).take(some)))
     return [*groups, *_split_probes(model, table, _MOST_SPLIT_ROWS * rows, rng)]
@@ -120,7 +121,10 @@ def _changed(model: Model, table: pa.Table, changes: list[Change]) -> pa.Table:
 
 
 def split_values(model: Model) -> dict[str, list[float]]:
-    """For each source column, the values at which any tree splits, traced back through scaling."""
+    """For each source column, the values at which any tree splits, traced back through scaling.
+
+    Of steps that hold points, the values of some, and those half way between two.
+    """
     origin: dict[str, tuple[str, list[s.Arithmetic]]] = {}
     found: dict[str, set[float]] = {name: set() for name in model.signature.names}
     for name in model.signature.names:
@@ -136,11 +140,11 @@ def split_values(model: Model) -> dict[str, list[float]]:
                     if read in origin:
                         source, chain = origin[read]
                         origin[written] = (source, [*chain, _only(step, read)])
-            case s.Forest() | s.LinearForest() | s.Exceeds():
+            case s.Forest() | s.LinearForest() | s.Exceeds() | s.KernelSum() | s.Neighbours():
                 for index, name in enumerate(step.inputs):
                     if name in origin:
                         source, chain = origin[name]
-                        found[source] |= _traced_back(_splits(step, index), chain)
+                        found[source] |= _traced_back(_boundaries(step, index), chain)
             case _:
                 continue
     return {name: sorted(values) for name, values in found.items()}
@@ -151,15 +155,32 @@ def _only(step: s.Arithmetic, name: str) -> s.Arithmetic:
     return s.Arithmetic((name,), (name,), step.operator, step.operands[index : index + 1])
 
 
-def _splits(step: s.Forest | s.LinearForest | s.Exceeds, index: int) -> NDArray[np.float64]:
-    if isinstance(step, s.Exceeds):
-        return np.array([step.threshold])
+def _boundaries(
+    step: s.Forest | s.LinearForest | s.Exceeds | s.KernelSum | s.Neighbours, index: int
+) -> NDArray[np.float64]:
+    match step:
+        case s.Exceeds():
+            return np.array([step.threshold])
+        case s.Forest() | s.LinearForest():
+            return _splits(step, index)
+        case _:
+            return _near_points(step, index)
+
+
+def _splits(step: s.Forest | s.LinearForest, index: int) -> NDArray[np.float64]:
     trees = step.trees
     nodes = (trees.feature == index) & (trees.feature != LEAF)
     numeric = np.unique(trees.threshold[nodes & (trees.category_set < 0)])
     sets = np.unique(trees.category_set[nodes & (trees.category_set >= 0)])
     members = [trees.categories(number) for number in sets.tolist()]
     return np.concatenate([numeric, *members]).astype(np.float64)
+
+
+def _near_points(step: s.KernelSum | s.Neighbours, index: int) -> NDArray[np.float64]:
+    """Give some values of a column of the points, and those as far from one as from the next."""
+    values = np.unique(step.points[:, index])
+    some = values[np.linspace(0, len(values) - 1, min(len(values), _MOST_POINTS)).astype(np.intp)]
+    return np.concatenate([some, (some[1:] + some[:-1]) / 2])
 
 
 _INVERSE = {

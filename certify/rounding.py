@@ -9,27 +9,53 @@ import numpy as np
 from ..ir import steps as s
 from ..ir.steps import Operator
 from ..kernels.steps import FUNCTIONS
+from .kernel_rounding import kernel_sum_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from ..ir import Model
     from ..kernels.columns import Values
 
     Numbers: TypeAlias = NDArray[np.float64]
     Errors: TypeAlias = dict[str, Numbers]
-    """The absolute error of columns that derive from a dot product, float64[rows]."""
+    """The absolute error of columns that derive from a sum, float64[rows]."""
 
 DOT_ROUNDING = 16 * float(np.finfo(np.float64).eps)
 """The error of a dot product, relative to its largest partial sum."""
 
 
-def carry_errors(step: s.Step, values: Values, errors: Errors) -> None:
+_VOTES = 8
+"""The roundings of a sum of votes that are not whole numbers, in last digits."""
+_COUPLING = 8
+"""How far a coupled probability moves with those of the pairs, together."""
+_COUPLING_ROUNDING = 64 * float(np.finfo(np.float64).eps)
+
+
+def has_sums(model: Model) -> bool:
+    """Whether a model adds what its library may add in another order."""
+    return any(isinstance(step, s.Dot | s.KernelSum | s.Neighbours) for step in model.steps)
+
+
+def carry_errors(  # noqa: C901, PLR0912 - one branch a step
+    step: s.Step, values: Values, errors: Errors
+) -> None:
     """Add the errors of a step's outputs; columns that are the library's bit for bit have none."""
     match step:
         case s.Dot():
             errors.update(dict.fromkeys(step.outputs, _of_dot(step, values, errors)))
+        case s.KernelSum():
+            errors.update(kernel_sum_errors(step, values, errors))
+        case s.Neighbours():
+            if step.weighting is s.Weighting.DISTANCE and not step.mean:
+                for name in step.outputs:
+                    errors[name] = _VOTES * _spacing(values, name)
+        case s.Couple():
+            found = [errors[name] for name in step.inputs if name in errors]
+            error = _COUPLING * sum(found, np.zeros(values.rows)) + _COUPLING_ROUNDING
+            errors.update(dict.fromkeys(step.outputs, error))
         case s.Product():
             half = len(step.outputs)
             triples = zip(step.inputs[:half], step.inputs[half:], step.outputs, strict=True)
@@ -76,7 +102,8 @@ def _of_dot(step: s.Dot, values: Values, errors: Errors) -> Numbers:
         size += np.abs(values.numbers(name)) * largest
         if name in errors:
             carried += errors[name] * largest
-    return size * DOT_ROUNDING + carried
+    # A sum that overflowed before may be NaN here, and is no more certain for that.
+    return np.where(np.isinf(carried), np.inf, size * DOT_ROUNDING + carried)
 
 
 def _of_product(left: str, right: str, values: Values, errors: Errors) -> Numbers:
@@ -100,8 +127,8 @@ def _of_row(
         errors.update(dict.fromkeys(step.outputs, error))
         return
     norm = np.max(columns, axis=0) if step.norm is not s.Norm.SUM else np.sum(columns, axis=0)
-    # A share is at most 1, and so is its error.
-    error: Numbers = np.fmin(2 * total / norm, 1.0)
+    # A share is at most 1, and so is its error, but where a sum overflows.
+    error: Numbers = np.where(np.isinf(total), np.inf, np.fmin(2 * total / norm, 1.0))
     for name in step.outputs:
         errors[name] = error
 

@@ -63,10 +63,11 @@ def convert(estimator: object, training: Training) -> Model:
 
 
 def _refuse_splits_on_sums(graph: Graph) -> None:
-    """Refuse trees behind a dot product: in which order a BLAS adds decides the last bit of a sum.
+    """Refuse trees and neighbours behind a sum: in which order a BLAS adds decides its last bit.
 
     That bit moves a linear prediction by as much, but a row that lies on a split by a whole leaf,
-    and a value that lies between two of float32 by a whole float32.
+    one that is as near to one row as to another by a whole neighbour, and a value that lies between
+    two of float32 by a whole float32.
     """
     sums = columns_of_sums(graph)
     for step in graph.steps:
@@ -77,13 +78,21 @@ def _refuse_splits_on_sums(graph: Graph) -> None:
                 "PCA's), and its last bit differs from one machine to the next",
                 "train on the columns themselves",
             )
+        if isinstance(step, s.Neighbours) and _read(step) & sums:
+            raise UnsupportedModelError(
+                type(step).__name__,
+                "it looks for the nearest rows in columns that are sums of products (such as "
+                "PCA's), and their last bits, which decide between two that are equally near, "
+                "differ from one machine to the next",
+                "look for neighbours in the columns themselves",
+            )
 
 
 def columns_of_sums(graph: Graph) -> set[str]:
     """Give the columns so far that derive from a dot product."""
     sums: set[str] = set()
     for step in graph.steps:
-        if isinstance(step, s.Dot) or _read(step) & sums:
+        if _is_sum(step) or _read(step) & sums:
             sums |= set(s.outputs_of(step))
     return sums
 
@@ -98,6 +107,13 @@ def _read(step: s.Step) -> set[str]:
         case _:
             return set(step.inputs)
     return {step.inputs[index] for index in read - {LEAF}}
+
+
+def _is_sum(step: s.Step) -> bool:
+    """Whether the library may add in another order than the step does."""
+    if isinstance(step, s.Neighbours):
+        return step.weighting is s.Weighting.DISTANCE and not step.mean
+    return isinstance(step, s.Dot | s.KernelSum)
 
 
 def predict(estimator: Any, inputs: Names, graph: Graph) -> Outputs:

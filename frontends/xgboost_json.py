@@ -87,7 +87,7 @@ def read_model_json(document: Mapping[str, Any], graph: Graph) -> ModelJson:
     Raises
     ------
     UnsupportedModelError
-        If the kind of booster is not known, or an older XGBoost stored vectors in leaves.
+        If XGBoost lost its weights, or it is of a kind, or an age, that is not known.
     """
     learner = document["learner"]
     booster = learner["gradient_booster"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import numpy as np
@@ -20,8 +21,6 @@ from .trees import Trees
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from enum import StrEnum
-
 Array: TypeAlias = NDArray[Any]
 Arrays: TypeAlias = dict[str, Array]
 Json: TypeAlias = Any
@@ -94,6 +93,10 @@ def _encode_scalar(value: Scalar) -> Json:
     return _encode_float(value) if isinstance(value, float) else value
 
 
+def _encode_item(value: Scalar | StrEnum) -> Json:
+    return value.value if isinstance(value, StrEnum) else _encode_scalar(value)
+
+
 def _encode_float(value: float) -> Json:
     """JSON has no NaN and no infinity; a key distinguishes them from strings."""
     return value if math.isfinite(value) else {"float": repr(value)}
@@ -117,8 +120,8 @@ def _encode_value(value: object, key: str, arrays: Arrays) -> Json:
                 arrays[f"{key}.{field.name}"] = getattr(value, field.name)
             return key
         case tuple():
-            return [_encode_scalar(item) for item in value]
-        case s.Operator() | s.Function() | s.Norm() | s.Precision():
+            return [_encode_item(item) for item in value]
+        case StrEnum():
             return value.value
         case None | bool() | int() | float() | str():
             return None if value is None else _encode_scalar(value)
@@ -199,6 +202,12 @@ def _flag(value: Json, _arrays: object) -> bool:
     return value
 
 
+def _integer(value: Json, _arrays: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _fail("an integer", value)
+    return _int64(value)
+
+
 def _float(value: Json, _arrays: object = None) -> float:
     if isinstance(value, dict):
         special = value.get("float")
@@ -245,6 +254,11 @@ def _choice(kind: type[StrEnum]) -> Callable[[Json, object], Any]:
     return decode
 
 
+def _choices(kind: type[StrEnum]) -> Callable[[Json, object], Any]:
+    decode = _choice(kind)
+    return lambda value, arrays: tuple(decode(item, arrays) for item in _list(value))
+
+
 def _array(dtype: type[np.generic], dimensions: int = 1) -> Callable[..., Array]:
     def decode(arrays: Mapping[str, Array], key: Json) -> Array:
         array = arrays.get(key) if isinstance(key, str) else None
@@ -267,6 +281,10 @@ def _decode_weights(value: Json, arrays: Mapping[str, Array]) -> Array:
     return _array(np.float64, dimensions)(arrays, value)
 
 
+def _decode_order(value: Json, arrays: Mapping[str, Array]) -> Array:
+    return _array(np.int64)(arrays, value)
+
+
 def _decode_trees(value: Json, arrays: Mapping[str, Array]) -> Trees:
     key = _text(value)
     return Trees(
@@ -285,6 +303,7 @@ def _dtype_of(annotation: str) -> type[np.generic]:
 _DECODERS: Mapping[str, Callable[[Json, Mapping[str, Array]], object]] = {
     "str": _text,
     "bool": _flag,
+    "int": _integer,
     "float": _float,
     "float | None": _optional_float,
     "tuple[str]": _texts,
@@ -294,8 +313,11 @@ _DECODERS: Mapping[str, Callable[[Json, Mapping[str, Array]], object]] = {
     "Function": _choice(s.Function),
     "Norm": _choice(s.Norm),
     "Precision": _choice(s.Precision),
+    "Metric": _choice(s.Metric),
+    "Weighting": _choice(s.Weighting),
+    "tuple[Kernel, ...]": _choices(s.Kernel),
+    "NDArray[np.int64]": _decode_order,
     "NDArray[np.float64]": _decode_weights,
     "NDArray[np.int32]": lambda value, arrays: _array(np.int32)(arrays, value),
-    "NDArray[np.int64]": lambda value, arrays: _array(np.int64)(arrays, value),
     "Trees": _decode_trees,
 }

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import BundleError
 from . import steps as s
+from .points import couple_problem, kernel_sum_problem, neighbours_problem
 from .signature import ColumnType, Scalar, Signature
 
 if TYPE_CHECKING:
@@ -185,7 +186,9 @@ def _key_problem(step: s.Step, types: Mapping[str, ColumnType]) -> str | None:
     return None
 
 
-def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one return a step
+def _shape_problem(  # noqa: C901, PLR0911, PLR0912 - one return a step
+    step: s.Step,
+) -> str | None:
     match step:
         case s.Require():
             return _unless(step.largest >= 0, "its largest value is negative")
@@ -211,6 +214,12 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
             shape = (len(step.inputs), len(step.outputs))
             fits = step.weights.shape == shape and step.intercepts.shape == shape[1:]
             return _unless(fits, f"the weights are not {shape[0]} by {shape[1]}")
+        case s.KernelSum():
+            return kernel_sum_problem(step)
+        case s.Neighbours():
+            return neighbours_problem(step)
+        case s.Couple():
+            return couple_problem(step)
         case s.Product():
             return _unless(len(step.inputs) == 2 * len(step.outputs), "not two inputs an output")
         case s.Forest():

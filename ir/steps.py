@@ -75,6 +75,55 @@ class Precision(StrEnum):
     FLOAT64 = "float64"
 
 
+class Kernel(StrEnum):
+    """How alike a row ``x`` and a point ``p`` are, with its ``gamma``, ``constant`` and ``degree``.
+
+    ``d`` is their Euclidean distance, a sum of squared differences; in ``EXPANDED_RBF`` its square
+    is ``-2 x·p + x·x + p·p``, or 0 where that is negative.
+
+    A product ``x·p`` that overflows stays infinite, whatever is added to it.
+
+    - ``POLYNOMIAL``: ``(gamma x·p + constant) ** degree``
+    - ``SIGMOID``: ``tanh(gamma x·p + constant)``
+    - ``RBF`` and ``EXPANDED_RBF``: ``exp(-gamma d²)``
+    - ``LAPLACIAN``: ``exp(-gamma |x - p|)``, a sum of absolute differences
+    - ``EXPONENTIAL``: ``exp(-d)``
+    - ``MATERN_3_2``: ``(1 + r) exp(-r)`` where ``r = sqrt(3) d``
+    - ``MATERN_5_2``: ``(1 + r + r² / 3) exp(-r)`` where ``r = sqrt(5) d``
+    - ``RATIONAL_QUADRATIC``: ``(1 + d² / gamma) ** -degree``
+    - ``PERIODIC``: ``exp(-2 (sin(gamma d) / constant)²)``
+    """
+
+    POLYNOMIAL = "polynomial"
+    SIGMOID = "sigmoid"
+    RBF = "rbf"
+    EXPANDED_RBF = "expanded_rbf"
+    LAPLACIAN = "laplacian"
+    EXPONENTIAL = "exponential"
+    MATERN_3_2 = "matern_3_2"
+    MATERN_5_2 = "matern_5_2"
+    RATIONAL_QUADRATIC = "rational_quadratic"
+    PERIODIC = "periodic"
+
+
+class Metric(StrEnum):
+    """How :class:`Neighbours` measures, adding in the order of the inputs."""
+
+    EUCLIDEAN = "euclidean"
+    MANHATTAN = "manhattan"
+    CHEBYSHEV = "chebyshev"
+
+
+class Weighting(StrEnum):
+    """What a neighbour counts in :class:`Neighbours`: 1, or 1 over its distance.
+
+    Where a neighbour's weight would be infinite, such neighbours count 1 and all others 0.
+    """
+
+    UNIFORM = "uniform"
+    DISTANCE = "distance"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Require:
     """Refuse rows that the library refuses: ``where`` names the estimator that does.
@@ -204,6 +253,74 @@ class Float32Dot:
     outputs: tuple[str, ...]
     weights: NDArray[np.float64]
     intercepts: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KernelSum:
+    """Weighted sums over stored points of how alike each is to the row.
+
+    ``points`` is float64[points, inputs], ``weights`` float64[points, outputs], ``intercepts``
+    float64[outputs]. How alike they are is the product of the ``kernels``, each to the power of
+    its ``exponents``, less the point's ``centers``. Kernel ``f`` sees the row and the points
+    divided by ``scales[f]``, float64[kernels, inputs]. Terms are added in the order of the points
+    and the intercept last, one rounding each.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    points: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
+    centers: NDArray[np.float64]
+    kernels: tuple[Kernel, ...]
+    scales: NDArray[np.float64]
+    gammas: NDArray[np.float64]
+    constants: NDArray[np.float64]
+    degrees: NDArray[np.float64]
+    exponents: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbours:
+    """Add what the ``count`` nearest points say, each times its weight.
+
+    ``points`` is float64[points, inputs], ``values`` float64[points, outputs]. The sums are divided
+    by the sum of the weights where ``mean`` is true; where it is false, a row whose neighbours all
+    weigh nothing is refused in the words of ``where``.
+
+    Equally near points are taken as scikit-learn's k-d tree takes them: ``order`` lists the points
+    along the leaves of a tree whose nodes halve their part of it, ``levels`` times. Nodes are
+    visited in depth, of two the one whose box is nearer first (the left one of equals), and a point
+    replaces the farthest so far only where it is nearer. Points at an infinite distance are never
+    taken: the first point stands in for those that are lacking.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    where: str
+    points: NDArray[np.float64]
+    values: NDArray[np.float64]
+    order: NDArray[np.int64]
+    levels: int
+    count: int
+    metric: Metric
+    weighting: Weighting
+    mean: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Couple:
+    """Probabilities of the classes from those of each pair of them.
+
+    The inputs say how likely the first class of a pair is, in the order (0, 1), (0, 2), …, (1, 2),
+    …. Source: ``multiclass_probability`` of libsvm's svm.cpp, by the second method of Wu, Lin and
+    Weng, Probability Estimates for Multi-class Classification by Pairwise Coupling (2004); it stops
+    after as many iterations as there are classes, or 100 if there are fewer, or when no class is
+    off by 0.005 over their number.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -343,6 +460,9 @@ Step: TypeAlias = (
     | LookupRow
     | Dot
     | Float32Dot
+    | KernelSum
+    | Neighbours
+    | Couple
     | Product
     | Normalize
     | Forest

@@ -21,7 +21,7 @@ from .coding import CategoryCoding
 from .leaves import leaf_ranges
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -77,15 +77,23 @@ class BinMask:
         ``codes`` holds intp[rows] for each input.
         """
         rows = scores.shape[1]
+        value = np.empty(rows)
+        trees = ((group, tree) for group in self.groups for tree in range(len(group.leaves)))
+        for (group, tree), found in zip(trees, self.positions(codes, rows), strict=True):
+            np.take(group.leaves[tree], found, out=value, mode="clip")
+            scores[group.outputs[tree]] += value
+
+    def positions(
+        self, codes: Mapping[int, NDArray[np.intp]], rows: int
+    ) -> Iterator[NDArray[np.uint8] | NDArray[np.intp]]:
+        """Give, tree by tree, which leaf from the left is each row's: [rows]."""
         lanes = np.empty(rows, LANE)
         scratch = np.empty(rows, LANE)
-        value = np.empty(rows)
         for group in self.groups:
             _combine(group, codes, lanes, scratch)
             found = _lowest_bits(lanes, scratch, self.bits)
-            for tree, (leaves, output) in enumerate(zip(group.leaves, group.outputs, strict=True)):
-                np.take(leaves, found[:, tree], out=value, mode="clip")
-                scores[output] += value
+            for tree in range(len(group.leaves)):
+                yield found[:, tree]
 
 
 def _combine(

@@ -37,6 +37,15 @@ def levels_of(trees: Trees) -> list[NDArray[np.intp]]:
     return levels
 
 
+def leaf_nodes(trees: Trees, ranges: LeafRanges) -> list[NDArray[np.intp]]:
+    """List each tree's leaves from left to right: nodes, intp[leaves of the tree]."""
+    found: list[NDArray[np.intp]] = []
+    for nodes in trees.slices():
+        leaves = np.flatnonzero(trees.feature[nodes] == LEAF) + nodes.start
+        found.append(leaves[np.argsort(ranges.first_leaf[leaves])])
+    return found
+
+
 def leaf_ranges(trees: Trees) -> LeafRanges:
     """Count and number leaves for all trees at once, a level at a time."""
     levels = levels_of(trees)

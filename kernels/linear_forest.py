@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .binmask import MAX_LEAVES, BinMask
 from .coding import codings_of
+from .leaves import leaf_nodes, leaf_ranges
 from .numpy_forest import BLOCK_ROWS
 from .traversal import Traversal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from numpy.typing import NDArray
 
     from ..ir.steps import LinearForest
@@ -24,7 +28,10 @@ class LinearForestKernel:
         """Build the codings, and number the inputs that terms read."""
         self._step = step
         self._codings = codings_of(step.trees)
-        self._walk = Traversal.of(step.trees, self._codings)
+        ranges = leaf_ranges(step.trees)
+        self._leaves = leaf_nodes(step.trees, ranges)
+        plan = BinMask if ranges.most_leaves <= MAX_LEAVES else Traversal
+        self._plan = plan.of(step.trees, self._codings)
         self._read, self._place = np.unique(step.term_input, return_inverse=True)
         self._terms = np.diff(step.term_start)
 
@@ -48,8 +55,19 @@ class LinearForestKernel:
         for row, index in zip(x, self._read.tolist(), strict=True):
             column = values.numbers(step.inputs[index])[block]
             row[:] = np.where(np.abs(column) <= step.zero, 0.0, column)
-        for tree, leaf in enumerate(self._walk.leaves(codes, rows)):
+        for tree, leaf in enumerate(self._find_leaves(codes, rows)):
             scores[step.trees.output[tree]] += self._sums(leaf, x)
+
+    def _find_leaves(
+        self, codes: Mapping[int, NDArray[np.intp]], rows: int
+    ) -> Iterator[NDArray[np.intp]]:
+        """Give, tree by tree, the node of each row's leaf."""
+        if isinstance(self._plan, Traversal):
+            yield from self._plan.leaves(codes, rows)
+            return
+        found = self._plan.positions(codes, rows)
+        for leaves, position in zip(self._leaves, found, strict=True):
+            yield leaves[position]
 
     def _sums(self, leaf: NDArray[np.intp], x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give the weighted sum of each row's leaf, a term of all rows at a time."""

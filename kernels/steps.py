@@ -12,13 +12,16 @@ from ..ir import steps as s
 from ..ir.steps import Function, Norm, Operator, Precision
 from . import float32
 from .columns import Keys, as_missing, as_numbers
+from .coupling import couple
 from .fmath import exp_of_four, exp_of_rest
 from .forest import ForestKernel
+from .kernel_sum import KernelSumKernel
 from .libm import exp, log1p
 from .linear import Float32LinearKernel, LinearKernel
 from .linear_forest import LinearForestKernel
 from .lookup import LookupKernel, OneHotKernel
 from .lookup_row import LookupRowKernel
+from .neighbours import NeighboursKernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,6 +53,12 @@ def prepare_step(step: s.Step) -> Runner:  # noqa: C901, PLR0911, PLR0912 - one 
             return LinearKernel(step).run
         case s.Float32Dot():
             return Float32LinearKernel(step).run
+        case s.KernelSum():
+            return KernelSumKernel(step).run
+        case s.Neighbours():
+            return NeighboursKernel(step).run
+        case s.Couple():
+            return partial(couple, step)
         case s.Product():
             return partial(_product, step)
         case s.Normalize():

@@ -100,7 +100,10 @@ _REFUSED = {
     "IterativeImputer": (
         "it fills gaps by regressions in turns, each on the others' rounded results"
     ),
-    "KNNImputer": "it fills a gap from the nearest training rows, which no step holds",
+    "KNNImputer": (
+        "it compares rows by a matrix product, whose last bits decide which of two nearly equally "
+        "near rows fills a gap"
+    ),
 }
 
 TRANSFORMERS = {

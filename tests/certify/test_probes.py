@@ -17,7 +17,8 @@ from sklearn.preprocessing import (
 
 from foresql.certify.probes import EXTREMES, HUGE, _pool, make_probes, split_values
 from foresql.frontends import Training, convert
-from foresql.ir.steps import Forest
+from foresql.ir import Column, ColumnType, Model, Outputs, Signature, Trees
+from foresql.ir.steps import Forest, LinearForest
 from foresql.ir.trees import LEAF
 from foresql.kernels import Scorer
 
@@ -271,3 +272,29 @@ def test_a_model_without_trees_has_no_rows_for_splits():
     pipeline = make_pipeline(StandardScaler(), Ridge()).fit(FRAME[["x"]], TARGET)
     _, probes = probes_of(pipeline, FRAME[["x"]])
     assert "splits" not in probes
+
+
+def test_columns_that_only_leaves_read_are_missing_in_turn():
+    trees = Trees(
+        feature=np.array([0, LEAF, LEAF], np.int32),
+        threshold=np.zeros(3),
+        left=np.array([1, 0, 0], np.int32),
+        right=np.array([2, 0, 0], np.int32),
+        missing_left=np.zeros(3, np.bool_),
+        category_set=np.full(3, -1, np.int32),
+        set_start=np.zeros(1, np.int64),
+        set_values=np.zeros(0, np.int32),
+        value=np.array([0.0, 1, 2]),
+        cover=np.ones(3),
+        root=np.zeros(1, np.int32),
+        output=np.zeros(1, np.int32),
+    )
+    terms = np.array([0, 0, 1, 1], np.int64), np.array([1], np.int32), np.ones(1)
+    step = LinearForest(("a", "b"), ("y",), trees, np.zeros(3), *terms, 0.0)
+    columns = tuple(Column(name, ColumnType.DOUBLE, nullable=False) for name in step.inputs)
+    model = Model(Signature(columns), (step,), Outputs(step.outputs))
+    table = pa.table({"a": [-1.0, 1.0], "b": [3.0, 4.0]})
+    probes = {probe.name: probe.table for probe in make_probes(model, table, 50, 0)}
+    rows = probes["missing at splits"].to_pylist()
+    assert {"a": -1.0, "b": None} in rows
+    assert {"a": 1.0, "b": None} not in rows

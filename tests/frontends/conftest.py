@@ -9,8 +9,8 @@ import pytest
 from foresql import certify
 from foresql.certify.compare import RELATIVE, RELATIVE_PROBABILITY, rounding_bound
 from foresql.certify.oracle import ask_library
+from foresql.certify.rounding import has_sums
 from foresql.frontends import Training, convert
-from foresql.ir import steps as s
 from foresql.ir.codec import decode_model, encode_model
 from foresql.kernels import Scorer
 
@@ -28,22 +28,24 @@ def agree():
     return check_agreement
 
 
-def check_agreement(estimator, like, *, rows=2_000, routes=("kernel",), ties=0):
+def check_agreement(  # noqa: PLR0913 - options of one check
+    estimator, like, *, rows=2_000, routes=("kernel",), ties=0, ordinary=ORDINARY
+):
     training = Training.of(like, estimator)
     model = convert(estimator, training)
-    check_rows(model, estimator, like, training.table)
+    check_rows(model, estimator, like, training.table, ordinary)
     training = training.only(model.signature.names)
     certificate = certify(model, estimator, training, rows=rows, routes=routes)
     assert certificate.rows >= rows
     assert certificate.ties <= ties
     has_labels = model.outputs.classes is not None
     assert certificate.labels_identical is (certificate.ties == 0 if has_labels else None)
-    if not has_dot(model):
+    if not has_sums(model):
         assert certificate.margin_difference == 0
     return model
 
 
-def check_rows(model, estimator, frame, table: pa.Table):
+def check_rows(model, estimator, frame, table: pa.Table, ordinary=ORDINARY):
     """Compare the answers for ordinary rows, from the model and from what its bundle holds."""
     theirs = ask_library(estimator, frame)
     assert not isinstance(theirs, str), theirs
@@ -51,19 +53,22 @@ def check_rows(model, estimator, frame, table: pa.Table):
         ours = scorer.score(table)
         bound = rounding_bound(model, scorer.run(scorer.decoder.decode(table)))
         if model.outputs.classes is None:
-            check_values(ours.prediction, theirs.prediction.reshape(len(table), -1), bound)
+            check_values(
+                ours.prediction, theirs.prediction.reshape(len(table), -1), bound, ordinary
+            )
         else:
             labels = np.array(model.outputs.classes, object)[ours.prediction[:, 0].astype(int)]
             assert labels.tolist() == theirs.prediction.tolist()
-            check_values(ours.probabilities, theirs.probabilities, bound, RELATIVE_PROBABILITY)
-        if theirs.margins.size and has_dot(model):
-            check_values(ours.margins, theirs.margins, bound)
+            limits = (bound, ordinary, RELATIVE_PROBABILITY)
+            check_values(ours.probabilities, theirs.probabilities, *limits)
+        if theirs.margins.size and has_sums(model):
+            check_values(ours.margins, theirs.margins, bound, ordinary)
         elif theirs.margins.size:
             assert ours.margins.tobytes() == theirs.margins.tobytes()
 
 
-def check_values(ours, theirs, bound, relative=RELATIVE):
-    """One ulp or so much relative; with dot products, the gate's bound, and below 1e-14 of 1."""
+def check_values(ours, theirs, bound, ordinary, relative=RELATIVE):
+    """One ulp or so much relative; with sums, the gate's bound, and below ``ordinary`` of 1."""
     if not theirs.size:  # the library has no such answer
         assert not ours.size
         return
@@ -73,13 +78,9 @@ def check_values(ours, theirs, bound, relative=RELATIVE):
     gap, size = np.abs(ours - theirs), np.abs(theirs)
     allowed = np.maximum(size * relative, np.spacing(size))
     if bound is not None:
-        assert (gap <= ORDINARY * np.maximum(size, 1.0)).all()
+        assert (gap <= ordinary * np.maximum(size, 1.0)).all()
         allowed = np.maximum(allowed, bound[:, None])
     assert (gap <= allowed).all()
-
-
-def has_dot(model) -> bool:
-    return any(isinstance(step, s.Dot) for step in model.steps)
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,7 @@ from sklearn.linear_model import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.svm import SVC, LinearSVC, LinearSVR
+from sklearn.svm import LinearSVC, LinearSVR
 from sklearn.utils.extmath import softmax
 
 from foresql import CertificationError, certify
@@ -240,12 +240,6 @@ def test_ridge_classifier_of_several_labels_is_refused():
 def test_unfitted(estimator):
     with pytest.raises(UnsupportedModelError, match="not fitted"):
         convert(estimator, Training.of(FRAME))
-
-
-def test_kernel_machine_is_not_taken_for_a_linear_one():
-    estimator = SVC().fit(FRAME, LABELS["texts"])
-    with pytest.raises(UnsupportedModelError, match="SVC"):
-        convert(estimator, Training.of(FRAME, estimator))
 
 
 class Multinomial:

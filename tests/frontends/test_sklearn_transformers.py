@@ -261,7 +261,7 @@ REFUSED = [
     (FunctionTransformer(np.square), FRAME[["select"]], "wraps around"),
     (Normalizer("l2"), FRAME, "depends on the processor"),
     (make_pipeline(OneHotEncoder(), MaxAbsScaler()), FRAME[["select"]], "sparse matrix"),
-    (KNNImputer(), GAPS, "KNNImputer: it fills a gap from the nearest"),
+    (KNNImputer(), GAPS, "KNNImputer: it compares rows by a matrix product"),
     (SplineTransformer(), GAPS.fillna(0.0), "SplineTransformer has no exact translation"),
     (KBinsDiscretizer(dtype=np.float32, quantile_method="linear"), FRAME, "dtype=np.float32"),
 ]

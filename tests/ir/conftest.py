@@ -32,6 +32,41 @@ def two_trees() -> Trees:
     )
 
 
+def kernel_sum() -> s.KernelSum:
+    """A product of two kernels over three points."""
+    return s.KernelSum(
+        ("x4", "e"),
+        ("k0", "k1"),
+        points=np.array([[0.0, -0.0], [1e308, 5e-324], [-1.0, math.pi]]),
+        weights=np.array([[1.0, 0.0], [-1e308, 0.5], [0.1, 0.2]]),
+        intercepts=np.array([0.0, -0.5]),
+        centers=np.array([0.0, 0.5, 1.0]),
+        kernels=(s.Kernel.RBF, s.Kernel.POLYNOMIAL),
+        scales=np.array([[1.0, 2.0], [0.5, 1e-300]]),
+        gammas=np.array([0.5, 1.0]),
+        constants=np.array([0.0, -1.0]),
+        degrees=np.array([1.0, 3.0]),
+        exponents=np.array([1.0, 2.0]),
+    )
+
+
+def neighbours() -> s.Neighbours:
+    """Two of three points, in a tree with two leaves."""
+    return s.Neighbours(
+        ("x4", "e"),
+        ("m0",),
+        "the neighbours",
+        points=np.array([[0.0, -0.0], [1e308, 5e-324], [-1.0, math.pi]]),
+        values=np.array([[1.0], [0.0], [0.25]]),
+        order=np.array([2, 0, 1], np.int64),
+        levels=1,
+        count=2,
+        metric=s.Metric.MANHATTAN,
+        weighting=s.Weighting.DISTANCE,
+        mean=True,
+    )
+
+
 @pytest.fixture
 def model():
     steps = (
@@ -73,6 +108,9 @@ def model():
         s.Interpolate(("e",), ("i",), np.array([-1.0, 2.0, 2.0]), np.array([0.0, -0.0, 1e308])),
         s.Softmax(("e", "f1"), ("p0", "p1"), exponential=s.Function.FMATH_EXP),
         s.LogSoftmax(("p0", "p1"), ("g0", "g1")),
+        kernel_sum(),
+        neighbours(),
+        s.Couple(("k0", "k1", "m0"), ("c0", "c1", "c2")),
         s.Argmax(("p0", "p1"), ("label",)),
         s.Exceeds(("p1",), ("late",), 0.5),
     )

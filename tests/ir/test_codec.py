@@ -131,6 +131,48 @@ class Writer:
         values, unknown = self.array(rows, len(outputs)), self.array(len(outputs))
         return s.LookupRow(inputs, outputs, keys, values, unknown)
 
+    def finite(self, *shape):
+        size = math.prod(shape)
+        return np.array(self.draw(st.lists(finite, min_size=size, max_size=size))).reshape(shape)
+
+    def kernel_sum(self):
+        inputs, outputs = self.reads(), self.writes(self.draw(st.integers(0, 2)))
+        kernels = tuple(self.draw(st.lists(st.sampled_from(s.Kernel), min_size=1, max_size=2)))
+        points, count = self.draw(st.integers(0, 3)), len(kernels)
+        return s.KernelSum(
+            inputs,
+            outputs,
+            self.finite(points, len(inputs)),
+            self.finite(points, len(outputs)),
+            self.finite(len(outputs)),
+            self.finite(points),
+            kernels,
+            self.finite(count, len(inputs)),
+            *(self.finite(count) for _ in range(4)),
+        )
+
+    def neighbours(self):
+        inputs, outputs = self.reads(), self.writes(self.draw(st.integers(0, 2)))
+        points = self.draw(st.integers(1, 4))
+        return s.Neighbours(
+            inputs,
+            outputs,
+            self.draw(names),
+            self.finite(points, len(inputs)),
+            self.finite(points, len(outputs)),
+            np.array(self.draw(st.permutations(range(points))), np.int64),
+            self.draw(st.integers(0, points.bit_length() - 1)),
+            self.draw(st.integers(1, points)),
+            self.one_of(s.Metric),
+            self.one_of(s.Weighting),
+            self.draw(st.booleans()),
+        )
+
+    def couple(self):
+        classes = self.draw(st.integers(2, 3))
+        inputs = self.reads(count=classes * (classes - 1) // 2)
+        return s.Couple(inputs, self.writes(classes))
+
     def product(self):
         inputs = self.reads()
         return s.Product(inputs + inputs[::-1], self.writes(len(inputs)))

@@ -73,6 +73,27 @@ BAD_VALUES = [
     (s.Interpolate, "outputs", ["i", "i2"]),
     (s.Interpolate, "inputs", ["carrier"]),
     (s.LogSoftmax, "outputs", ["g0"]),
+    (s.KernelSum, "kernels", []),
+    (s.KernelSum, "kernels", ["rbf"]),
+    (s.KernelSum, "kernels", ["rbf", "mine"]),
+    (s.KernelSum, "kernels", "rbf"),
+    (s.KernelSum, "inputs", ["x4"]),
+    (s.KernelSum, "outputs", ["k0"]),
+    (s.KernelSum, "points", None),
+    (s.Neighbours, "levels", 2),
+    (s.Neighbours, "levels", -1),
+    (s.Neighbours, "levels", 2**62),
+    (s.Neighbours, "levels", 0.5),
+    (s.Neighbours, "levels", True),
+    (s.Neighbours, "count", 0),
+    (s.Neighbours, "count", 4),
+    (s.Neighbours, "count", 2**64),
+    (s.Neighbours, "metric", "cosine"),
+    (s.Neighbours, "weighting", None),
+    (s.Neighbours, "mean", 1),
+    (s.Neighbours, "outputs", ["m0", "m1"]),
+    (s.Couple, "inputs", ["k0", "k1"]),
+    (s.Couple, "outputs", ["c0", "c1"]),
     (s.Argmax, "outputs", []),
     (s.Argmax, "outputs", ["x"]),
     (s.Argmax, "inputs", ["carrier"]),
@@ -190,6 +211,38 @@ def test_keys_that_name_no_rows(model, keys):
     arrays[f"{position(model, s.LookupRow)}.keys"] = np.array(keys, float)
     with pytest.raises(BundleError, match="key"):
         decode_model(document, arrays)
+
+
+BAD_POINTS = [
+    (s.KernelSum, "points", np.zeros((3, 1))),
+    (s.KernelSum, "points", np.zeros(3)),
+    (s.KernelSum, "points", np.full((3, 2), np.nan)),
+    (s.KernelSum, "weights", np.zeros((2, 2))),
+    (s.KernelSum, "weights", np.full((3, 2), np.inf)),
+    (s.KernelSum, "intercepts", np.zeros(3)),
+    (s.KernelSum, "centers", np.zeros(2)),
+    (s.KernelSum, "scales", np.zeros((1, 2))),
+    (s.KernelSum, "degrees", np.zeros(3)),
+    (s.KernelSum, "exponents", np.full(2, np.nan)),
+    (s.Neighbours, "points", np.zeros((0, 2))),
+    (s.Neighbours, "points", np.zeros((3, 3))),
+    (s.Neighbours, "points", np.full((3, 2), np.inf)),
+    (s.Neighbours, "values", np.zeros((3, 2))),
+    (s.Neighbours, "values", np.full((3, 1), np.nan)),
+    (s.Neighbours, "order", np.array([0, 1])),
+    (s.Neighbours, "order", np.array([0, 1, 1])),
+    (s.Neighbours, "order", np.array([0, 1, -1])),
+    (s.Neighbours, "order", np.array([0, 1, 3])),
+    (s.Neighbours, "order", np.array([0.0, 1, 2])),
+    (s.Neighbours, "order", np.array([[0, 1, 2]])),
+]
+
+
+@pytest.mark.parametrize(("kind", "field", "array"), BAD_POINTS)
+def test_points_that_do_not_fit(model, kind, field, array):
+    document, arrays = encode_model(model)
+    with pytest.raises(BundleError):
+        decode_model(document, arrays | {f"{position(model, kind)}.{field}": array})
 
 
 def i32(*values):
