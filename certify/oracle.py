@@ -69,9 +69,9 @@ def _refusals() -> tuple[type[Exception], ...]:
 
 def _prediction(estimator: Any, frame: Any) -> NDArray[Any]:
     """Ask for values or labels; CatBoost gives labels of several classes as a column."""
-    options = _one_thread(estimator)
-    found = np.asarray(estimator.predict(_as_asked(estimator, frame), **options))
-    return found[:, 0] if options and found.shape[1:] == (1,) else found
+    found = np.asarray(estimator.predict(_as_asked(estimator, frame), **_one_thread(estimator)))
+    is_column = found.shape[1:] == (1,) and hasattr(estimator, "predict_proba")
+    return found[:, 0] if is_column else found
 
 
 def _one_thread(estimator: Any) -> dict[str, Any]:

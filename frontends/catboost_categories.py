@@ -13,9 +13,9 @@ import numpy as np
 
 from ..ir import ColumnType
 from ..ir import steps as s
-from ..ir.thresholds import at_most_float32
 from .catboost_hash import add_to_hash, hash_category
 from .catboost_model import CtrSplit, OneHotSplit, fail
+from .catboost_thresholds import threshold_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _UNKNOWN = -1.0
 _MOST_OUTCOMES = 12
-_WHOLE_FRAME = "give the whole training frame, with all rows and the dtypes that fit was given"
 
 
 class Categories:
@@ -85,7 +84,7 @@ class Categories:
             raise self._graph.refuse(
                 f"it splits on {len(lacking)} categories of column {name!r}, kept as hashes, that "
                 "the training frame does not have",
-                _WHOLE_FRAME,
+                "give the whole training frame, with the dtypes that fit was given",
             )
         if not everything:
             known = {key: value for key, value in known.items() if value in tested}
@@ -116,7 +115,10 @@ class Categories:
     def _rows(self, name: str) -> pa.ChunkedArray:
         """Give a training column, which is what a pipeline was given and nothing made of it."""
         if self._graph.table is None:
-            raise self._graph.refuse("its categories are kept as hashes", _WHOLE_FRAME)
+            raise self._graph.refuse(
+                "its categories are kept as hashes",
+                "give the whole training frame, with the dtypes that fit was given",
+            )
         if name not in self._graph.signature:
             raise self._graph.refuse(
                 f"its categories of column {name!r} were made by a transformer, and it keeps them "
@@ -154,7 +156,8 @@ class Categories:
             raise self._graph.refuse(
                 f"it counted {len(lacking)} categories or combinations of column "
                 f"{self._name(ctr)!r}, kept as hashes, that the training frame does not have",
-                _WHOLE_FRAME + "; with evaluation sets, train with counter_calc_method='SkipTest'",
+                "give the whole training frame, with the dtypes that fit was given; with "
+                "evaluation sets, train with counter_calc_method='SkipTest'",
             )
         numbers = _numbers(ctr, table, self._graph)
         known = np.array([places.get(value, -1) for value in hashes], np.intp)
@@ -219,12 +222,11 @@ class Categories:
         """Append whether a number is above a border."""
         feature = self._model.floats[split.feature]
         name = (self._inputs[feature.column],)
-        self._graph.require_numbers(name)
+        threshold = threshold_of(split.border, name[0], self._graph)
         if feature.nan_is_high:
             filled = self._graph.fresh(name, "filled")
             name = self._graph.add(s.Impute(name, filled, (np.inf,)))
         above = self._graph.fresh(name, "above")
-        threshold = float(at_most_float32(np.array([split.border]))[0])
         return self._graph.add(s.Exceeds((name[0],), (above[0],), threshold))[0]
 
 

@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import SignatureError
-from ..ir import ColumnType, Outputs
+from ..ir import Outputs
 from ..ir import steps as s
 from ..ir.steps import Function, Operator, Precision
-from ..ir.trees import LEAF
 from .catboost_cbm import MAGIC, read_cbm
 from .catboost_json import read_json
 from .catboost_trees import build_trees
 from .convert import add_link
 
 if TYPE_CHECKING:
-    from ..ir import Scalar, Trees
+    from ..ir import Scalar
     from .catboost_model import CatBoostModel
     from .graph import Graph, Names
 
-_EXACT_INTEGERS = 2.0**53
 _LOWEST_POWER, _HIGHEST_POWER = -708.0, 709.0
 
 
@@ -242,8 +240,6 @@ def add_scores(model: CatBoostModel, inputs: Names, graph: Graph) -> Names:
         )
         raise SignatureError(message)
     columns, trees = build_trees(model, inputs, graph)
-    graph.require_numbers(columns)
-    _refuse_large_integers(trees, columns, graph)
     outputs = graph.numbered("margin", model.dimension)
     start = np.zeros(model.dimension)
     scores = graph.add(s.Forest(columns, outputs, trees, start, Precision.FLOAT64))
@@ -252,15 +248,3 @@ def add_scores(model: CatBoostModel, inputs: Names, graph: Graph) -> Names:
     if any(model.biases):
         scores = graph.arithmetic(scores, Operator.ADD, model.biases)
     return scores
-
-
-def _refuse_large_integers(trees: Trees, inputs: Names, graph: Graph) -> None:
-    """Refuse splits of integers so large that float64, in between, would round them first."""
-    numeric = (trees.feature != LEAF) & (trees.category_set < 0)
-    far = numeric & (np.abs(trees.threshold) >= _EXACT_INTEGERS / 2)
-    for index in np.unique(trees.feature[far]).tolist():
-        if graph.types[inputs[index]] is ColumnType.BIGINT:
-            raise graph.refuse(
-                f"it splits integers of column {inputs[index]!r} beyond 2**52",
-                "train on the column as float64, or divided by a power of two",
-            )

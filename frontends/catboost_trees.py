@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..ir import Trees
-from ..ir.thresholds import at_most_float32
+from ..ir import steps as s
 from ..ir.trees import LEAF
 from .catboost_categories import Categories, used_splits
 from .catboost_model import CtrSplit, FloatSplit, OneHotSplit
+from .catboost_thresholds import threshold_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,7 +97,7 @@ def _place_splits(model: CatBoostModel, inputs: Names, graph: Graph) -> tuple[Na
             case FloatSplit():
                 feature = model.floats[split.feature]
                 column = inputs[feature.column]
-                tests.threshold[index] = at_most_float32(np.array([split.border]))[0]
+                tests.threshold[index] = threshold_of(split.border, column, graph)
                 tests.missing_left[index] = not feature.nan_is_high
             case OneHotSplit():
                 column = categories.column(split.feature)
@@ -106,5 +107,7 @@ def _place_splits(model: CatBoostModel, inputs: Names, graph: Graph) -> tuple[Na
                 tests.threshold[index] = split.border
                 tests.missing_left[index] = True
         tests.feature[index] = columns.setdefault(column, len(columns))
-    # A forest of leaves alone reads a column all the same.
-    return tuple(columns) or inputs[:1], tests
+    if not columns:
+        # A forest of leaves alone reads a column all the same, and this one is a number.
+        return graph.columnwise(inputs[:1], "is_missing", s.IsMissing), tests
+    return tuple(columns), tests

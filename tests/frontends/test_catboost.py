@@ -6,8 +6,16 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from catboost import CatBoost, CatBoostClassifier, CatBoostRanker, CatBoostRegressor, Pool
+from catboost import (
+    CatBoost,
+    CatBoostClassifier,
+    CatBoostRanker,
+    CatBoostRegressor,
+    Pool,
+    sum_models,
+)
 from sklearn.compose import ColumnTransformer
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -16,6 +24,7 @@ from foresql.certify.routes import ROUTES
 from foresql.errors import SignatureError, UnsupportedModelError
 from foresql.frontends import Training, convert
 from foresql.ir.steps import Forest
+from foresql.ir.trees import LEAF
 from foresql.kernels import Scorer
 from foresql.kernels.contributions import explain
 
@@ -77,6 +86,8 @@ LOSSES = {
     "RMSEWithUncertainty": SIGNAL,
     "MultiRMSE": np.stack([SIGNAL, POSITIVE], axis=1),
     "MultiQuantile:alpha=0.1,0.9": SIGNAL,
+    "Cox": np.where(SIGNAL > 0, SIGNAL, -1.0),
+    "SurvivalAft:dist=Normal": np.stack([POSITIVE, POSITIVE * 2], axis=1),
 }
 
 
@@ -110,6 +121,15 @@ def test_one_column(agree):
     agree(CatBoostRegressor(**SMALL).fit(FRAME[["plain"]], SIGNAL), FRAME[["plain"]])
 
 
+@pytest.mark.parametrize("frame", [FRAME, FRAME[["flag"]].astype(str).astype(object)])
+def test_trees_without_splits(agree, frame):
+    options = {"grow_policy": "Depthwise", "min_data_in_leaf": ROWS, "max_ctr_complexity": 1}
+    keys = [] if frame is FRAME else ["flag"]
+    estimator = CatBoostRegressor(cat_features=keys, **SMALL | options).fit(frame, SIGNAL)
+    (forest,) = [s for s in agree(estimator, frame).steps if isinstance(s, Forest)]
+    assert (forest.trees.feature == LEAF).all()
+
+
 @pytest.mark.parametrize("loss", ["YetiRank", "PairLogit", "QueryRMSE"])
 def test_ranker(agree, loss):
     estimator = CatBoostRanker(loss_function=loss, **SMALL)
@@ -136,6 +156,11 @@ def test_scale_and_bias(agree, scale, bias):
     estimator = CatBoostRegressor(**SMALL).fit(FRAME, SIGNAL)
     estimator.set_scale_and_bias(scale, [bias])
     agree(estimator, FRAME)
+
+
+def test_sum_of_models(agree):
+    parts = [CatBoostRegressor(**SMALL | {"depth": depth}).fit(FRAME, SIGNAL) for depth in (2, 3)]
+    agree(sum_models(parts, weights=[0.3, 0.7]), FRAME)
 
 
 class _Own:
@@ -275,6 +300,12 @@ def test_pipeline(agree, is_sparse):
     )
     estimator = make_pipeline(columns, CatBoostClassifier(**SMALL)).fit(frame, CLASSES)
     agree(estimator, frame)
+
+
+@pytest.mark.parametrize("target", [BINARY, CLASSES], ids=["two", "three"])
+def test_search(agree, target):
+    search = GridSearchCV(CatBoostClassifier(**SMALL), {"depth": [2, 3]}, cv=2)
+    agree(search.fit(FRAME, target), FRAME, rows=500)
 
 
 def test_all_routes(agree):

@@ -11,13 +11,14 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from foresql.certify.probes import split_values
 from foresql.certify.routes import ROUTES
 from foresql.errors import ScoringError, UnsupportedModelError
 from foresql.frontends import Training, convert
 from foresql.frontends.catboost_categories import Categories
 from foresql.frontends.catboost_file import read_catboost
 from foresql.frontends.catboost_hash import hash_category
-from foresql.ir.steps import Lookup, LookupRow, Require
+from foresql.ir.steps import Exceeds, Lookup, LookupRow, Require
 from foresql.kernels import Scorer
 
 ROWS = 800
@@ -117,6 +118,15 @@ def test_combinations(agree, options, tmp_path):
     assert any(kind[1] for kind in combined)
     assert any(kind[2] for kind in combined)
     agree(estimator, FRAME, rows=4_000)
+
+
+def test_borders_in_combinations_are_probed():
+    estimator = fit(COMBINED)
+    model = convert(estimator, Training.of(FRAME, estimator))
+    borders = {step.threshold for step in model.steps if isinstance(step, Exceeds)}
+    probed = split_values(model)
+    assert borders
+    assert borders <= {*probed["x"], *probed["gaps"]}
 
 
 @pytest.mark.parametrize("target", [CLASSES, CLASSES > 0], ids=["three", "two"])
