@@ -135,6 +135,10 @@ def split_values(model: Model) -> dict[str, list[float]]:
                     if name in origin:
                         source, chain = origin[name]
                         found[source] |= _traced_back(_splits(step, index), chain)
+            case s.Interpolate():
+                if step.inputs[0] in origin:
+                    source, chain = origin[step.inputs[0]]
+                    found[source] |= _traced_back(step.xs, chain)
             case _:
                 continue
     return {name: sorted(values) for name, values in found.items()}

@@ -68,10 +68,18 @@ def _refuse_splits_on_sums(graph: Graph) -> None:
             if read & sums:
                 raise UnsupportedModelError(
                     type(step).__name__,
-                    "trees split on a column that is a sum of products (such as PCA's), and its "
-                    "last bit differs from one machine to the next",
-                    "train the trees on the columns themselves",
+                    "trees split on a column that is a sum of products (such as PCA's, or a linear "
+                    "model's in a stack), and its last bit differs from one machine to the next",
+                    "train the trees on the columns themselves; in a stack, let trees come first "
+                    "and a linear model last",
                 )
+        if isinstance(step, s.NullIf) and read & sums:
+            raise UnsupportedModelError(
+                type(step).__name__,
+                "a range of values becomes missing in a column that is a sum of products, and the "
+                "last bit of a sum differs from one machine to the next",
+                "let the step read the columns themselves",
+            )
         if isinstance(step, s.Dot) or read & sums:
             sums |= set(s.outputs_of(step))
 

@@ -35,7 +35,8 @@ class Function(StrEnum):
 
     Those that begin with ``numpy_`` are numpy's vectorised versions, whose last bit differs from
     the C library's, for the models that call numpy. Those that begin with ``float32`` round to
-    float32, each operation on its own; ``FLOAT32`` alone does nothing else.
+    float32, each operation on its own; ``FLOAT32`` alone does nothing else. ``SKLEARN_CONFIDENCE``
+    is ``x / (3 * (abs(x) + 1))``.
     """
 
     SIGMOID = "sigmoid"
@@ -52,6 +53,8 @@ class Function(StrEnum):
     NUMPY_LOG1P = "numpy_log1p"
     NUMPY_LOG2 = "numpy_log2"
     NUMPY_LOG10 = "numpy_log10"
+    NUMPY_POWER_OF_TWO = "numpy_power_of_two"
+    SKLEARN_CONFIDENCE = "sklearn_confidence"
     FLOAT32 = "float32"
     FLOAT32_EXP = "float32_exp"
     FLOAT32_SIGMOID = "float32_sigmoid"
@@ -61,6 +64,7 @@ class Norm(StrEnum):
     """By what :class:`Normalize` divides a row."""
 
     SUM = "sum"
+    SUM_UNLESS_ZERO = "sum_unless_zero"
     LARGEST = "largest"
     ABSOLUTE_SUM = "absolute_sum"
 
@@ -183,11 +187,36 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Sum:
+    """Add columns in groups of as many as there are outputs, from the first group to the last.
+
+    Output ``j`` is input ``j`` plus input ``len(outputs) + j`` and so on, one rounding each.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightedMedian:
+    """The input at which the weights of the inputs, in ascending order, reach half of their sum.
+
+    ``weights`` is float64[inputs]. Weights are added in the order of ``numpy.argsort``, and the
+    last of these sums is what is halved. Source: ``AdaBoostRegressor`` of scikit-learn.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str]
+    weights: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Normalize:
     """Divide the inputs by a norm of the row, whose terms are added in the order of the inputs.
 
-    Where the sum is 0, ``Norm.SUM`` gives every output an equal share of 1; where another norm is
-    below 10 times the distance from 1 to the next number, it is taken as 1, as scikit-learn does.
+    Where the sum is 0, ``Norm.SUM`` gives every output an equal share of 1, and
+    ``Norm.SUM_UNLESS_ZERO`` leaves the row as it is. Where another norm is below 10 times the
+    distance from 1 to the next number, it is taken as 1, as scikit-learn does.
     ``Norm.LARGEST`` is the largest absolute value.
     """
 
@@ -273,6 +302,8 @@ Step: TypeAlias = (
     | OneHot
     | Dot
     | Product
+    | Sum
+    | WeightedMedian
     | Normalize
     | Forest
     | Elementwise

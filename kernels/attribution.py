@@ -166,6 +166,7 @@ def _origins(model: Model) -> dict[str, _Origin]:
                 s.Lookup()
                 | s.OneHot()
                 | s.Dot()
+                | s.WeightedMedian()
                 | s.Normalize()
                 | s.Forest()
                 | s.Softmax()
@@ -173,10 +174,10 @@ def _origins(model: Model) -> dict[str, _Origin]:
                 | s.Exceeds()
             ):
                 found = [_join(_label(index, step), step.inputs, origins)] * len(step.outputs)
-            case s.Product():
-                half = len(step.outputs)
-                pairs = zip(step.inputs[:half], step.inputs[half:], strict=True)
-                found = [_join(_label(index, step), pair, origins) for pair in pairs]
+            case s.Product() | s.Sum():
+                width = len(step.outputs)
+                groups = [step.inputs[position::width] for position in range(width)]
+                found = [_join(_label(index, step), group, origins) for group in groups]
             case _:
                 assert_never(step)
         origins.update(zip(step.outputs, found, strict=True))
