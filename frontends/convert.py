@@ -65,23 +65,44 @@ def _refuse_splits_on_sums(graph: Graph) -> None:
         read = set(step.inputs)
         if isinstance(step, s.Forest):
             read = {step.inputs[i] for i in set(step.trees.feature.tolist()) if i >= 0}
-            if read & sums:
-                raise UnsupportedModelError(
-                    type(step).__name__,
-                    "trees split on a column that is a sum of products (such as PCA's, or a linear "
-                    "model's in a stack), and its last bit differs from one machine to the next",
-                    "train the trees on the columns themselves; in a stack, let trees come first "
-                    "and a linear model last",
-                )
-        if isinstance(step, s.NullIf) and read & sums:
-            raise UnsupportedModelError(
-                type(step).__name__,
-                "a range of values becomes missing in a column that is a sum of products, and the "
-                "last bit of a sum differs from one machine to the next",
-                "let the step read the columns themselves",
-            )
+        problem = _jump(step) if read & sums else None
+        if problem:
+            raise UnsupportedModelError(type(step).__name__, *problem)
         if isinstance(step, s.Dot) or read & sums:
             sums |= set(s.outputs_of(step))
+
+
+_AS_CLOSE = 64 * float(np.finfo(np.float64).eps)
+"""Points this close together, relative to the largest, are one to a sum that was rounded."""
+
+
+def _jump(step: s.Step) -> tuple[str, str] | None:
+    """Say where a step's output jumps, and the way out."""
+    match step:
+        case s.Forest():
+            return (
+                "trees split on a column that is a sum of products (such as PCA's, or a linear "
+                "model's in a stack), and its last bit differs from one machine to the next",
+                "train the trees on the columns themselves; in a stack, let trees come first and "
+                "a linear model last",
+            )
+        case s.NullIf():
+            return (
+                "a range of values becomes missing in a column that is a sum of products, whose "
+                "last bit differs from one machine to the next",
+                "let the step read the columns themselves, or keep what lies in the range",
+            )
+        case s.Interpolate():
+            is_close = np.diff(step.xs) <= _AS_CLOSE * np.abs(step.xs).max()
+            if not (is_close & (np.diff(step.ys) != 0)).any():
+                return None
+            return (
+                "a line jumps between two points as close as roundings, in a column that is a sum "
+                "of products, whose last bit differs from one machine to the next",
+                "calibrate with method='sigmoid', or train on fewer repeated rows",
+            )
+        case _:
+            return None
 
 
 def predict(estimator: Any, inputs: Names, graph: Graph) -> Outputs:

@@ -17,16 +17,11 @@ if TYPE_CHECKING:
 
 def convert_isotonic(model: Any, inputs: Names, graph: Graph) -> Outputs:
     """Interpolate between the thresholds; beyond them a missing value, or the last one."""
-    return Outputs(convert_isotonic_transformer(model, inputs, graph))
-
-
-def convert_isotonic_transformer(model: Any, inputs: Names, graph: Graph) -> Names:
-    """Interpolate between the thresholds, as ``predict`` does."""
     require_fitted(model, "X_thresholds_", graph)
     graph.require_numbers(inputs)
     graph.require_dense(inputs)
     graph.require(inputs, missing=True, infinite=True)
-    return add_isotonic(model, inputs[0], graph)
+    return Outputs(add_isotonic(model, inputs[0], graph))
 
 
 def add_isotonic(model: Any, name: str, graph: Graph) -> Names:
@@ -52,4 +47,3 @@ def add_isotonic(model: Any, name: str, graph: Graph) -> Names:
 
 
 PREDICTORS = {"IsotonicRegression": convert_isotonic}
-TRANSFORMERS = {"IsotonicRegression": convert_isotonic_transformer}

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...ir import Outputs
 from ...ir import steps as s
 from ...ir.steps import Function, Operator
-from ..convert import add_constants, add_link, predict, require_fitted
+from ..convert import add_link, predict, require_fitted
 from ..sklearn_responses import add_up, refuse_float32, response_of, scoring_method
 from ..values import labels_of
 from .linear_model import with_binary
@@ -30,7 +28,7 @@ def convert_one_vs_rest(model: Any, inputs: Names, graph: Graph) -> Outputs:
             "it predicts several labels for a row", "publish each of model.estimators_"
         )
     refuse_classes(model, graph)
-    answers = [_ask(member, inputs, graph) for member in members]
+    answers = [predict(member, inputs, graph) for member in members]
     scores = tuple(_score(*pair, graph) for pair in zip(members, answers, strict=True))
     if len(scores) == 1:
         label = graph.add(s.Exceeds((scores[0],), graph.label(), _threshold(members[0])))
@@ -51,18 +49,9 @@ def convert_one_vs_rest(model: Any, inputs: Names, graph: Graph) -> Outputs:
     return Outputs(label, outputs.classes, probabilities, margins)
 
 
-def _ask(member: Any, inputs: Names, graph: Graph) -> Outputs:
-    """Convert a classifier of two classes; the library has one of its own for a single class."""
-    if type(member).__name__ != "_ConstantPredictor":
-        return predict(member, inputs, graph)
-    (value,) = np.asarray(member.y_, np.float64).tolist()
-    columns = add_constants(graph, inputs, [value, 1 - value, value])
-    return Outputs(columns[:1], None, columns[1:], columns[:1])
-
-
 def _score(member: Any, answer: Outputs, graph: Graph) -> str:
     """Give a member's score for its second class. Source: ``_predict_binary``."""
-    if answer.classes is None and not hasattr(member, "decision_function"):
+    if answer.classes is None:
         return answer.prediction[0]
     return response_of(answer, scoring_method(member), graph)[-1]
 
@@ -109,24 +98,16 @@ def _add_pairs(
     return tuple(add_up(group, graph)[0] for group in terms)
 
 
-def convert_output_code(model: Any, inputs: Names, graph: Graph) -> Outputs:
-    """The class whose row of the code book is nearest to the scores, the first of equals.
-
-    Nearest is where twice the product with the row, less the row's square, is largest.
-    """
-    members = require_fitted(model, "estimators_", graph)
-    refuse_classes(model, graph)
-    scores = tuple(_score(member, _ask(member, inputs, graph), graph) for member in members)
-    graph.require(scores, missing=True, infinite=True)
-    book = np.asarray(model.code_book_, np.float64)
-    outputs = graph.numbered("nearness", len(book))
-    weights = np.ascontiguousarray(2 * book.T)
-    nearness = graph.add(s.Dot(scores, outputs, weights, -np.square(book).sum(axis=1)))
-    return Outputs(graph.add(s.Argmax(nearness, graph.label())), labels_of(model.classes_))
+def refuse_output_code(model: Any, inputs: Names, graph: Graph) -> Outputs:  # noqa: ARG001
+    """Refuse the nearest row of a code book: a BLAS rounds the distances, and decides ties."""
+    raise graph.refuse(
+        "which row of its code book is nearest depends on how a BLAS rounds the distances",
+        "use OneVsRestClassifier or OneVsOneClassifier",
+    )
 
 
 PREDICTORS = {
     "OneVsOneClassifier": convert_one_vs_one,
     "OneVsRestClassifier": convert_one_vs_rest,
-    "OutputCodeClassifier": convert_output_code,
+    "OutputCodeClassifier": refuse_output_code,
 }
