@@ -113,7 +113,9 @@ def _changed(model: Model, table: pa.Table, changes: list[Change]) -> pa.Table:
     return table_of(model, list(columns.values()))
 
 
-def split_values(model: Model) -> dict[str, list[float]]:
+def split_values(  # noqa: PLR0912 - one case a step
+    model: Model,
+) -> dict[str, list[float]]:
     """For each source column, the values at which any tree splits, traced back through scaling."""
     origin: dict[str, tuple[str, list[s.Arithmetic]]] = {}
     found: dict[str, set[float]] = {name: set() for name in model.signature.names}

@@ -25,7 +25,9 @@ DOT_ROUNDING = 16 * float(np.finfo(np.float64).eps)
 """The error of a dot product, relative to its largest partial sum."""
 
 
-def carry_errors(step: s.Step, values: Values, errors: Errors) -> None:
+def carry_errors(  # noqa: C901, PLR0912 - one case a step
+    step: s.Step, values: Values, errors: Errors
+) -> None:
     """Add the errors of a step's outputs; columns that are the library's bit for bit have none."""
     match step:
         case s.Dot():

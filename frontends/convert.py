@@ -80,29 +80,25 @@ def _jump(step: s.Step) -> tuple[str, str] | None:
     """Say where a step's output jumps, and the way out."""
     match step:
         case s.Forest():
-            return (
-                "trees split on a column that is a sum of products (such as PCA's, or a linear "
-                "model's in a stack), and its last bit differs from one machine to the next",
+            what = (
+                "trees split on a column that is a sum of products (as PCA's, or a linear model's)"
+            )
+            way_out = (
                 "train the trees on the columns themselves; in a stack, let trees come first and "
-                "a linear model last",
+                "a linear model last"
             )
         case s.NullIf():
-            return (
-                "a range of values becomes missing in a column that is a sum of products, whose "
-                "last bit differs from one machine to the next",
-                "let the step read the columns themselves, or keep what lies in the range",
-            )
+            what = "a range of values becomes missing in a column that is a sum of products"
+            way_out = "let the step read the columns themselves, or keep what lies in the range"
         case s.Interpolate():
             is_close = np.diff(step.xs) <= _AS_CLOSE * np.abs(step.xs).max()
             if not (is_close & (np.diff(step.ys) != 0)).any():
                 return None
-            return (
-                "a line jumps between two points as close as roundings, in a column that is a sum "
-                "of products, whose last bit differs from one machine to the next",
-                "calibrate with method='sigmoid', or train on fewer repeated rows",
-            )
+            what = "a line jumps between two points of a column that is a sum of products"
+            way_out = "calibrate with method='sigmoid', or train on fewer repeated rows"
         case _:
             return None
+    return f"{what}, whose last bit differs from one machine to the next", way_out
 
 
 def predict(estimator: Any, inputs: Names, graph: Graph) -> Outputs:

@@ -37,8 +37,8 @@ def convert_adaptive_regressor(model: Any, inputs: Names, graph: Graph) -> Outpu
         found = [predict(member, inputs, graph).prediction for member in members]
         answers = tuple(name for (name,) in found)
     weights = np.asarray(model.estimator_weights_[: len(members)], np.float64)
-    median = s.WeightedMedian(answers, graph.numbered("median", 1), weights)
-    return Outputs(graph.add(median))
+    (output,) = graph.numbered("median", 1)
+    return Outputs(graph.add(s.WeightedMedian(answers, (output,), weights)))
 
 
 def convert_adaptive_classifier(model: Any, inputs: Names, graph: Graph) -> Outputs:

@@ -33,8 +33,7 @@ def convert_bagging_regressor(model: Any, inputs: Names, graph: Graph) -> Output
     members = require_fitted(model, "estimators_", graph)
     shown = [np.asarray(features) for features in model.estimators_features_]
     if are_trees(members):
-        options = {"allow_nan": allows_nan(members[0]), "features": shown}
-        means = average_trees(members, inputs, graph, **options)
+        means = _average_trees(members, shown, inputs, graph)
         return Outputs(prediction=means, margins=means)
     answers = [answer.prediction for answer in _ask(members, shown, inputs, graph)]
     refuse_float32(answers, graph)
@@ -52,8 +51,7 @@ def convert_bagging_classifier(model: Any, inputs: Names, graph: Graph) -> Outpu
     shown = [np.asarray(features) for features in model.estimators_features_]
     known = [np.asarray(member.classes_, np.int64).tolist() for member in members]
     if are_trees(members) and all(len(classes) == width for classes in known):
-        options = {"allow_nan": allows_nan(members[0]), "features": shown}
-        means = average_trees(members, inputs, graph, **options)
+        means = _average_trees(members, shown, inputs, graph)
         return answer_by_probability(model.classes_, means, graph)
     answers = _ask(members, shown, inputs, graph)
     shares = [
@@ -70,6 +68,13 @@ def convert_bagging_classifier(model: Any, inputs: Names, graph: Graph) -> Outpu
 def are_trees(members: Sequence[Any]) -> bool:
     """Whether the members are single trees of scikit-learn."""
     return type(members[0]).__name__ in TREES
+
+
+def _average_trees(
+    members: Sequence[Any], shown: Sequence[Any], inputs: Names, graph: Graph
+) -> Names:
+    allow_nan = allows_nan(members[0])
+    return average_trees(members, inputs, graph, allow_nan=allow_nan, features=shown)
 
 
 def _ask(
@@ -94,17 +99,13 @@ def _shares(
     return dict(enumerate(hot_labels(answer, places, graph)))
 
 
-def _add_class(
-    place: int, shares: Sequence[dict[int, str]], inputs: Names, graph: Graph
-) -> str:
+def _add_class(place: int, shares: Sequence[dict[int, str]], inputs: Names, graph: Graph) -> str:
     """Add up what the members that know a class say about it."""
     terms = [(share[place],) for share in shares if place in share]
     return add_up(terms, graph)[0] if terms else add_constants(graph, inputs, [0.0])[0]
 
 
-def _scores(
-    members: Sequence[Any], answers: Sequence[Outputs], width: int, graph: Graph
-) -> Names:
+def _scores(members: Sequence[Any], answers: Sequence[Outputs], width: int, graph: Graph) -> Names:
     """Average the decision functions, where the members have one and know all classes."""
     if not hasattr(members[0], "decision_function"):
         return ()

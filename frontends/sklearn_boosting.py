@@ -10,7 +10,7 @@ from ..ir import Outputs
 from ..ir import steps as s
 from ..ir.steps import Function, Operator, Precision
 from .convert import add_link, predict, require_fitted, transform
-from .sklearn.tree import refuse_classes
+from .sklearn.tree import add_trees, refuse_classes
 from .sklearn_outliers import BELOW_ZERO
 from .sklearn_responses import add_up
 from .sklearn_trees import (
@@ -24,6 +24,7 @@ from .values import labels_of
 
 if TYPE_CHECKING:
     from .graph import Graph, Names
+
 
 def convert_boosting_regressor(model: Any, inputs: Names, graph: Graph) -> Outputs:
     """Add every tree, times the learning rate, to the initial value."""
@@ -49,18 +50,15 @@ def _boosted_sums(model: Any, inputs: Names, graph: Graph) -> Names:
         for member in stage
     ]
     rounds, width = stages.shape
-    if _starts_alike(model.init_):
-        trees = join_trees(parts, list(range(width)) * rounds)
-        start, outputs = _initial_scores(model), graph.numbered("margin", width)
-    else:
+    if not _starts_alike(model.init_):
         first = _initial_prediction(model, inputs, graph)
-        trees = join_trees(parts, list(range(rounds)))
-        start, outputs = np.zeros(rounds), graph.numbered("leaf", rounds)
+        leaves = add_trees(parts, rounds, inputs, graph)
+        return add_up([first, *((leaf,) for leaf in leaves)], graph)
+    trees = join_trees(parts, list(range(width)) * rounds)
     check_integers(trees, inputs, graph)
-    leaves = graph.add(s.Forest(inputs, outputs, trees, start, Precision.FLOAT64))
-    if _starts_alike(model.init_):
-        return leaves
-    return add_up([first, *((leaf,) for leaf in leaves)], graph)
+    outputs = graph.numbered("margin", width)
+    start = _initial_scores(model)
+    return graph.add(s.Forest(inputs, outputs, trees, start, Precision.FLOAT64))
 
 
 _CONSTANT_STRATEGIES = {"constant", "mean", "median", "most_frequent", "prior", "quantile"}

@@ -172,7 +172,7 @@ def _key_problem(step: s.Step, types: Mapping[str, ColumnType]) -> str | None:
     return None
 
 
-def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one return a step
+def _shape_problem(step: s.Step) -> str | None:  # noqa: C901, PLR0911, PLR0912 - one return a step
     match step:
         case s.Require():
             return _unless(step.largest >= 0, "its largest value is negative")

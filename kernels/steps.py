@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Runner: TypeAlias = Callable[[Values], None]
 
 
-def prepare_step(step: s.Step) -> Runner:  # noqa: PLR0911, PLR0912 - one return a step
+def prepare_step(step: s.Step) -> Runner:  # noqa: C901, PLR0911, PLR0912 - one return a step
     """Give a function that runs the step, reading from and writing to a batch's columns."""
     match step:
         case s.Require():

@@ -81,9 +81,7 @@ def _normalize(alone: Names, graph: Graph) -> Names:
     """Give two classes 1 less the second's, and more of them their shares."""
     if len(alone) == 1:
         return graph.arithmetic(alone, Operator.SUBTRACT_FROM, 1.0) + alone
-    return graph.columnwise(
-        alone, "share", lambda read, made: s.Normalize(read, made, s.Norm.SUM)
-    )
+    return graph.columnwise(alone, "share", lambda read, made: s.Normalize(read, made, s.Norm.SUM))
 
 
 def _logits(scores: Names, method: str, graph: Graph) -> Names:
@@ -94,9 +92,7 @@ def _logits(scores: Names, method: str, graph: Graph) -> Names:
         return graph.arithmetic(scores, Operator.MULTIPLY, -1.0) + scores
     if len(scores) == 1:
         scores = graph.arithmetic(scores, Operator.SUBTRACT_FROM, 1.0) + scores
-    return add_link(
-        graph, graph.arithmetic(scores, Operator.ADD, _ABOVE_ZERO), Function.NUMPY_LOG
-    )
+    return add_link(graph, graph.arithmetic(scores, Operator.ADD, _ABOVE_ZERO), Function.NUMPY_LOG)
 
 
 PREDICTORS = {"CalibratedClassifierCV": convert_calibrated}

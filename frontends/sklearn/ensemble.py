@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from .tree import add_trees, allows_nan, answer_by_probability, average_trees, r
 
 if TYPE_CHECKING:
     from ..graph import Graph, Names
+
 
 def convert_forest_regressor(model: Any, inputs: Names, graph: Graph) -> Outputs:
     """Average the trees, added in their order.
@@ -85,9 +87,8 @@ def convert_isolation_forest(model: Any, inputs: Names, graph: Graph) -> Outputs
 
 def _average_path_length(rows: int) -> float:
     """Ask the library how deep it expects a row among so many."""
-    from sklearn.ensemble import _iforest
-
-    return float(_iforest._average_path_length([rows])[0])  # noqa: SLF001 - no public one
+    module = import_module("sklearn.ensemble._iforest")
+    return float(module._average_path_length([rows])[0])  # noqa: SLF001 - no public one
 
 
 def convert_embedding(model: Any, inputs: Names, graph: Graph) -> Names:

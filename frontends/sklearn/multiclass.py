@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def convert_one_vs_rest(model: Any, inputs: Names, graph: Graph) -> Outputs:
-    """The class whose classifier, or regressor, gives the highest score, the first of equals.
+    """Predict the class whose own estimator gives the highest score, the first of equals.
 
     Probabilities are each class's own over their sum; where all are 0, they stay 0.
     """
@@ -88,7 +88,7 @@ def convert_one_vs_one(model: Any, inputs: Names, graph: Graph) -> Outputs:
 def _add_pairs(
     columns: list[str], count: int, graph: Graph, operator: Operator, operand: float
 ) -> Names:
-    """Add each pair's column to its second class, and what an operation makes of it to its first."""
+    """Add each pair's column to its second class, and the result of an operation to its first."""
     firsts = graph.arithmetic(tuple(columns), operator, operand)
     terms: list[list[Names]] = [[] for _ in range(count)]
     pairs = [(low, high) for low in range(count) for high in range(low + 1, count)]

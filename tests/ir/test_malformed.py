@@ -63,6 +63,11 @@ BAD_VALUES = [
     (s.Lookup, "inputs", ["carrier", "carrier"]),
     (s.Product, "inputs", ["x4"]),
     (s.Product, "outputs", ["x4_code"]),
+    (s.Sum, "outputs", ["a", "b", "c"]),
+    (s.Sum, "outputs", []),
+    (s.Sum, "inputs", ["x4", "carrier"]),
+    (s.WeightedMedian, "outputs", ["a", "b"]),
+    (s.WeightedMedian, "inputs", ["x4"]),
     (s.Normalize, "norm", "loud"),
     (s.Normalize, "outputs", ["n0"]),
     (s.Interpolate, "outputs", ["i", "i2"]),
@@ -151,6 +156,14 @@ def test_points_that_make_no_line(model, xs, ys):
     place = position(model, s.Interpolate)
     arrays |= {f"{place}.xs": np.array(xs, float), f"{place}.ys": np.array(ys, float)}
     with pytest.raises(BundleError, match="point"):
+        decode_model(document, arrays)
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, -1e-9], [1.0, math.nan], [math.inf, 1.0]])
+def test_weights_that_are_none(model, weights):
+    document, arrays = encode_model(model)
+    arrays[f"{position(model, s.WeightedMedian)}.weights"] = np.array(weights)
+    with pytest.raises(BundleError, match="weight"):
         decode_model(document, arrays)
 
 
