@@ -81,7 +81,7 @@ def hot_labels(answer: Outputs, places: Sequence[int], graph: Graph) -> Names:
 
 def refuse_float32(groups: Sequence[Names], graph: Graph) -> None:
     """Refuse to compute with columns that are all float32: numpy then stays in that precision."""
-    if all(_is_float32(name, graph) for group in groups for name in group):
+    if all(is_float32(name, graph) for group in groups for name in group):
         raise graph.refuse(
             "its estimators predict in float32, and numpy goes on in that precision",
             "put an estimator of scikit-learn or LightGBM in their place, or publish the XGBoost "
@@ -89,7 +89,7 @@ def refuse_float32(groups: Sequence[Names], graph: Graph) -> None:
         )
 
 
-def _is_float32(name: str, graph: Graph) -> bool:
+def is_float32(name: str, graph: Graph) -> bool:
     """Whether the library holds a column in float32, as XGBoost's answers are."""
     if name in graph.signature:
         return False
@@ -104,8 +104,8 @@ def _is_float32(name: str, graph: Graph) -> bool:
                 Function.FLOAT32_SIGMOID,
             }
         case s.Arithmetic() | s.Clip() | s.Exceeds():
-            return _is_float32(step.inputs[step.outputs.index(name)], graph)
+            return is_float32(step.inputs[step.outputs.index(name)], graph)
         case s.Argmax():
-            return _is_float32(step.inputs[0], graph)
+            return is_float32(step.inputs[0], graph)
         case _:
             return False

@@ -25,7 +25,7 @@ def convert_one_vs_rest(model: Any, inputs: Names, graph: Graph) -> Outputs:
     members = require_fitted(model, "estimators_", graph)
     if model.multilabel_:
         raise graph.refuse(
-            "it predicts several labels for a row", "publish each of model.estimators_"
+            "it predicts several labels for a row", "publish each of model.estimators_ as a model"
         )
     refuse_classes(model, graph)
     answers = [predict(member, inputs, graph) for member in members]

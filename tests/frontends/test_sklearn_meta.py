@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -29,10 +30,13 @@ from sklearn.linear_model import (
     Ridge,
     RidgeClassifier,
 )
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeRegressor
+from xgboost import XGBClassifier, XGBRegressor
 
 from foresql import UnsupportedModelError
 from foresql.frontends import Training, convert
@@ -59,6 +63,7 @@ PROBES = 500
 
 TREE = DecisionTreeClassifier(max_depth=3, random_state=0)
 FOREST = RandomForestClassifier(3, max_depth=3, random_state=0)
+BOOSTED = GradientBoostingClassifier(n_estimators=3)
 LINEAR = LogisticRegression()
 NO_PROBABILITIES = RidgeClassifier()
 GROWN = DecisionTreeRegressor(max_depth=4, random_state=0)
@@ -188,7 +193,7 @@ def test_voting_of_many_regressors(agree):
     assert has_dot(agree(VotingRegressor(members).fit(FRAME, SIGNAL), FRAME, rows=PROBES))
 
 
-@pytest.mark.parametrize("base", [LINEAR, NO_PROBABILITIES, FOREST, Perceptron(), TREE])
+@pytest.mark.parametrize("base", [LINEAR, NO_PROBABILITIES, FOREST, BOOSTED, TREE])
 @pytest.mark.parametrize("target", [TEXT, SPARSE], ids=["2", "3"])
 def test_bagged_classifiers(base, target, agree):
     options = {"max_samples": 0.7, "max_features": 3, "random_state": 0}
@@ -312,3 +317,86 @@ def test_self_training(base, agree):
 )
 def test_estimators_that_were_never_fitted(model):
     assert "it is not fitted" in reason_to_refuse(model)
+
+
+# --- members that predict in float32 --------------------------------------------------------------
+
+XGB = XGBClassifier(n_estimators=3, max_depth=3)
+XGB_NUMBER = XGBRegressor(n_estimators=3, max_depth=3)
+
+
+@pytest.mark.parametrize("final", [LINEAR, FOREST])
+def test_stack_of_several_libraries(final, agree):
+    lightgbm = LGBMClassifier(n_estimators=3, num_leaves=5, verbose=-1)
+    model = StackingClassifier(named(XGB, lightgbm, FOREST), final, cv=2)
+    agree(model.fit(FRAME, TEXT), FRAME, rows=PROBES)
+
+
+def test_votes_of_several_libraries(agree):
+    members = named(XGB_NUMBER, LGBMRegressor(n_estimators=3, verbose=-1), GROWN)
+    assert not has_dot(agree(VotingRegressor(members).fit(FRAME, SIGNAL), FRAME, rows=PROBES))
+    soft = VotingClassifier(named(XGB, XGB), voting="soft", weights=[0.3, 0.6])
+    agree(soft.fit(FRAME, LEVEL), FRAME, rows=PROBES)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        AdaBoostRegressor(XGB_NUMBER, n_estimators=3, random_state=0),
+        AdaBoostClassifier(XGB, n_estimators=3, random_state=0),
+        BaggingClassifier(XGB, 3, random_state=0),
+    ],
+)
+def test_float32_that_is_added_in_float64(model, agree):
+    assert not has_dot(agree(model.fit(FRAME, LEVEL), FRAME, rows=PROBES))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        BaggingRegressor(XGB_NUMBER, 2),
+        VotingRegressor(named(XGB_NUMBER)),
+        VotingClassifier(named(XGB, XGB), voting="soft"),
+        StackingRegressor(named(XGB_NUMBER), STRAIGHT, cv=2),
+        StackingClassifier(named(XGB), LINEAR, cv=2),
+    ],
+)
+def test_float32_that_stays_is_refused(model):
+    assert "predict in float32" in reason_to_refuse(model.fit(FRAME, LEVEL))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7, "auto"])
+@pytest.mark.parametrize("positive", [False, True])
+def test_threshold_in_float32(share, positive, agree):
+    model = XGB.fit(FRAME, LATE)
+    shares = model.predict_proba(FRAME)[:, int(positive)]
+    nearest = share if share == "auto" else float(str(np.sort(shares)[int(share * ROWS)]))
+    options = {"threshold": nearest, "pos_label": positive}
+    fixed = FixedThresholdClassifier(FrozenEstimator(model), **options).fit(FRAME, LATE)
+    agree(fixed, FRAME, rows=PROBES)
+
+
+@pytest.mark.parametrize("base", [XGB, FOREST, NO_PROBABILITIES])
+def test_tuned_threshold(base, agree):
+    agree(TunedThresholdClassifierCV(base, cv=2).fit(FRAME, LATE), FRAME, rows=PROBES)
+
+
+# --- several labels a row -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [ClassifierChain, MultiOutputClassifier])
+def test_several_labels_are_refused(kind):
+    labels = np.stack([LATE, LEVEL > 0], axis=1)
+    assert "publish each of" in reason_to_refuse(kind(TREE).fit(FRAME, labels))
+
+
+def test_each_of_several_labels(agree):
+    labels = np.stack([LATE, LEVEL > 0], axis=1)
+    for member in MultiOutputClassifier(FOREST).fit(FRAME, labels).estimators_:
+        agree(member, FRAME, rows=PROBES)
+
+
+def test_stack_of_several_labels_is_refused():
+    labels = np.stack([LATE, LEVEL > 0], axis=1).astype(int)
+    model = StackingClassifier(named(FOREST), FOREST, cv=2).fit(FRAME, labels)
+    assert "several labels for a row" in reason_to_refuse(model)
