@@ -253,7 +253,8 @@ class Interpolate:
     """A straight line from each point ``(xs, ys)`` to the next, level beyond both ends.
 
     From the last point ``i`` at or below ``x``, that is ``slope * (x - xs[i]) + ys[i]``, where
-    ``slope`` is ``(ys[i + 1] - ys[i]) / (xs[i + 1] - xs[i])``; NaN stays. Source: ``numpy.interp``.
+    ``slope`` is ``(ys[i + 1] - ys[i]) / (xs[i + 1] - xs[i])``; NaN stays. A single point gives its
+    value to every ``x``, NaN included. Source: ``numpy.interp``.
     """
 
     inputs: tuple[str]

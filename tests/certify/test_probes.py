@@ -6,6 +6,7 @@ import pyarrow.compute as pc
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
+from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
@@ -271,3 +272,13 @@ def test_a_model_without_trees_has_no_rows_for_splits():
     pipeline = make_pipeline(StandardScaler(), Ridge()).fit(FRAME[["x"]], TARGET)
     _, probes = probes_of(pipeline, FRAME[["x"]])
     assert "splits" not in probes
+
+
+def test_points_of_a_line_are_probed():
+    frame = FRAME[["x"]]
+    line = IsotonicRegression(out_of_bounds="clip")
+    model, probes = probes_of(make_pipeline(StandardScaler(), line).fit(frame, TARGET), frame)
+    points = split_values(model)["x"]
+    scaled = StandardScaler().fit(frame).transform(pd.DataFrame({"x": points}))[:, 0]
+    np.testing.assert_allclose(scaled, line.X_thresholds_)
+    assert set(points) <= set(values(probes["boundaries"], "x"))

@@ -118,6 +118,17 @@ def test_a_row_without_any_probability_gives_equal_shares(agree):
     agree(model, frame, rows=PROBES)
 
 
+@pytest.mark.parametrize("target", [TWO, LEVEL], ids=["2", "3"])
+def test_a_probability_of_a_rounding_above_1_is_1(target, agree):
+    base = DecisionTreeClassifier(max_depth=2, random_state=0)
+    model = CalibratedClassifierCV(base, method="isotonic", cv=2).fit(FRAME, target)
+    for member in model.calibrated_classifiers_:
+        for calibrator in member.calibrators:
+            calibrator.y_thresholds_[-1] = 1.000_005
+            calibrator.__setstate__(calibrator.__getstate__())
+    agree(model, FRAME, rows=PROBES)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_calibrated_frozen_classifier(method):
     frozen = FrozenEstimator(make_pipeline(StandardScaler(), LINEAR).fit(FRAME, LEVEL))

@@ -74,6 +74,14 @@ def test_rows_that_no_class_claims_keep_zeros(agree):
     agree(model, FRAME, rows=PROBES, routes=("kernel", "reloaded", "duckdb"))
 
 
+def test_shares_of_what_is_almost_nothing(agree):
+    model = OneVsRestClassifier(LINEAR).fit(FRAME, TARGETS["three"])
+    for member in model.estimators_:
+        member.intercept_ = member.intercept_ - 45.0
+    assert (model.predict_proba(FRAME).sum(axis=1) > 0.9).all()
+    agree(model, FRAME, rows=PROBES)
+
+
 def test_text_columns_inside(agree):
     frame = FRAME.assign(city=RNG.choice(["Ö", "b", "c d"], ROWS))
     encoder = OneHotEncoder(sparse_output=False)
