@@ -11,7 +11,7 @@ from ..ir import steps as s
 from ..ir.steps import Operator
 from .convert import add_constants, predict, require_fitted
 from .sklearn.tree import allows_nan, answer_by_probability, average_trees, refuse_classes
-from .sklearn_responses import add_up, hot_labels, refuse_float32, response_of
+from .sklearn_responses import add_up, hot_labels, refuse_float32, require_places, response_of
 from .values import labels_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def convert_bagging_classifier(model: Any, inputs: Names, graph: Graph) -> Outpu
     refuse_classes(model, graph)
     width = len(model.classes_)
     shown = [np.asarray(features) for features in model.estimators_features_]
-    known = [np.asarray(member.classes_, np.int64).tolist() for member in members]
+    known = [_known(member, width) for member in members]
     if are_trees(members) and all(len(classes) == width for classes in known):
         means = _average_trees(members, shown, inputs, graph)
         return answer_by_probability(model.classes_, means, graph)
@@ -88,6 +88,12 @@ def _ask(
     ]
 
 
+def _known(member: Any, width: int) -> list[int]:
+    """List the places of the classes that a member saw; where it saw all, by their order."""
+    all_places = list(range(width))
+    return all_places if len(member.classes_) == width else np.asarray(member.classes_).tolist()
+
+
 def _shares(
     member: Any, answer: Outputs, known: Sequence[int], width: int, graph: Graph
 ) -> dict[int, str]:
@@ -95,6 +101,7 @@ def _shares(
     if hasattr(member, "predict_proba"):
         columns = response_of(answer, "predict_proba", graph)
         return dict(zip(known, columns, strict=True))
+    require_places(answer, known, graph)
     places = [known.index(place) if place in known else -1 for place in range(width)]
     return dict(enumerate(hot_labels(answer, places, graph)))
 

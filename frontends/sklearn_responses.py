@@ -69,6 +69,19 @@ def add_up(groups: Sequence[Names], graph: Graph) -> Names:
     return graph.add(s.Sum(tuple(name for group in groups for name in group), outputs))
 
 
+def require_places(answer: Outputs, places: Sequence[int], graph: Graph) -> None:
+    """Refuse a member that does not predict the places of the classes, as the library has it do.
+
+    A frozen estimator is not fitted again, and predicts the labels that it knows.
+    """
+    if answer.classes != tuple(places):
+        raise graph.refuse(
+            f"one of its estimators predicts the labels {answer.classes}, where the library reads "
+            f"their places, {tuple(places)}",
+            "let it fit its estimators itself, without FrozenEstimator",
+        )
+
+
 def hot_labels(answer: Outputs, places: Sequence[int], graph: Graph) -> Names:
     """Spread a label over columns: column ``j`` is 1 where the label's index is ``places[j]``.
 

@@ -16,6 +16,7 @@ from .sklearn_responses import (
     add_up,
     hot_labels,
     refuse_float32,
+    require_places,
     respond,
     response_of,
 )
@@ -59,6 +60,8 @@ def convert_voting_classifier(model: Any, inputs: Names, graph: Graph) -> Output
         label = graph.add(s.Argmax(probabilities, graph.label()))
         return Outputs(label, labels_of(model.classes_), probabilities)
     places = range(len(model.classes_))
+    for answer in answers:
+        require_places(answer, places, graph)
     votes = [hot_labels(answer, places, graph) for answer in answers]
     label = graph.add(s.Argmax(add_up(_weigh(votes, weights, graph), graph), graph.label()))
     return Outputs(label, labels_of(model.classes_))
@@ -116,6 +119,7 @@ def convert_stacking_classifier(model: Any, inputs: Names, graph: Graph) -> Outp
     columns = convert_stacking_transformer(model, inputs, graph)
     refuse_classes(model, graph)
     answer = predict(model.final_estimator_, columns, graph)
+    require_places(answer, range(len(model.classes_)), graph)
     # It was fitted to the positions of the labels.
     return replace(answer, classes=labels_of(model.classes_))
 

@@ -8,7 +8,7 @@ from ...ir import Outputs
 from ...ir import steps as s
 from ...ir.steps import Function, Operator
 from ..convert import add_link, predict, require_fitted
-from ..sklearn_responses import add_up, refuse_float32, response_of, scoring_method
+from ..sklearn_responses import add_up, refuse_float32, require_places, response_of, scoring_method
 from ..values import labels_of
 from .linear_model import with_binary
 from .tree import refuse_classes
@@ -73,6 +73,8 @@ def convert_one_vs_one(model: Any, inputs: Names, graph: Graph) -> Outputs:
     answers = [predict(member, inputs, graph) for member in members]
     if any(answer.classes is None for answer in answers):
         raise graph.refuse("its estimator is a regressor", "use a classifier")
+    for answer in answers:
+        require_places(answer, (0, 1), graph)
     scores = [_score(*pair, graph) for pair in zip(members, answers, strict=True)]
     sums = _add_pairs(scores, len(model.classes_), graph, Operator.MULTIPLY, -1.0)
     votes = [answer.prediction[0] for answer in answers]

@@ -300,6 +300,19 @@ def test_frozen_estimators(target, agree):
     agree(VotingClassifier(members, voting="soft").fit(FRAME, LEVEL), FRAME, rows=PROBES)
 
 
+def test_frozen_members_that_know_other_labels(agree):
+    tree = FrozenEstimator(DecisionTreeClassifier(max_depth=2).fit(FRAME, SPARSE))
+    agree(BaggingClassifier(tree, 2).fit(FRAME, SPARSE), FRAME, rows=PROBES)
+    agree(VotingClassifier(named(tree), voting="soft").fit(FRAME, SPARSE), FRAME, rows=PROBES)
+    voting = VotingClassifier(named(tree), voting="hard").fit(FRAME, SPARSE)
+    assert "where the library reads their places" in reason_to_refuse(voting)
+    vote = FrozenEstimator(RidgeClassifier().fit(FRAME, THREE))
+    assert "('B', 'a b', 'é')" in reason_to_refuse(BaggingClassifier(vote, 2).fit(FRAME, THREE))
+    final = FrozenEstimator(RidgeClassifier().fit(FRAME[["plain", "whole", "tied"]], SPARSE))
+    stack = StackingClassifier(named(FOREST), final, cv=2).fit(FRAME, SPARSE)
+    assert "(-7, 3, 40)" in reason_to_refuse(stack)
+
+
 @pytest.mark.parametrize("base", [LINEAR, FOREST, HistGradientBoostingClassifier(max_iter=3)])
 def test_self_training(base, agree):
     some = np.where(RNG.random(ROWS) < 0.5, LEVEL, -1)
