@@ -85,7 +85,11 @@ def _normalize(alone: Names, graph: Graph) -> Names:
 
 
 def _logits(scores: Names, method: str, graph: Graph) -> Names:
-    """Give one logit a class: of scores the scores, of probabilities their logarithms."""
+    """Give one logit a class: of scores the scores, of probabilities their logarithms.
+
+    The library takes a batch of scores for probabilities where each row of it happens to consist of
+    shares that sum to 1; that is not followed, since a row's answer would depend on its batch.
+    """
     if method == "decision_function":
         if len(scores) > 1:
             return scores
