@@ -120,7 +120,9 @@ def _changed(model: Model, table: pa.Table, changes: list[Change]) -> pa.Table:
     return table_of(model, list(columns.values()))
 
 
-def split_values(model: Model) -> dict[str, list[float]]:
+def split_values(  # noqa: PLR0912 - one case a step
+    model: Model,
+) -> dict[str, list[float]]:
     """For each source column, the values at which any tree splits, traced back through scaling.
 
     Of steps that hold points, the values of some, and those half way between two.
@@ -145,6 +147,10 @@ def split_values(model: Model) -> dict[str, list[float]]:
                     if name in origin:
                         source, chain = origin[name]
                         found[source] |= _traced_back(_boundaries(step, index), chain)
+            case s.Interpolate():
+                if step.inputs[0] in origin:
+                    source, chain = origin[step.inputs[0]]
+                    found[source] |= _traced_back(step.xs, chain)
             case _:
                 continue
     return {name: sorted(values) for name, values in found.items()}

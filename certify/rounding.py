@@ -12,7 +12,7 @@ from ..kernels.steps import FUNCTIONS
 from .kernel_rounding import kernel_sum_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -62,6 +62,17 @@ def carry_errors(  # noqa: C901, PLR0912 - one branch a step
             for left, right, output in triples:
                 if left in errors or right in errors:
                     errors[output] = _of_product(left, right, values, errors)
+        case s.Sum():
+            width = len(step.outputs)
+            for index, output in enumerate(step.outputs):
+                group = step.inputs[index::width]
+                if not errors.keys().isdisjoint(group):
+                    errors[output] = _of_sum(group, values, errors)
+        case s.WeightedMedian():
+            found = [errors[name] for name in step.inputs if name in errors]
+            if found:
+                # It moves by no more than that input which moves the most.
+                errors[step.outputs[0]] = np.max(found, axis=0)
         case s.Softmax() | s.LogSoftmax() | s.Normalize():
             found = [errors[name] for name in step.inputs if name in errors]
             if found:
@@ -112,6 +123,16 @@ def _of_product(left: str, right: str, values: Values, errors: Errors) -> Number
     return a * of_b + b * of_a + of_a * of_b + np.spacing(a * b)
 
 
+def _of_sum(names: Sequence[str], values: Values, errors: Errors) -> Numbers:
+    sizes = np.zeros(values.rows)
+    carried = np.zeros(values.rows)
+    for name in names:
+        sizes += np.abs(values.numbers(name))
+        carried += errors.get(name, np.zeros(values.rows))
+    rounding = np.nan_to_num(np.spacing(sizes), nan=0.0, posinf=0.0)
+    return carried + len(names) * rounding
+
+
 def _of_row(
     step: s.Softmax | s.LogSoftmax | s.Normalize, total: Numbers, values: Values, errors: Errors
 ) -> None:
@@ -126,7 +147,8 @@ def _of_row(
         error = 2 * total + DOT_ROUNDING * largest
         errors.update(dict.fromkeys(step.outputs, error))
         return
-    norm = np.max(columns, axis=0) if step.norm is not s.Norm.SUM else np.sum(columns, axis=0)
+    sums = {s.Norm.SUM, s.Norm.SUM_UNLESS_ZERO}
+    norm = np.sum(columns, axis=0) if step.norm in sums else np.max(columns, axis=0)
     # A share is at most 1, and so is its error, but where a sum overflows.
     error: Numbers = np.where(np.isinf(total), np.inf, np.fmin(2 * total / norm, 1.0))
     for name in step.outputs:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import UnsupportedModelError
 from ..ir import Model, Signature
 from ..ir import steps as s
 from ..ir.steps import Operator
-from ..ir.trees import LEAF
 from .damage import File, reading
 from .graph import Graph, Names
+from .jumps import refuse_jumps_on_sums
 from .model_file import ModelFile
 
 if TYPE_CHECKING:
@@ -65,64 +64,10 @@ def _convert(estimator: object, training: Training) -> Model:
         table=training.table,
     )
     outputs = predict(estimator, training.signature.names, graph)
-    _refuse_splits_on_sums(graph)
+    refuse_jumps_on_sums(graph)
     used = {name for step in graph.steps for name in step.inputs}
     columns = tuple(c for c in training.signature.columns if c.name in used)
     return Model(Signature(columns or training.signature.columns), tuple(graph.steps), outputs)
-
-
-def _refuse_splits_on_sums(graph: Graph) -> None:
-    """Refuse trees and neighbours behind a sum: in which order a BLAS adds decides its last bit.
-
-    That bit moves a linear prediction by as much, but a row that lies on a split by a whole leaf,
-    one that is as near to one row as to another by a whole neighbour, and a value that lies between
-    two of float32 by a whole float32.
-    """
-    sums = columns_of_sums(graph)
-    for step in graph.steps:
-        if isinstance(step, s.Forest | s.LinearForest | s.Float32Dot) and _read(step) & sums:
-            raise UnsupportedModelError(
-                type(step).__name__,
-                "trees split on, or float32 rounds, a column that is a sum of products (such as "
-                "PCA's), and its last bit differs from one machine to the next",
-                "train on the columns themselves",
-            )
-        if isinstance(step, s.Neighbours) and _read(step) & sums:
-            raise UnsupportedModelError(
-                type(step).__name__,
-                "it looks for the nearest rows in columns that are sums of products (such as "
-                "PCA's), and their last bits, which decide between two that are equally near, "
-                "differ from one machine to the next",
-                "look for neighbours in the columns themselves",
-            )
-
-
-def columns_of_sums(graph: Graph) -> set[str]:
-    """Give the columns so far that derive from a dot product."""
-    sums: set[str] = set()
-    for step in graph.steps:
-        if _is_sum(step) or _read(step) & sums:
-            sums |= set(s.outputs_of(step))
-    return sums
-
-
-def _read(step: s.Step) -> set[str]:
-    """Name the inputs that have a say: trees need not split on all of theirs."""
-    match step:
-        case s.Forest():
-            read = {*step.trees.feature.tolist()}
-        case s.LinearForest():
-            read = {*step.trees.feature.tolist(), *step.term_input.tolist()}
-        case _:
-            return set(step.inputs)
-    return {step.inputs[index] for index in read - {LEAF}}
-
-
-def _is_sum(step: s.Step) -> bool:
-    """Whether the library may add in another order than the step does."""
-    if isinstance(step, s.Neighbours):
-        return step.weighting is s.Weighting.DISTANCE and not step.mean
-    return isinstance(step, s.Dot | s.KernelSum)
 
 
 def predict(estimator: Any, inputs: Names, graph: Graph) -> Outputs:

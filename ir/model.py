@@ -222,6 +222,12 @@ def _shape_problem(  # noqa: C901, PLR0911, PLR0912 - one return a step
             return couple_problem(step)
         case s.Product():
             return _unless(len(step.inputs) == 2 * len(step.outputs), "not two inputs an output")
+        case s.Sum():
+            groups = len(step.inputs) % max(len(step.outputs), 1)
+            return _unless(bool(step.outputs) and not groups, "not as many inputs for each output")
+        case s.WeightedMedian():
+            fits = step.weights.shape == (len(step.inputs),) and len(step.outputs) == 1
+            return _unless(fits, "not one weight an input and one output") or _weights_problem(step)
         case s.Forest():
             fits = step.start.shape == (len(step.outputs),)
             return _trees_problem(step) or _unless(fits, "not one start an output")
@@ -297,6 +303,11 @@ def _points_problem(step: s.Interpolate) -> str | None:
         return "not one value a point"
     are_finite = bool(np.isfinite(xs).all() and np.isfinite(ys).all())
     return _unless(are_finite and bool((np.diff(xs) >= 0).all()), "its points are not sorted")
+
+
+def _weights_problem(step: s.WeightedMedian) -> str | None:
+    is_finite = bool(np.isfinite(step.weights).all())
+    return _unless(is_finite and bool((step.weights >= 0).all()), "a weight is not from 0 upwards")
 
 
 def _are_single(step: s.Lookup | s.Exceeds | s.Interpolate) -> bool:

@@ -37,6 +37,7 @@ class Function(StrEnum):
     the C library's, for the models that call numpy. Those that begin with ``float32`` round to
     float32, each operation on its own; ``FLOAT32`` alone does nothing else. ``FMATH_EXP`` is the
     exponential of the library fmath, which CatBoost calls.
+    ``SKLEARN_CONFIDENCE`` is ``x / (3 * (abs(x) + 1))``.
     """
 
     SIGMOID = "sigmoid"
@@ -54,6 +55,8 @@ class Function(StrEnum):
     NUMPY_LOG2 = "numpy_log2"
     NUMPY_LOG10 = "numpy_log10"
     NUMPY_TANH = "numpy_tanh"
+    NUMPY_POWER_OF_TWO = "numpy_power_of_two"
+    SKLEARN_CONFIDENCE = "sklearn_confidence"
     FLOAT32 = "float32"
     FLOAT32_EXP = "float32_exp"
     FLOAT32_SIGMOID = "float32_sigmoid"
@@ -64,6 +67,7 @@ class Norm(StrEnum):
     """By what :class:`Normalize` divides a row."""
 
     SUM = "sum"
+    SUM_UNLESS_ZERO = "sum_unless_zero"
     LARGEST = "largest"
     ABSOLUTE_SUM = "absolute_sum"
 
@@ -332,11 +336,36 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Sum:
+    """Add columns in groups of as many as there are outputs, from the first group to the last.
+
+    Output ``j`` is input ``j`` plus input ``len(outputs) + j`` and so on, one rounding each.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightedMedian:
+    """The input at which the weights of the inputs, in ascending order, reach half of their sum.
+
+    ``weights`` is float64[inputs]. Weights are added in the order of ``numpy.argsort``, and the
+    last of these sums is what is halved. Source: ``AdaBoostRegressor`` of scikit-learn.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str]
+    weights: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Normalize:
     """Divide the inputs by a norm of the row, whose terms are added in the order of the inputs.
 
-    Where the sum is 0, ``Norm.SUM`` gives every output an equal share of 1; where another norm is
-    below 10 times the distance from 1 to the next number, it is taken as 1, as scikit-learn does.
+    Where the sum is 0, ``Norm.SUM`` gives every output an equal share of 1, and
+    ``Norm.SUM_UNLESS_ZERO`` leaves the row as it is. Where another norm is below 10 times the
+    distance from 1 to the next number, it is taken as 1, as scikit-learn does.
     ``Norm.LARGEST`` is the largest absolute value.
     """
 
@@ -393,7 +422,8 @@ class Interpolate:
     """A straight line from each point ``(xs, ys)`` to the next, level beyond both ends.
 
     From the last point ``i`` at or below ``x``, that is ``slope * (x - xs[i]) + ys[i]``, where
-    ``slope`` is ``(ys[i + 1] - ys[i]) / (xs[i + 1] - xs[i])``; NaN stays. Source: ``numpy.interp``.
+    ``slope`` is ``(ys[i + 1] - ys[i]) / (xs[i + 1] - xs[i])``; NaN stays. A single point gives its
+    value to every ``x``, NaN included. Source: ``numpy.interp``.
     """
 
     inputs: tuple[str]
@@ -464,6 +494,8 @@ Step: TypeAlias = (
     | Neighbours
     | Couple
     | Product
+    | Sum
+    | WeightedMedian
     | Normalize
     | Forest
     | LinearForest

@@ -171,6 +171,7 @@ def _origins(model: Model) -> dict[str, _Origin]:
                 | s.KernelSum()
                 | s.Neighbours()
                 | s.Couple()
+                | s.WeightedMedian()
                 | s.Normalize()
                 | s.Forest()
                 | s.LinearForest()
@@ -180,10 +181,10 @@ def _origins(model: Model) -> dict[str, _Origin]:
                 | s.Exceeds()
             ):
                 found = [_join(_label(index, step), step.inputs, origins)] * len(step.outputs)
-            case s.Product():
-                half = len(step.outputs)
-                pairs = zip(step.inputs[:half], step.inputs[half:], strict=True)
-                found = [_join(_label(index, step), pair, origins) for pair in pairs]
+            case s.Product() | s.Sum():
+                width = len(step.outputs)
+                groups = [step.inputs[position::width] for position in range(width)]
+                found = [_join(_label(index, step), group, origins) for group in groups]
             case _:
                 assert_never(step)
         origins.update(zip(step.outputs, found, strict=True))

@@ -21,6 +21,7 @@ from .linear import Float32LinearKernel, LinearKernel
 from .linear_forest import LinearForestKernel
 from .lookup import LookupKernel, OneHotKernel
 from .lookup_row import LookupRowKernel
+from .median import WeightedMedianKernel
 from .neighbours import NeighboursKernel
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ def prepare_step(step: s.Step) -> Runner:  # noqa: C901, PLR0911, PLR0912 - one 
             return partial(couple, step)
         case s.Product():
             return partial(_product, step)
+        case s.Sum():
+            return partial(_sum, step)
+        case s.WeightedMedian():
+            return WeightedMedianKernel(step).run
         case s.Normalize():
             return partial(_normalize, step)
         case s.Forest():
@@ -97,6 +102,8 @@ FUNCTIONS: Mapping[Function, Callable[[Numbers], Numbers]] = {
     Function.NUMPY_LOG2: np.log2,
     Function.NUMPY_LOG10: np.log10,
     Function.NUMPY_TANH: np.tanh,
+    Function.NUMPY_POWER_OF_TWO: lambda x: np.power(2.0, x),
+    Function.SKLEARN_CONFIDENCE: lambda x: x / (3 * (np.abs(x) + 1)),
     Function.FLOAT32: float32.round_to_float32,
     Function.FLOAT32_EXP: float32.exp,
     Function.FLOAT32_SIGMOID: float32.sigmoid,
@@ -119,11 +126,13 @@ def _add(columns: Sequence[Numbers]) -> Numbers:
 
 _NORMS: Mapping[Norm, Callable[[Sequence[Numbers]], Numbers]] = {
     Norm.SUM: _add,
+    Norm.SUM_UNLESS_ZERO: _add,
     Norm.LARGEST: lambda columns: np.max(np.abs(np.stack(columns)), axis=0),
     Norm.ABSOLUTE_SUM: lambda columns: _add([np.abs(x) for x in columns]),
 }
 
 
+_SUMS = {Norm.SUM, Norm.SUM_UNLESS_ZERO}
 _NO_NORM = 10 * float(np.finfo(np.float64).eps)
 
 
@@ -206,10 +215,16 @@ def _product(step: s.Product, values: Values) -> None:
         values.put(output, values.numbers(left) * values.numbers(right))
 
 
+def _sum(step: s.Sum, values: Values) -> None:
+    width = len(step.outputs)
+    for index, output in enumerate(step.outputs):
+        values.put(output, _add([values.numbers(name) for name in step.inputs[index::width]]))
+
+
 def _normalize(step: s.Normalize, values: Values) -> None:
     columns = [values.numbers(name) for name in step.inputs]
     norm = _NORMS[step.norm](columns)
-    is_zero = norm == 0 if step.norm is Norm.SUM else norm < _NO_NORM
+    is_zero = norm == 0 if step.norm in _SUMS else norm < _NO_NORM
     norm = np.where(is_zero, 1.0, norm)
     for name, column in zip(step.outputs, columns, strict=True):
         result = column / norm

@@ -1,7 +1,8 @@
-"""``sklearn.ensemble``: forests and gradient boosting."""
+"""``sklearn.ensemble``: forests; other ensembles are read in files of their own."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,29 +10,29 @@ import numpy as np
 from ...ir import Outputs
 from ...ir import steps as s
 from ...ir.steps import Function, Operator, Precision
-from ..convert import add_link, require_fitted, transform
-from ..sklearn_ensembles import (
-    convert_adaptive_classifier,
-    convert_bagging_classifier,
-    convert_bagging_regressor,
+from ..convert import add_link, require_fitted
+from ..sklearn_adaptive import convert_adaptive_classifier, convert_adaptive_regressor
+from ..sklearn_bagging import convert_bagging_classifier, convert_bagging_regressor
+from ..sklearn_boosting import (
+    convert_boosting_classifier,
+    convert_boosting_regressor,
+    convert_histogram_classifier,
+    convert_histogram_regressor,
+)
+from ..sklearn_outliers import answer_outlier
+from ..sklearn_trees import check_integers, join_trees, read_tree, require_float32
+from ..sklearn_voting import (
+    convert_stacking_classifier,
+    convert_stacking_regressor,
+    convert_stacking_transformer,
     convert_voting_classifier,
     convert_voting_regressor,
+    convert_voting_transformer,
 )
-from ..sklearn_trees import (
-    check_integers,
-    join_trees,
-    read_predictor,
-    read_tree,
-    require_float32,
-)
-from ..values import labels_of
-from .tree import allows_nan, answer_by_probability, average_trees, refuse_classes
+from .tree import add_trees, allows_nan, answer_by_probability, average_trees, refuse_classes
 
 if TYPE_CHECKING:
     from ..graph import Graph, Names
-
-_BELOW_ZERO = -5e-324
-"""The largest number below zero: what exceeds it is not negative."""
 
 
 def convert_forest_regressor(model: Any, inputs: Names, graph: Graph) -> Outputs:
@@ -56,121 +57,61 @@ def convert_forest_classifier(model: Any, inputs: Names, graph: Graph) -> Output
     return answer_by_probability(model.classes_, means, graph)
 
 
-def convert_boosting_regressor(model: Any, inputs: Names, graph: Graph) -> Outputs:
-    """Add every tree, times the learning rate, to the initial value."""
-    margins = _boosted_sums(model, inputs, graph)
-    return Outputs(prediction=margins, margins=margins)
+def convert_isolation_forest(model: Any, inputs: Names, graph: Graph) -> Outputs:
+    """Add up how deep each tree isolates a row; 1 is an inlier, -1 is none.
 
-
-def convert_boosting_classifier(model: Any, inputs: Names, graph: Graph) -> Outputs:
-    """Raw scores; of two classes the second is predicted from 0 upwards, 0 included."""
-    margins = _boosted_sums(model, inputs, graph)
-    scaled = margins
-    if model.loss == "exponential":
-        scaled = graph.arithmetic(margins, Operator.MULTIPLY, 2.0)
-    return _answer_by_score(model.classes_, margins, scaled, _BELOW_ZERO, graph)
-
-
-def _boosted_sums(model: Any, inputs: Names, graph: Graph) -> Names:
-    stages = require_fitted(model, "estimators_", graph)
-    require_float32(inputs, graph, allow_nan=False)
-    parts = [
-        read_tree(member.tree_, model.learning_rate * member.tree_.value[:, 0, 0])
-        for stage in stages
-        for member in stage
-    ]
-    rounds, width = stages.shape
-    trees = join_trees(parts, list(range(width)) * rounds)
-    check_integers(trees, inputs, graph)
-    outputs = graph.numbered("margin", width)
-    start = _initial_scores(model, graph)
-    return graph.add(s.Forest(inputs, outputs, trees, start, Precision.FLOAT64))
-
-
-_CONSTANT_STRATEGIES = {"constant", "mean", "median", "most_frequent", "prior", "quantile"}
-
-
-def _initial_scores(model: Any, graph: Graph) -> np.ndarray:
-    """Ask the library for the scores before the first tree, where they are the same for all."""
-    initial = model.init_
-    is_dummy = type(initial).__module__ == "sklearn.dummy"
-    if initial != "zero" and not (is_dummy and initial.strategy in _CONSTANT_STRATEGIES):
-        raise graph.refuse(
-            f"its init estimator, {type(initial).__name__}, gives each row a score of its own",
-            "train with init=None or init='zero'",
-        )
-    row = np.zeros((1, model.n_features_in_), np.float32)
-    return model._raw_predict_init(row)[0].astype(np.float64)  # noqa: SLF001 - no public one
-
-
-def convert_histogram_regressor(model: Any, inputs: Names, graph: Graph) -> Outputs:
-    """Give raw scores through the inverse of the loss's link."""
-    margins = _histogram_sums(model, inputs, graph)
-    return Outputs(prediction=_inverse_link(model, margins, graph), margins=margins)
-
-
-def convert_histogram_classifier(model: Any, inputs: Names, graph: Graph) -> Outputs:
-    """Raw scores; of two classes the second is predicted above 0."""
-    require_fitted(model, "_predictors", graph)
-    refuse_classes(model, graph)
-    margins = _histogram_sums(model, inputs, graph)
-    return _answer_by_score(model.classes_, margins, margins, 0.0, graph)
-
-
-def _histogram_sums(model: Any, inputs: Names, graph: Graph) -> Names:
-    iterations = require_fitted(model, "_predictors", graph)
-    columns = _encode_categories(model, inputs, graph)
-    start = np.ravel(model._baseline_prediction).astype(np.float64)  # noqa: SLF001 - no public one
-    outputs = graph.numbered("margin", len(start))
-    parts = [read_predictor(predictor) for predictors in iterations for predictor in predictors]
-    if not parts:
-        raise graph.refuse("it has no trees", "train with max_iter of at least 1")
-    trees = join_trees(parts, list(range(len(start))) * len(iterations))
-    return graph.add(s.Forest(columns, outputs, trees, start, Precision.FLOAT64))
-
-
-def _encode_categories(model: Any, inputs: Names, graph: Graph) -> Names:
-    """Categorical columns as codes, then the others: the order in which the library splits them.
-
-    Values that are unknown or missing become NaN, so every code that a tree sees is a known one.
+    Missing and infinite values are read as any other. Source: ``_compute_score_samples`` in
+    sklearn/ensemble/_iforest.py.
     """
-    if model.is_categorical_ is None:
-        graph.require_numbers(inputs)
-        return inputs
-    chosen = [name for name, is_code in zip(inputs, model.is_categorical_, strict=True) if is_code]
-    others = tuple(name for name in inputs if name not in set(chosen))
-    graph.require_numbers(others)
-    encoder = model._preprocessor.named_transformers_["encoder"]  # noqa: SLF001 - no public one
-    return transform(encoder, tuple(chosen), graph) + others
+    members = require_fitted(model, "estimators_", graph)
+    graph.require_numbers(inputs)
+    graph.require_dense(inputs)
+    paths, means = model._decision_path_lengths, model._average_path_length_per_tree  # noqa: SLF001
+    shown = model.estimators_features_
+    parts = [
+        read_tree(member.tree_, path + mean - 1.0, features)
+        for member, path, mean, features in zip(members, paths, means, shown, strict=True)
+    ]
+    trees = join_trees(parts, [0] * len(parts))
+    check_integers(trees, inputs, graph)
+    outputs = graph.numbered("depth", 1)
+    depths = graph.add(s.Forest(inputs, outputs, trees, np.zeros(1), Precision.FLOAT64))
+    largest = len(members) * _average_path_length(model._max_samples)  # noqa: SLF001
+    if largest == 0:
+        raise graph.refuse("each of its trees saw one row only", "train with larger max_samples")
+    ratio = graph.arithmetic(depths, Operator.DIVIDE, -largest)
+    anomaly = add_link(graph, ratio, Function.NUMPY_POWER_OF_TWO)
+    score = graph.arithmetic(anomaly, Operator.MULTIPLY, -1.0)
+    return answer_outlier(graph.arithmetic(score, Operator.SUBTRACT, model.offset_), graph)
 
 
-def _inverse_link(model: Any, margins: Names, graph: Graph) -> Names:
-    link = type(model._loss.link).__name__  # noqa: SLF001 - the public loss may be an object
-    match link:
-        case "IdentityLink":
-            return margins
-        case "LogLink":
-            return add_link(graph, margins, Function.NUMPY_EXP)
-        case _:
-            raise graph.refuse(f"its link {link} is not known", "train with a built-in loss")
+def _average_path_length(rows: int) -> float:
+    """Ask the library how deep it expects a row among so many."""
+    module = import_module("sklearn.ensemble._iforest")
+    return float(module._average_path_length([rows])[0])  # noqa: SLF001 - no public one
 
 
-def _answer_by_score(
-    classes: Any, margins: Names, scaled: Names, threshold: float, graph: Graph
-) -> Outputs:
-    """Labels from raw scores; probabilities from scaled ones, by sigmoid or softmax."""
-    if len(margins) == 1:
-        label = graph.add(s.Exceeds((margins[0],), graph.label(), threshold))
-        positive = add_link(graph, scaled, Function.SIGMOID)
-        negative = graph.arithmetic(positive, Operator.SUBTRACT_FROM, 1.0)
-        return Outputs(label, labels_of(classes), negative + positive, margins)
-    label = graph.add(s.Argmax(margins, graph.label()))
-    probabilities = graph.columnwise(scaled, "softmax", s.Softmax)
-    return Outputs(label, labels_of(classes), probabilities, margins)
+def convert_embedding(model: Any, inputs: Names, graph: Graph) -> Names:
+    """One column a leaf of each tree: 1 where the row is in it."""
+    members = require_fitted(model, "estimators_", graph)
+    require_float32(inputs, graph, allow_nan=allows_nan(members[0]))
+    parts = [
+        read_tree(member.tree_, np.arange(member.tree_.node_count, dtype=np.float64))
+        for member in members
+    ]
+    leaves = add_trees(parts, len(members), inputs, graph)
+    outputs: list[str] = []
+    for leaf, codes in zip(leaves, model.one_hot_encoder_.categories_, strict=True):
+        columns = graph.fresh([f"{leaf}={code}" for code in codes], "hot")
+        outputs += graph.add(s.OneHot((leaf,), columns, np.asarray(codes, np.float64)))
+    if model.sparse_output:
+        graph.sparse.update(outputs)
+    return tuple(outputs)
 
 
 PREDICTORS = {
     "AdaBoostClassifier": convert_adaptive_classifier,
+    "AdaBoostRegressor": convert_adaptive_regressor,
     "BaggingClassifier": convert_bagging_classifier,
     "BaggingRegressor": convert_bagging_regressor,
     "ExtraTreesClassifier": convert_forest_classifier,
@@ -179,8 +120,18 @@ PREDICTORS = {
     "GradientBoostingRegressor": convert_boosting_regressor,
     "HistGradientBoostingClassifier": convert_histogram_classifier,
     "HistGradientBoostingRegressor": convert_histogram_regressor,
+    "IsolationForest": convert_isolation_forest,
     "RandomForestClassifier": convert_forest_classifier,
     "RandomForestRegressor": convert_forest_regressor,
+    "StackingClassifier": convert_stacking_classifier,
+    "StackingRegressor": convert_stacking_regressor,
     "VotingClassifier": convert_voting_classifier,
     "VotingRegressor": convert_voting_regressor,
+}
+TRANSFORMERS = {
+    "RandomTreesEmbedding": convert_embedding,
+    "StackingClassifier": convert_stacking_transformer,
+    "StackingRegressor": convert_stacking_transformer,
+    "VotingClassifier": convert_voting_transformer,
+    "VotingRegressor": convert_voting_transformer,
 }

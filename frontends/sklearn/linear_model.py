@@ -10,6 +10,7 @@ from ...ir import Outputs
 from ...ir import steps as s
 from ...ir.steps import Operator
 from ..convert import add_link, predict, require_fitted
+from ..sklearn_outliers import answer_outlier
 from ..values import labels_of
 
 if TYPE_CHECKING:
@@ -86,7 +87,13 @@ def convert_sgd_classifier(model: Any, inputs: Names, graph: Graph) -> Outputs:
             return add_labels(model, margins, graph)
 
 
-def add_dot(model: Any, inputs: Names, graph: Graph) -> Names:
+def convert_one_class(model: Any, inputs: Names, graph: Graph) -> Outputs:
+    """Weighted sums less the offset; 1 from 0 upwards, else -1."""
+    offset = require_fitted(model, "offset_", graph)
+    return answer_outlier(add_dot(model, inputs, graph, intercept=-offset), graph)
+
+
+def add_dot(model: Any, inputs: Names, graph: Graph, *, intercept: Any = None) -> Names:
     """Append the weighted sums of ``coef_`` and ``intercept_``, one a row of the coefficients."""
     fitted = require_fitted(model, "coef_", graph)
     dense = fitted.toarray() if hasattr(fitted, "toarray") else fitted
@@ -94,7 +101,8 @@ def add_dot(model: Any, inputs: Names, graph: Graph) -> Names:
     graph.require_numbers(inputs)
     graph.require(inputs, missing=True, infinite=True)
     weights = np.ascontiguousarray(coefficients.T, np.float64)
-    intercepts = np.broadcast_to(np.asarray(model.intercept_, np.float64), len(coefficients))
+    added = np.asarray(model.intercept_ if intercept is None else intercept, np.float64)
+    intercepts = np.broadcast_to(added, len(coefficients))
     outputs = graph.numbered("margin", len(coefficients))
     return graph.add(s.Dot(inputs, outputs, weights, intercepts.copy()))
 
@@ -172,4 +180,5 @@ PREDICTORS: dict[str, Callable[[Any, Names, Graph], Outputs]] = {
     "RidgeClassifier": convert_ridge_classifier,
     "RidgeClassifierCV": convert_ridge_classifier,
     "SGDClassifier": convert_sgd_classifier,
+    "SGDOneClassSVM": convert_one_class,
 }

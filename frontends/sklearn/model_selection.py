@@ -10,6 +10,7 @@ import numpy as np
 from ...ir import steps as s
 from ...ir.steps import Operator
 from ..convert import predict, require_fitted, transform
+from ..sklearn_responses import is_float32, response_of
 from ..values import labels_of
 
 if TYPE_CHECKING:
@@ -38,41 +39,41 @@ def convert_fixed_threshold(classifier: Any, inputs: Names, graph: Graph) -> Out
     # A frozen estimator may be used as it is, without a fit of its own.
     inner = getattr(classifier, "estimator_", None) or classifier.estimator
     outputs = predict(inner, inputs, graph)
+    method = _method(classifier, inner)
     threshold = classifier.threshold
     if threshold == "auto":
-        threshold = 0.5 if _reads_probabilities(classifier, outputs) else 0.0
-    return _with_threshold(classifier, outputs, threshold, classifier.pos_label, graph)
+        threshold = 0.5 if method == "predict_proba" else 0.0
+    scores = response_of(outputs, method, graph)
+    return _with_threshold(classifier, outputs, scores, threshold, classifier.pos_label, graph)
 
 
 def convert_tuned_threshold(classifier: Any, inputs: Names, graph: Graph) -> Outputs:
     """Compare the classifier's scores with the threshold that scored best."""
-    outputs = predict(require_fitted(classifier, "estimator_", graph), inputs, graph)
+    inner = require_fitted(classifier, "estimator_", graph)
+    outputs = predict(inner, inputs, graph)
+    scores = response_of(outputs, _method(classifier, inner), graph)
     positive = classifier._curve_scorer._get_pos_label()  # noqa: SLF001 - no public equivalent
-    return _with_threshold(classifier, outputs, classifier.best_threshold_, positive, graph)
+    return _with_threshold(classifier, outputs, scores, classifier.best_threshold_, positive, graph)
 
 
-def _reads_probabilities(classifier: Any, outputs: Outputs) -> bool:
+def _method(classifier: Any, inner: Any) -> str:
+    """Name the method whose score the threshold is compared with."""
     is_asked = classifier.response_method in {"auto", "predict_proba"}
-    return is_asked and bool(outputs.probabilities)
+    return "predict_proba" if is_asked and hasattr(inner, "predict_proba") else "decision_function"
 
 
-def _with_threshold(
-    classifier: Any, outputs: Outputs, threshold: float, positive: Any, graph: Graph
+def _with_threshold(  # noqa: PLR0913, PLR0917 - each is part of the comparison
+    classifier: Any, outputs: Outputs, scores: Names, threshold: Any, positive: Any, graph: Graph
 ) -> Outputs:
     """Predict the positive label where its score is at least the threshold."""
     classes = labels_of(classifier.classes_)
     is_second = positive is None or positive == classifier.classes_[1]
-    if _reads_probabilities(classifier, outputs):
-        score = outputs.probabilities[int(is_second)]
-    elif len(outputs.margins) == 1:
-        score = outputs.margins[0]
-        if not is_second:
-            (score,) = graph.arithmetic((score,), Operator.MULTIPLY, -1.0)
-    else:
-        raise graph.refuse(
-            "its classifier has no score that the threshold could be compared with",
-            "fit with a classifier that has probabilities",
-        )
+    score = scores[-1] if is_second else scores[0]
+    if len(scores) == 1 and not is_second:
+        (score,) = graph.arithmetic((score,), Operator.MULTIPLY, -1.0)
+    if type(threshold) is float and is_float32(score, graph):
+        # numpy brings a plain number to the precision of the array that it is compared with.
+        threshold = np.float32(threshold)
     below = float(np.nextafter(np.float64(threshold), -np.inf))
     label = graph.add(s.Exceeds((score,), graph.label(), below))
     if not is_second:

@@ -33,7 +33,9 @@ def convert_regressor_chain(model: Any, inputs: Names, graph: Graph) -> Outputs:
 
 def refuse_classifier(model: Any, inputs: Names, graph: Graph) -> Outputs:  # noqa: ARG001
     """Refuse several labels a row."""
-    raise graph.refuse("it predicts several labels for a row", "publish one classifier a label")
+    raise graph.refuse(
+        "it predicts several labels for a row", "publish each of model.estimators_ as a model"
+    )
 
 
 PREDICTORS = {

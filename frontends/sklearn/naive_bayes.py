@@ -8,7 +8,8 @@ import numpy as np
 
 from ...ir import steps as s
 from ...ir.steps import Operator, Precision
-from ..convert import columns_of_sums, require_fitted
+from ..convert import require_fitted
+from ..jumps import columns_of_sums
 from ..sklearn_functions import grow_bins
 from ..sklearn_likelihoods import (
     add_products,

@@ -1,4 +1,4 @@
-"""``sklearn.semi_supervised``: labels that spread from row to row by a kernel."""
+"""``sklearn.semi_supervised``: labels for rows that came without one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from ...ir import Outputs
 from ...ir import steps as s
 from ...ir.steps import Operator
-from ..convert import require_fitted
+from ..convert import predict, require_fitted
 from ..sklearn_kernels import Expansion, add_kernel_sum, pairwise_kernel, require_rows
 from ..values import labels_of
 
@@ -46,7 +46,14 @@ def _missing_where_zero(sums: Names, graph: Graph) -> Names:
     return graph.add(s.Dot((*sums, *zero), outputs, weights, np.zeros(len(sums))))
 
 
+def convert_self_training(model: Any, inputs: Names, graph: Graph) -> Outputs:
+    """Predict with the classifier that was fitted last."""
+    graph.require_numbers(inputs)
+    return predict(require_fitted(model, "estimator_", graph), inputs, graph)
+
+
 PREDICTORS = {
     "LabelPropagation": convert_propagation,
     "LabelSpreading": convert_propagation,
+    "SelfTrainingClassifier": convert_self_training,
 }

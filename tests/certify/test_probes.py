@@ -6,6 +6,7 @@ import pyarrow.compute as pc
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
+from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
@@ -298,3 +299,13 @@ def test_columns_that_only_leaves_read_are_missing_in_turn():
     rows = probes["missing at splits"].to_pylist()
     assert {"a": -1.0, "b": None} in rows
     assert {"a": 1.0, "b": None} not in rows
+
+
+def test_points_of_a_line_are_probed():
+    frame = FRAME[["x"]]
+    line = IsotonicRegression(out_of_bounds="clip")
+    model, probes = probes_of(make_pipeline(StandardScaler(), line).fit(frame, TARGET), frame)
+    points = split_values(model)["x"]
+    scaled = StandardScaler().fit(frame).transform(pd.DataFrame({"x": points}))[:, 0]
+    np.testing.assert_allclose(scaled, line.X_thresholds_)
+    assert set(points) <= set(values(probes["boundaries"], "x"))

@@ -496,14 +496,6 @@ def test_voting_regressor(weights, agree):
     agree(VotingRegressor(members, weights=weights).fit(FULL, SIGNAL), FULL)
 
 
-@pytest.mark.parametrize("kind", [BaggingClassifier, AdaBoostClassifier])
-def test_other_base_estimators_are_refused(kind):
-    fitted = kind(LogisticRegression(max_iter=1_000), n_estimators=2)
-    fitted.fit(FULL[["plain", "whole"]], BINARY)
-    reason = reason_to_refuse(fitted, FULL[["plain", "whole"]])
-    assert "base estimator LogisticRegression is no decision tree" in reason
-
-
 # --- explanations ---------------------------------------------------------------------------------
 
 EXPLAINED = [
@@ -555,5 +547,5 @@ def test_estimators_that_were_never_fitted(table, name):
     import sklearn.tree
 
     module = sklearn.tree if table is tree.PREDICTORS else sklearn.ensemble
-    options = {"estimators": []} if name.startswith("Voting") else {}
+    options = {"estimators": []} if name.startswith(("Voting", "Stacking")) else {}
     assert "it is not fitted" in reason_to_refuse(getattr(module, name)(**options), FULL)

@@ -89,6 +89,8 @@ def model():
         ),
         s.Dot(("x4", "is_aa"), ("y",), np.array([[1e308], [-0.0]]), np.array([math.inf])),
         s.Product(("x4", "y", "code", "y"), ("x4_code", "y_y")),
+        s.Sum(("x4", "y", "code", "y"), ("x4+code", "y+y")),
+        s.WeightedMedian(("x4", "y"), ("median",), np.array([0.0, 5e-324])),
         s.Normalize(("x4", "y"), ("n0", "n1"), s.Norm.LARGEST),
         s.Forest(
             ("y", "code"), ("f0", "f1"), two_trees(), np.array([0.0, 1.5]), s.Precision.FLOAT64

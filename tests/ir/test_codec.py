@@ -177,6 +177,14 @@ class Writer:
         inputs = self.reads()
         return s.Product(inputs + inputs[::-1], self.writes(len(inputs)))
 
+    def sum(self):
+        inputs = self.reads()
+        return s.Sum(inputs + inputs[::-1], self.writes(len(inputs)))
+
+    def weighted_median(self):
+        weights = self.draw(st.lists(finite, min_size=2, max_size=2))
+        return s.WeightedMedian(self.reads(count=2), self.writes(1), np.abs(weights))
+
     def normalize(self):
         return self.column_by_column(s.Normalize, self.one_of(s.Norm))
 

@@ -68,6 +68,11 @@ BAD_VALUES = [
     (s.Softmax, "precision", "float32"),
     (s.Product, "inputs", ["x4"]),
     (s.Product, "outputs", ["x4_code"]),
+    (s.Sum, "outputs", ["a", "b", "c"]),
+    (s.Sum, "outputs", []),
+    (s.Sum, "inputs", ["x4", "carrier"]),
+    (s.WeightedMedian, "outputs", ["a", "b"]),
+    (s.WeightedMedian, "inputs", ["x4"]),
     (s.Normalize, "norm", "loud"),
     (s.Normalize, "outputs", ["n0"]),
     (s.Interpolate, "outputs", ["i", "i2"]),
@@ -243,6 +248,14 @@ def test_points_that_do_not_fit(model, kind, field, array):
     document, arrays = encode_model(model)
     with pytest.raises(BundleError):
         decode_model(document, arrays | {f"{position(model, kind)}.{field}": array})
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, -1e-9], [1.0, math.nan], [math.inf, 1.0]])
+def test_weights_that_are_none(model, weights):
+    document, arrays = encode_model(model)
+    arrays[f"{position(model, s.WeightedMedian)}.weights"] = np.array(weights)
+    with pytest.raises(BundleError, match="weight"):
+        decode_model(document, arrays)
 
 
 def i32(*values):

@@ -1,0 +1,101 @@
+"""Refuse what jumps behind a sum: in which order a BLAS adds decides the last bit of a sum.
+
+That bit moves a linear prediction by as much, but a row that lies on a split by a whole leaf, one
+that is as near to one row as to another by a whole neighbour, and a value that lies between two of
+float32 by a whole float32.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import UnsupportedModelError
+from ..ir import steps as s
+from ..ir.steps import Precision
+from ..ir.trees import LEAF
+
+if TYPE_CHECKING:
+    from .graph import Graph
+
+_AS_CLOSE = 64 * float(np.finfo(np.float64).eps)
+"""Points this close together, relative to the largest, are one to a sum that was rounded."""
+
+
+def refuse_jumps_on_sums(graph: Graph) -> None:
+    """Refuse a graph in which a step that jumps reads a column whose last bit is not certain.
+
+    Raises
+    ------
+    UnsupportedModelError
+        With the step, why, and the way out.
+    """
+    sums = columns_of_sums(graph)
+    for step in graph.steps:
+        problem = _jump(step) if _read(step) & sums else None
+        if problem:
+            what, way_out = problem
+            reason = f"{what}, and its last bit differs from one machine to the next"
+            raise UnsupportedModelError(type(step).__name__, reason, way_out)
+
+
+def columns_of_sums(graph: Graph) -> set[str]:
+    """Give the columns so far whose last bit the library itself does not fix."""
+    sums: set[str] = set()
+    for step in graph.steps:
+        if _is_sum(step) or _read(step) & sums:
+            sums |= set(s.outputs_of(step))
+    return sums
+
+
+def _is_sum(step: s.Step) -> bool:
+    """Whether the library may add in another order, or with another ``exp``, than the step does."""
+    match step:
+        case s.Neighbours():
+            return step.weighting is s.Weighting.DISTANCE and not step.mean
+        case s.Softmax():
+            return step.precision is Precision.FLOAT64 and step.exponential is s.Function.EXP
+        case _:
+            return isinstance(step, s.Dot | s.KernelSum)
+
+
+def _read(step: s.Step) -> set[str]:
+    """Name the inputs that have a say: trees need not split on all of theirs."""
+    match step:
+        case s.Forest():
+            read = {*step.trees.feature.tolist()}
+        case s.LinearForest():
+            read = {*step.trees.feature.tolist(), *step.term_input.tolist()}
+        case _:
+            return set(step.inputs)
+    return {step.inputs[index] for index in read - {LEAF}}
+
+
+def _jump(step: s.Step) -> tuple[str, str] | None:
+    """Say where a step's output jumps, and the way out."""
+    what: str | None = None
+    way_out = "train on the columns themselves"
+    match step:
+        case s.Forest() | s.LinearForest():
+            what = "trees split on"
+            way_out += "; in a stack, let trees come first and a linear model last"
+        case s.Float32Dot():
+            what = "XGBoost rounds to float32"
+        case s.Neighbours():
+            what = "it looks for the nearest rows by"
+            way_out = "look for neighbours in the columns themselves"
+        case s.NullIf():
+            what = "a range of values becomes missing in"
+            way_out = "let the step read the columns themselves, or keep what lies in the range"
+        case s.Interpolate():
+            is_close = np.diff(step.xs) <= _AS_CLOSE * np.abs(step.xs).max()
+            if (is_close & (np.diff(step.ys) != 0)).any():
+                what = "a line jumps between two points of"
+                way_out = "calibrate with method='sigmoid', or train on fewer repeated rows"
+        case _:
+            pass
+    return what and (
+        f"{what} a column that is a sum of products (as PCA's are) or a softmax",
+        way_out,
+    )
