@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..ir import steps as s
-from .rounding import DOT_ROUNDING, carry_errors
+from .rounding import DOT_ROUNDING, carry_errors, has_sums
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +28,7 @@ def rounding_bound(model: Model, values: Values) -> NDArray[np.float64] | None:
     The steps that follow carry the error on: a link moves by as much as it does between the ends
     of the interval. What a tree, a comparison or an argmax reads may not move it at all.
     """
-    if not any(isinstance(step, s.Dot) for step in model.steps):
+    if not has_sums(model):
         return None
     errors: Errors = {}
     with np.errstate(all="ignore"):

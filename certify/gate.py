@@ -12,12 +12,12 @@ import duckdb
 import numpy as np
 
 from ..errors import CertificationError
-from ..ir import steps as s
 from ..kernels import Scorer
 from .compare import differences, matching_columns, rounding_bound
 from .golden import Golden
 from .oracle import Answers, ask_library
 from .probes import Probe, make_probes
+from .rounding import has_sums
 from .routes import ROUTES
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 PROBE_ROWS = 10_000
 _SINGLE_ROWS = 20
-_LIBRARIES = ("scikit-learn", "lightgbm", "xgboost", "catboost", "numpy", "pyarrow", "duckdb")
+_LIBRARIES = (
+    *("scikit-learn", "lightgbm", "xgboost", "catboost", "onnxruntime", "skops"),
+    *("numpy", "pyarrow", "duckdb"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ class _Tally:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.scorer = Scorer(model)
-        self.exact = not any(isinstance(step, s.Dot) for step in model.steps)
+        self.exact = not has_sums(model)
         self.rows = self.refused = 0
         self.largest = self.largest_margin = 0.0
         self.golden = Golden(model.signature.names, (), (), ())

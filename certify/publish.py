@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from ..registry import ANY, Registry, default_path
 from ..registry.records import current_user
 from ..registry.references import check_name
 from .gate import PROBE_ROWS, Certificate, certify, library_versions
+from .kept import kept_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,13 +32,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A version that was just published."""
+    """A version that was just published.
+
+    ``needs`` names the libraries, and their versions, that scoring needs where the model is kept
+    whole; a model that was translated needs none.
+    """
 
     name: str
     version: int
     digest: str
     alias: str | None
     certificate: Certificate
+    needs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def reference(self) -> str:
@@ -55,6 +62,7 @@ def publish(  # noqa: PLR0913 - keyword options of one call
     calibration: tuple[object, Any] | None = None,
     registry: str | Path | None = None,
     probe_rows: int = PROBE_ROWS,
+    opaque: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Published:
     """Put a fitted model into the registry, once every route gave the library's answers.
@@ -78,6 +86,9 @@ def publish(  # noqa: PLR0913 - keyword options of one call
         The registry's folder; by default ``FORESQL_REGISTRY`` or ``./foresql_registry``.
     probe_rows
         How many rows to compare on the boundaries, besides those of the odd groups.
+    opaque
+        Keep a scikit-learn model whole where a part of it has no exact translation. Scoring then
+        needs scikit-learn of the same version, is slower, and the model is no plain SQL.
     progress
         Called with a line of text as each stage begins.
 
@@ -91,10 +102,11 @@ def publish(  # noqa: PLR0913 - keyword options of one call
     check_name(name, "model")
     report("converting")
     training = Training.of(like, estimator)
-    model = prepare(estimator, training, calibration)
+    model = prepare(estimator, training, calibration, opaque=opaque)
     training = training.only(model.signature.names)
     certificate = certify(model, estimator, training, rows=probe_rows, progress=report)
     report("storing")
+    kept = kept_whole(model)
     card = {
         "name": name,
         "description": description,
@@ -107,18 +119,25 @@ def publish(  # noqa: PLR0913 - keyword options of one call
         "git_commit": _git_commit(),
         "certificate": certificate.to_json(),
         "golden": certificate.golden.to_json(),
+        "kept_whole": kept or None,
     }
     version = store.add_version(name, Bundle(model, card), description=description)
     if alias is not None:
         store.move_alias(name, alias, version.version, expected=ANY, reason="publish")
-    return Published(name, version.version, version.digest, alias, certificate)
+    return Published(
+        name, version.version, version.digest, alias, certificate, kept.get("needs", {})
+    )
 
 
 def prepare(
-    estimator: object, training: Training, calibration: tuple[object, Any] | None = None
+    estimator: object,
+    training: Training,
+    calibration: tuple[object, Any] | None = None,
+    *,
+    opaque: bool = False,
 ) -> Model:
     """Convert an estimator, and add what its explanations and intervals are measured from."""
-    model = convert(estimator, training)
+    model = convert(estimator, training, opaque=opaque)
     model = with_background(model, Scorer(model).decoder.decode(training.table))
     if calibration is None:
         return model

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ..ir import Model
     from ..kernels.columns import Values
 
     Numbers: TypeAlias = NDArray[np.float64]
@@ -25,11 +26,23 @@ DOT_ROUNDING = 16 * float(np.finfo(np.float64).eps)
 """The error of a dot product, relative to its largest partial sum."""
 
 
+OPAQUE_ROUNDING = 2.0**-40
+"""How far a scikit-learn estimator's own answers for one row, alone and in a batch, may be apart,
+relative to the largest of them: a BLAS multiplies one row in another order."""
+
+
+def has_sums(model: Model) -> bool:
+    """Whether any step adds in an order that is not the library's, or not always the same."""
+    return any(isinstance(step, s.Dot | s.Whole) for step in model.steps)
+
+
 def carry_errors(step: s.Step, values: Values, errors: Errors) -> None:
     """Add the errors of a step's outputs; columns that are the library's bit for bit have none."""
     match step:
         case s.Dot():
             errors.update(dict.fromkeys(step.outputs, _of_dot(step, values, errors)))
+        case s.Onnx() | s.Skops():
+            errors.update(dict.fromkeys(step.outputs, _of_whole(step, values)))
         case s.Product():
             half = len(step.outputs)
             triples = zip(step.inputs[:half], step.inputs[half:], step.outputs, strict=True)
@@ -60,6 +73,14 @@ def _of_dot(step: s.Dot, values: Values, errors: Errors) -> Numbers:
         if name in errors:
             carried += errors[name] * largest
     return size * DOT_ROUNDING + carried
+
+
+def _of_whole(step: s.Whole, values: Values) -> Numbers:
+    """Of what is asked in blocks: an estimator is held against its answers for a whole batch."""
+    rounding = DOT_ROUNDING if isinstance(step, s.Onnx) else OPAQUE_ROUNDING
+    sizes = np.abs([values.numbers(name) for name in step.outputs])
+    largest: Numbers = np.nan_to_num(sizes, posinf=0.0).max(axis=0)
+    return np.maximum(largest, 1.0) * rounding
 
 
 def _of_product(left: str, right: str, values: Values, errors: Errors) -> Numbers:

@@ -2,5 +2,6 @@
 
 from .convert import convert
 from .frames import Training
+from .onnx import OnnxModel, read_onnx
 
-__all__ = ["Training", "convert"]
+__all__ = ["OnnxModel", "Training", "convert", "read_onnx"]

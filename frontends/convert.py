@@ -17,6 +17,7 @@ from ..ir import Model, Signature
 from ..ir import steps as s
 from ..ir.steps import Operator
 from .graph import Graph, Names
+from .skops import keep_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 _ISSUES = "https://github.com/foresql/foresql/issues"
 
 
-def convert(estimator: object, training: Training) -> Model:
+class NoConverterError(UnsupportedModelError):
+    """An estimator is in no table, and is not refused for a reason of its own."""
+
+
+def convert(estimator: object, training: Training, *, opaque: bool = False) -> Model:
     """Translate a fitted predictor.
 
     Parameters
@@ -38,6 +43,8 @@ def convert(estimator: object, training: Training) -> Model:
         A fitted estimator, pipeline or Booster.
     training
         The columns that it was trained on.
+    opaque
+        Keep the whole of a model of scikit-learn, where a part of it has no translation.
 
     Raises
     ------
@@ -47,6 +54,15 @@ def convert(estimator: object, training: Training) -> Model:
     SignatureError
         If the frame does not fit the estimator.
     """
+    try:
+        return _translate(estimator, training)
+    except NoConverterError:
+        if not opaque:
+            raise
+        return keep_whole(estimator, training)
+
+
+def _translate(estimator: object, training: Training) -> Model:
     graph = Graph(training.signature, training.none_columns, is_arrow=training.is_arrow)
     outputs = predict(estimator, training.signature.names, graph)
     _refuse_splits_on_sums(graph)
@@ -72,7 +88,7 @@ def _refuse_splits_on_sums(graph: Graph) -> None:
                     "last bit differs from one machine to the next",
                     "train the trees on the columns themselves",
                 )
-        if isinstance(step, s.Dot) or read & sums:
+        if isinstance(step, s.Dot | s.Whole) or read & sums:
             sums |= set(s.outputs_of(step))
 
 
@@ -100,7 +116,7 @@ def public_path(kind: type) -> tuple[str, str]:
     scikit-learn defines classes in private modules (``sklearn.linear_model._ridge``) and exports
     them one level up; LightGBM and XGBoost export everything at their top.
     """
-    parts = kind.__module__.split(".")
+    parts = kind.__module__.removeprefix(f"{__package__}.").split(".")
     public = [parts[0]]
     for part in parts[1:]:
         if part.startswith("_") or parts[0] in {"lightgbm", "xgboost"}:
@@ -116,14 +132,24 @@ def _converter(estimator: object, table: str, graph: Graph) -> Callable[..., Any
     if _exists(path):
         converters = getattr(import_module(path), table, {})
     if name not in converters:
-        file = f"frontends/{module.replace('.', '/')}.py"
         role = "predictor" if table == "PREDICTORS" else "transformer"
-        raise graph.refuse(
+        raise NoConverterError(
+            graph.path,
             f"{module}.{name} has no exact translation as a {role} yet",
-            f"use a covered one (docs/coverage.md), or add it: one function in {file}; ask at "
-            f"{_ISSUES}",
+            _way_out(module),
         )
     return converters[name]
+
+
+def _way_out(module: str) -> str:
+    file = f"frontends/{module.replace('.', '/')}.py"
+    add = f"add it: one function in {file}; ask at {_ISSUES}"
+    if module.partition(".")[0] != "sklearn":
+        return f"use a covered one (docs/coverage.md), or {add}"
+    return (
+        "keep the model whole with opaque=True (--opaque): scoring then needs the same version of "
+        f"scikit-learn, and is slower; use a covered one (docs/coverage.md); or {add}"
+    )
 
 
 def _exists(module: str) -> bool:

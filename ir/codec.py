@@ -118,7 +118,7 @@ def _encode_value(value: object, key: str, arrays: Arrays) -> Json:
             return key
         case tuple():
             return [_encode_scalar(item) for item in value]
-        case s.Operator() | s.Function() | s.Norm() | s.Precision():
+        case s.Operator() | s.Function() | s.Norm() | s.Precision() | s.Cell():
             return value.value
         case None | bool() | int() | float() | str():
             return None if value is None else _encode_scalar(value)
@@ -245,6 +245,11 @@ def _choice(kind: type[StrEnum]) -> Callable[[Json, object], Any]:
     return decode
 
 
+def _cells(value: Json, _arrays: object) -> tuple[s.Cell, ...]:
+    decode = _choice(s.Cell)
+    return tuple(decode(item, {}) for item in _list(value))
+
+
 def _array(dtype: type[np.generic], dimensions: int = 1) -> Callable[..., Array]:
     def decode(arrays: Mapping[str, Array], key: Json) -> Array:
         array = arrays.get(key) if isinstance(key, str) else None
@@ -265,6 +270,10 @@ def _decode_weights(value: Json, arrays: Mapping[str, Array]) -> Array:
     array = arrays.get(value) if isinstance(value, str) else None
     dimensions = array.ndim if array is not None and array.ndim in {1, 2} else 1
     return _array(np.float64, dimensions)(arrays, value)
+
+
+def _array_of_bytes(value: Json, arrays: Mapping[str, Array]) -> Array:
+    return _array(np.uint8)(arrays, value)
 
 
 def _decode_trees(value: Json, arrays: Mapping[str, Array]) -> Trees:
@@ -294,6 +303,8 @@ _DECODERS: Mapping[str, Callable[[Json, Mapping[str, Array]], object]] = {
     "Function": _choice(s.Function),
     "Norm": _choice(s.Norm),
     "Precision": _choice(s.Precision),
+    "tuple[Cell, ...]": _cells,
     "NDArray[np.float64]": _decode_weights,
+    "NDArray[np.uint8]": _array_of_bytes,
     "Trees": _decode_trees,
 }

@@ -171,6 +171,8 @@ def _origins(model: Model) -> dict[str, _Origin]:
                 | s.Softmax()
                 | s.Argmax()
                 | s.Exceeds()
+                | s.Onnx()
+                | s.Skops()
             ):
                 found = [_join(_label(index, step), step.inputs, origins)] * len(step.outputs)
             case s.Product():

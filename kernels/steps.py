@@ -16,6 +16,8 @@ from .forest import ForestKernel
 from .libm import exp, log1p
 from .linear import LinearKernel
 from .lookup import LookupKernel, OneHotKernel
+from .onnx import OnnxKernel
+from .skops import SkopsKernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,6 +55,8 @@ def prepare_step(step: s.Step) -> Runner:  # noqa: PLR0911, PLR0912 - one return
             return partial(_softmax, step)
         case s.Argmax():
             return partial(_argmax, step)
+        case s.Onnx() | s.Skops():
+            return (OnnxKernel(step) if isinstance(step, s.Onnx) else SkopsKernel(step)).run
         case (
             s.NullIf() | s.Arithmetic() | s.Clip() | s.Elementwise() | s.Exceeds() | s.Interpolate()
         ):
