@@ -71,6 +71,25 @@ BAD_VALUES = [
     (s.Argmax, "outputs", ["x"]),
     (s.Argmax, "inputs", ["carrier"]),
     (s.Argmax, "inputs", ["nowhere"]),
+    (s.Onnx, "inputs", ["f0"]),
+    (s.Onnx, "cells", []),
+    (s.Onnx, "cells", ["integer"]),
+    (s.Onnx, "cells", ["text"]),
+    (s.Onnx, "cells", ["pointer"]),
+    (s.Onnx, "answers", []),
+    (s.Onnx, "outputs", []),
+    (s.Onnx, "labels", ["a", "a"]),
+    (s.Onnx, "file", "17.nowhere"),
+    (s.Skops, "inputs", ["x", "carrier2"]),
+    (s.Skops, "cells", ["number", "number"]),
+    (s.Skops, "named", 1),
+    (s.Skops, "types", ["os.system"]),
+    (s.Skops, "types", ["numpy.memmap"]),
+    (s.Skops, "types", ["sklearn.tree._tree.Tree"]),
+    (s.Skops, "methods", []),
+    (s.Skops, "methods", ["fit"]),
+    (s.Skops, "methods", ["__reduce__"]),
+    (s.Skops, "release", None),
     (s.Forest, "trees", None),
     (s.Forest, "trees", "8"),
 ]
@@ -151,6 +170,23 @@ def test_points_that_make_no_line(model, xs, ys):
     place = position(model, s.Interpolate)
     arrays |= {f"{place}.xs": np.array(xs, float), f"{place}.ys": np.array(ys, float)}
     with pytest.raises(BundleError, match="point"):
+        decode_model(document, arrays)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        (s.Onnx, b""),
+        (s.Onnx, b"no protobuf at all"),
+        (s.Onnx, bytes(1000)),
+        (s.Skops, b""),
+        (s.Skops, b"PK no zip"),
+    ],
+)
+def test_files_that_are_none(model, kind, content):
+    document, arrays = encode_model(model)
+    arrays[f"{position(model, kind)}.file"] = np.frombuffer(content, np.uint8)
+    with pytest.raises(BundleError, match=kind.__name__):
         decode_model(document, arrays)
 
 
@@ -263,6 +299,7 @@ def test_any_edit_of_an_array_is_read_or_refused(model, data):
     values = {
         "f": st.floats(),
         "b": st.booleans(),
+        "u": st.integers(0, 255),
         "i": st.integers(-3, 9) | st.sampled_from([-(2**bits), 2**bits - 1]),
     }
     array.flat[place] = data.draw(values[kind])
