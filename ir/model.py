@@ -127,6 +127,8 @@ def _reads_as_key(step: s.Step, name: str) -> bool:
                 name == source and not isinstance(fill, float)
                 for source, fill in zip(step.inputs, step.fills, strict=True)
             )
+        case s.Onnx() | s.Skops():
+            return (name, s.Cell.INTEGER) in zip(step.inputs, step.cells, strict=True)
         case _:
             return False
 

@@ -40,6 +40,7 @@ PairwiseKernel Product RBF RationalQuadratic Sum WhiteKernel
 """
 TRUSTED = frozenset(
     {
+        "builtins.object",
         "numpy.dtype",
         "numpy.max",
         "numpy.mean",
@@ -122,6 +123,11 @@ def check_types(types: Collection[str]) -> None:
             raise _refusal(
                 f"{name} follows indices that a forged file can point anywhere", _WAYS_OUT[name]
             )
+        if name.startswith("scipy.sparse."):
+            raise _refusal(
+                f"it holds a sparse matrix, {name}",
+                "fit it on a dense one: OneHotEncoder(sparse_output=False), X.toarray()",
+            )
         if name not in TRUSTED:
             raise _refusal(
                 f"{name} is not known to do nothing but compute",
@@ -174,7 +180,10 @@ def _check_nodes(schema: Any, sizes: Mapping[str, int]) -> None:
         loader, name = str(node.get("__loader__")), _name(node)
         _refuse_foreign(name)
         if loader not in _LOADERS:
-            raise _refusal(f"it holds {name}, built by {loader}", _ways_around(loader))
+            raise _refusal(
+                f"it holds {name}, built by {loader}",
+                "use the estimators of scikit-learn as they are, with functions of numpy",
+            )
         if loader == "NdArrayNode":
             arrays[node.get("__id__", id(node))] = _size(node, sizes)
         _refuse_reading_files(node, name)
@@ -192,12 +201,6 @@ def _size(node: Mapping[str, Any], sizes: Mapping[str, int]) -> int:
             "it holds an array of objects with several dimensions", "fit it on columns of one type"
         )
     return 0
-
-
-def _ways_around(loader: str) -> str:
-    if loader == "SparseMatrixNode":
-        return "fit it on a dense matrix: OneHotEncoder(sparse_output=False), X.toarray()"
-    return "use the estimators of scikit-learn as they are, with functions of numpy"
 
 
 def _check_array(archive: zipfile.ZipFile, name: str) -> None:
