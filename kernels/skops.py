@@ -65,7 +65,8 @@ class SkopsKernel:
             write_answers(self._step, values, BLOCK_ROWS, lambda rows: self._ask(frame, rows))
 
     def _ask(self, frame: Any, rows: NDArray[np.intp]) -> list[Any]:
-        block = frame.iloc[rows] if self._step.named else frame[rows]
+        # Rows that are repeated keep no index: a transformer may join columns by it.
+        block = frame.iloc[rows].reset_index(drop=True) if self._step.named else frame[rows]
         try:
             return [method(block) for method in self._methods]
         except Exception as error:

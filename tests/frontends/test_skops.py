@@ -106,6 +106,12 @@ def test_columns_of_all_types_by_name():
     assert (kinds["new"], kinds["city"]) == (s.Cell.TRUTH, s.Cell.TEXT)
 
 
+def test_transformers_that_join_frames_by_their_index():
+    columns = make_column_transformer((StandardScaler(), ["a"]), (StandardScaler(), ["b"]))
+    pipeline = make_pipeline(columns.set_output(transform="pandas"), Ridge())
+    kept(pipeline.fit(FRAME[["a", "b"]], TARGET), FRAME[["a", "b"]])
+
+
 @pytest.mark.parametrize("missing", [None, np.nan], ids=str)
 def test_texts_that_are_missing(missing):
     frame = MIXED[["a", "city"]].astype({"city": object})
