@@ -56,9 +56,9 @@ def convert(estimator: object, training: Training, *, opaque: bool = False) -> M
     """
     try:
         return _translate(estimator, training)
-    except NoConverterError:
+    except NoConverterError as error:
         if not opaque:
-            raise
+            raise UnsupportedModelError(error.step, error.reason, error.way_out) from None
         return keep_whole(estimator, training)
 
 
