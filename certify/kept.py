@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..ir import steps as s
-from ..kernels.onnx import providers
+from ..ir.onnx_session import providers
 
 if TYPE_CHECKING:
     from ..ir import Model

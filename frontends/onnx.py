@@ -12,6 +12,7 @@ from ..errors import SignatureError, UnsupportedModelError
 from ..ir import ColumnType, Outputs
 from ..ir import steps as s
 from ..ir.onnx_file import check_onnx, labels_in
+from ..ir.onnx_session import open_session
 from .frames import Training
 from .values import labels_of
 
@@ -276,14 +277,8 @@ def _session(file: bytes) -> Any:
     except ImportError as error:
         message = "Reading an ONNX model needs onnxruntime: pip install 'foresql[onnx]'"
         raise SignatureError(message) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
-    there = onnxruntime.get_available_providers()
-    ours = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in there]
     try:
-        return onnxruntime.InferenceSession(file, options, providers=ours)
+        return open_session(onnxruntime, file)
     except Exception as error:
         raise _refusal(f"onnxruntime cannot load it: {error}", "export it again") from error
 

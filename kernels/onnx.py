@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import BundleError, ScoringError
+from ..ir.onnx_session import open_session
 from .whole import read_cells, write_answers
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from .columns import Values
 
 BLOCK_ROWS = 64
-MAX_MEMORY = 2**31
-"""What all graphs of a process may take at once: an operator can ask for more than its file has."""
 
 _TYPES: Mapping[str, type] = {
     "tensor(float)": np.float32,
@@ -31,8 +29,6 @@ _TYPES: Mapping[str, type] = {
     "tensor(bool)": np.bool_,
     "tensor(string)": np.object_,
 }
-_arena = threading.Lock()
-_has_arena: list[bool] = []
 
 
 class OnnxKernel:
@@ -55,10 +51,7 @@ class OnnxKernel:
             message = "This model needs onnxruntime: pip install 'foresql[onnx]'"
             raise ScoringError(message) from error
         try:
-            _limit_memory(onnxruntime)
-            self._session = onnxruntime.InferenceSession(
-                step.file.tobytes(), _options(onnxruntime), providers=providers(onnxruntime)
-            )
+            self._session = open_session(onnxruntime, step.file.tobytes())
         except Exception as error:
             message = f"onnxruntime cannot load the model: {error}"
             raise BundleError(message) from error
@@ -100,35 +93,3 @@ class OnnxKernel:
                 f" do not take {count} columns, or it has no output {sorted(lacking)}."
             )
             raise BundleError(message)
-
-
-def providers(onnxruntime: Any) -> list[str]:
-    """Name what runs the operators: the GPU where there is one, and the CPU."""
-    there = onnxruntime.get_available_providers()
-    return [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in there]
-
-
-def _options(onnxruntime: Any) -> Any:
-    """Run each operator as it is written, in its order: fused ones round otherwise."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.load_model_format", "ONNX")
-    options.add_session_config_entry("session.use_env_allocators", "1")
-    return options
-
-
-def _limit_memory(onnxruntime: Any) -> None:
-    with _arena:
-        if _has_arena:
-            return
-        place = onnxruntime.OrtMemoryInfo(
-            "Cpu",
-            onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR,
-            0,
-            onnxruntime.OrtMemType.DEFAULT,
-        )
-        limit = onnxruntime.OrtArenaCfg({"max_mem": MAX_MEMORY})
-        onnxruntime.create_and_register_allocator(place, limit)
-        _has_arena.append(True)

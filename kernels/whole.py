@@ -66,13 +66,11 @@ def write_answers(
     """
     result = np.empty((len(step.outputs), values.rows))
     for start, stop, rows in _blocks(values.rows, size):
-        columns: list[NDArray[np.float64]] = []
-        for index, answer in enumerate(ask(rows)):
-            if index == 0 and step.labels:
-                columns.append(_indices(answer, step.labels))
-            else:
-                table = np.asarray(answer)
-                columns += list(np.asarray(table, np.float64).reshape(len(table), -1).T)
+        columns = [
+            column
+            for index, answer in enumerate(ask(rows))
+            for column in _columns(answer, step.labels if index == 0 else ())
+        ]
         if len(columns) != len(step.outputs) or any(len(column) != size for column in columns):
             message = (
                 f"The model gives {len(columns)} columns of {[*map(len, columns)][:1]} rows, and "
@@ -89,6 +87,17 @@ def _blocks(rows: int, size: int) -> Iterator[tuple[int, int, NDArray[np.intp]]]
     """Cut rows into blocks; the last row is repeated until the last block is full."""
     for start in range(0, rows, size):
         yield start, min(start + size, rows), np.minimum(np.arange(start, start + size), rows - 1)
+
+
+def _columns(answer: Any, labels: tuple[Scalar, ...]) -> list[NDArray[np.float64]]:
+    if labels:
+        return [_indices(answer, labels)]
+    try:
+        table = np.asarray(answer, np.float64)
+        return list(table.reshape(len(table), -1).T)
+    except (TypeError, ValueError) as error:
+        message = f"The model gives an answer that is no table of numbers: {error}."
+        raise ScoringError(message) from error
 
 
 def _indices(answer: Any, labels: tuple[Scalar, ...]) -> NDArray[np.float64]:

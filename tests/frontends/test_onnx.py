@@ -486,5 +486,6 @@ def test_an_operator_that_asks_for_too_much_memory_is_stopped():
     )
     estimator = foresql.OnnxModel(file)
     scorer = Scorer(convert(estimator, Training.of(FRAME, estimator)))
-    with pytest.raises(ScoringError, match="onnxruntime refuses rows"):
+    with pytest.raises(ScoringError, match=r"onnxruntime refuses rows: .*Available memory"):
         scorer.score(pa.Table.from_pandas(FRAME[:2]))
+    assert "Available memory" in ask_library(estimator, FRAME[:2])

@@ -25,10 +25,10 @@ TYPES = {
 }
 
 
-def graph_of(kind, *operators, columns=1):
-    nodes = [helper.make_node(*each) for each in operators]
+def graph_of(kind, *operators, columns=1, gives=None):
+    nodes = [helper.make_node(*each[:3], **dict(each[3:])) for each in operators]
     x = helper.make_tensor_value_info("x", kind, ["rows", columns])
-    y = helper.make_tensor_value_info("y", kind, None)
+    y = helper.make_tensor_value_info("y", gives or kind, None)
     graph = helper.make_graph(nodes, "g", [x], [y])
     imports = [helper.make_opsetid("", 17)]
     return helper.make_model(graph, opset_imports=imports, ir_version=9)
@@ -54,6 +54,7 @@ def skops_scorer(estimator, cells, *, outputs=("o",), methods=("predict",), labe
     return Scorer(model_of(kept))
 
 
+TEXT = ("value_strings", ["red", "blue"])
 IDENTITY = graph_of(FLOATS, ("Identity", ["x"], ["y"]))
 TWO = graph_of(FLOATS, ("Identity", ["x"], ["y"]), columns=2)
 CONSTANT = DummyRegressor(strategy="constant", constant=2.5).fit([[0.0]], [2.5])
@@ -90,6 +91,14 @@ def rows(**columns):
 BAD_ANSWERS = {
     "other columns": ({"file": IDENTITY, "outputs": ("o", "p")}, "gives 1 columns"),
     "other inputs": ({"file": TWO}, "onnxruntime refuses rows"),
+    "a single number": (
+        {"file": graph_of(FLOATS, ("Size", ["x"], ["y"]), gives=INTEGERS)},
+        "no table of numbers",
+    ),
+    "text": (
+        {"file": graph_of(FLOATS, ("Constant", [], ["y"], TEXT), gives=TensorProto.STRING)},
+        "no table of numbers",
+    ),
     "a label": ({"file": IDENTITY, "labels": (7, 8)}, r"answers 1\.0, which is none of its labels"),
 }
 
