@@ -11,6 +11,7 @@ from .errors import (
     SignatureError,
     UnsupportedModelError,
 )
+from .frontends import OnnxModel
 from .registry import Registry
 from .scoring import open_model, register, run_query, score_file
 from .udfs.duckdb import Registration, unregister
@@ -22,6 +23,7 @@ __all__ = [
     "Certificate",
     "CertificationError",
     "ForesqlError",
+    "OnnxModel",
     "Published",
     "Registration",
     "RegistrationError",

@@ -40,7 +40,10 @@ if TYPE_CHECKING:
 PROBE_ROWS = 10_000
 SEED = 2013
 _SINGLE_ROWS = 20
-_LIBRARIES = ("scikit-learn", "lightgbm", "xgboost", "catboost", "numpy", "pyarrow", "duckdb")
+_LIBRARIES = (
+    *("scikit-learn", "lightgbm", "xgboost", "catboost", "onnxruntime", "skops"),
+    *("numpy", "pyarrow", "duckdb"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,7 +242,10 @@ def keys_of(model: Model, name: str) -> dict[Scalar, None]:
 
 
 def _is_looked_up(model: Model, name: str) -> bool:
-    """Whether a number serves as a key, as it is or scaled: the library may refuse unknown ones."""
+    """Whether a number may serve as a key, as it is or scaled: the library may refuse unknown ones.
+
+    What an estimator does that is kept whole is not known.
+    """
     derived = {name}
     for step in model.steps:
         match step:
@@ -250,6 +253,8 @@ def _is_looked_up(model: Model, name: str) -> bool:
                 return True
             case s.Forest() if len(step.inputs) == 1 and step.inputs[0] in derived:
                 derived.update(step.outputs)
+            case s.Skops() if name in step.inputs:
+                return True
             case s.Impute() | s.NullIf() | s.Clip() | s.Arithmetic():
                 pairs = zip(step.inputs, step.outputs, strict=True)
                 derived.update(written for read, written in pairs if read in derived)

@@ -34,6 +34,7 @@ def publish(  # noqa: PLR0913 - keyword options of one call
     calibration: tuple[object, Any] | None = None,
     registry: str | Path | None = None,
     probe_rows: int = PROBE_ROWS,
+    opaque: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Published:
     """Put a fitted model into the registry, once every route gave the library's answers.
@@ -57,6 +58,9 @@ def publish(  # noqa: PLR0913 - keyword options of one call
         The registry's folder; by default ``FORESQL_REGISTRY`` or ``./foresql_registry``.
     probe_rows
         How many rows to compare on the boundaries, besides those of the odd groups.
+    opaque
+        Keep a scikit-learn model whole where a part of it has no exact translation. Scoring then
+        needs scikit-learn of the same version, is slower, and the model is no plain SQL.
     progress
         Called with a line of text as each stage begins.
 
@@ -70,7 +74,7 @@ def publish(  # noqa: PLR0913 - keyword options of one call
     measured = _finite(metrics or {})
     report("converting")
     training = Training.of(like, estimator)
-    model = prepare(estimator, training, calibration)
+    model = prepare(estimator, training, calibration, opaque=opaque)
     training = training.only(model.signature.names)
     certificate = certify(model, estimator, training, rows=probe_rows, progress=report)
     report("storing")
@@ -92,10 +96,14 @@ def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def prepare(
-    estimator: object, training: Training, calibration: tuple[object, Any] | None = None
+    estimator: object,
+    training: Training,
+    calibration: tuple[object, Any] | None = None,
+    *,
+    opaque: bool = False,
 ) -> Model:
     """Convert an estimator, and add what its explanations and intervals are measured from."""
-    model = convert(estimator, training)
+    model = convert(estimator, training, opaque=opaque)
     model = with_background(model, Scorer(model).decoder.decode(training.table))
     if calibration is None:
         return model

@@ -27,6 +27,9 @@ DOT_ROUNDING = 16 * float(np.finfo(np.float64).eps)
 """The error of a dot product, relative to its largest partial sum."""
 
 
+OPAQUE_ROUNDING = 2.0**-40
+"""How far a scikit-learn estimator's own answers for one row, alone and in a batch, may be apart,
+relative to the largest of them: a BLAS multiplies one row in another order."""
 _VOTES = 8
 """The roundings of a sum of votes that are not whole numbers, in last digits."""
 _COUPLING = 8
@@ -36,7 +39,9 @@ _COUPLING_ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 def has_sums(model: Model) -> bool:
     """Whether a model adds what its library may add in another order."""
-    return any(isinstance(step, s.Dot | s.KernelSum | s.Neighbours) for step in model.steps)
+    return any(
+        isinstance(step, s.Dot | s.KernelSum | s.Neighbours | s.Whole) for step in model.steps
+    )
 
 
 def carry_errors(  # noqa: C901, PLR0912 - one branch a step
@@ -56,6 +61,8 @@ def carry_errors(  # noqa: C901, PLR0912 - one branch a step
             found = [errors[name] for name in step.inputs if name in errors]
             error = _COUPLING * sum(found, np.zeros(values.rows)) + _COUPLING_ROUNDING
             errors.update(dict.fromkeys(step.outputs, error))
+        case s.Onnx() | s.Skops():
+            errors.update(dict.fromkeys(step.outputs, _of_whole(step, values)))
         case s.Product():
             half = len(step.outputs)
             triples = zip(step.inputs[:half], step.inputs[half:], step.outputs, strict=True)
@@ -115,6 +122,14 @@ def _of_dot(step: s.Dot, values: Values, errors: Errors) -> Numbers:
             carried += errors[name] * largest
     # A sum that overflowed before may be NaN here, and is no more certain for that.
     return np.where(np.isinf(carried), np.inf, size * DOT_ROUNDING + carried)
+
+
+def _of_whole(step: s.Whole, values: Values) -> Numbers:
+    """Of what is asked in blocks: an estimator is held against its answers for a whole batch."""
+    rounding = DOT_ROUNDING if isinstance(step, s.Onnx) else OPAQUE_ROUNDING
+    sizes = np.abs([values.numbers(name) for name in step.outputs])
+    largest: Numbers = np.nan_to_num(sizes, posinf=0.0).max(axis=0)
+    return np.maximum(largest, 1.0) * rounding
 
 
 def _of_product(left: str, right: str, values: Values, errors: Errors) -> Numbers:

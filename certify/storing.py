@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from ..registry import ANY, Registry, default_path
 from ..registry.records import current_user
 from ..registry.references import check_name
 from .gate import Certificate, library_versions
+from .kept import kept_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,13 +27,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A version that was just published."""
+    """A version that was just published.
+
+    ``needs`` names the libraries, and their versions, that scoring needs where the model is kept
+    whole; a model that was translated needs none.
+    """
 
     name: str
     version: int
     digest: str
     alias: str | None
     certificate: Certificate
+    needs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def reference(self) -> str:
@@ -72,6 +79,7 @@ def store_version(
     origin: Mapping[str, Any],
 ) -> Published:
     """Store a model with its card, and move the alias; ``origin`` says on the card what it was."""
+    kept = kept_whole(model)
     card = {
         "name": entry.name,
         "description": entry.description,
@@ -83,11 +91,13 @@ def store_version(
         "git_commit": _git_commit(),
         "certificate": certificate.to_json(),
         "golden": certificate.golden.to_json(),
+        "kept_whole": kept or None,
     }
     version = store.add_version(entry.name, Bundle(model, card), description=entry.description)
     if entry.alias is not None:
         store.move_alias(entry.name, entry.alias, version.version, expected=ANY, reason="publish")
-    return Published(entry.name, version.version, version.digest, entry.alias, certificate)
+    needs = kept.get("needs", {})
+    return Published(entry.name, version.version, version.digest, entry.alias, certificate, needs)
 
 
 def describe_rows(table: pa.Table) -> dict[str, Any]:

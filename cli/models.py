@@ -111,6 +111,10 @@ def _print_card(opened: OpenModel, history: list[AliasMove]) -> None:
     facts.add_row("certificate", Text(summary_of(card.get("certificate") or {})))
     libraries = ", ".join(f"{k} {v}" for k, v in card.get("versions", {}).items())
     facts.add_row("versions", libraries)
+    kept = card.get("kept_whole")
+    if kept:
+        needs = ", ".join(f"{k} {v}" for k, v in kept.get("needs", {}).items())
+        facts.add_row("kept whole", f"scoring needs {needs}")
     OUTPUT.print(facts)
     columns = Table("column", "type", "missing in training", "categories")
     for column in opened.bundle.model.signature.columns:

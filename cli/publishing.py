@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
     from ..certify import Published
 
+opaque_option = click.option(
+    "--opaque", is_flag=True, help="Keep a scikit-learn model whole where it has no translation."
+)
+
 
 @click.command()
 @click.argument("name")
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 @click.option("--alias", help="Point this alias at the new version.")
 @click.option("--metric", "metrics", multiple=True, metavar="NAME=VALUE", help="For the card.")
 @click.option("--description", default="", help="For the card.")
+@opaque_option
 @registry_option
 @json_option
 @explained
@@ -42,6 +47,7 @@ def publish(
     alias: str | None,
     metrics: tuple[str, ...],
     description: str,
+    opaque: bool,
     registry: str | None,
     as_json: bool,
 ) -> None:
@@ -65,6 +71,7 @@ def publish(
             metrics=metrics_of(metrics),
             description=description,
             registry=registry,
+            opaque=opaque,
             progress=report,
         )
     print_version(version, "Published", as_json=as_json)
@@ -86,16 +93,22 @@ def print_version(version: Published, done: str, *, as_json: bool) -> None:
         return
     at = f", {version.name}@{version.alias}" if version.alias else ""
     say(f"{done} {version.reference}{at}. {summary_of(certificate)}")
+    if version.needs:
+        needed = ", ".join(f"{library} {release}" for library, release in version.needs.items())
+        say(f"It is kept whole: scoring needs {needed}, is slower, and is no plain SQL.")
     say(f"Try: foresql show {version.reference}")
 
 
 @click.command()
 @click.argument("source")
 @click.option("--data", help="For a fitted model: the frame that was passed to fit.")
+@opaque_option
 @registry_option
 @json_option
 @explained
-def certify(source: str, data: str | None, registry: str | None, as_json: bool) -> None:
+def certify(
+    source: str, data: str | None, opaque: bool, registry: str | None, as_json: bool
+) -> None:
     r"""Hold every route against the library, storing nothing.
 
     With --data, SOURCE is a fitted model as for publish, and the library is asked. Without,
@@ -106,17 +119,21 @@ def certify(source: str, data: str | None, registry: str | None, as_json: bool) 
     foresql certify train.py:model --data train.parquet
     foresql certify delay@champion
     """
-    result = _certify_again(source, registry) if data is None else _certify(source, data, as_json)
+    result = (
+        _certify_again(source, registry)
+        if data is None
+        else _certify(source, data, as_json, opaque=opaque)
+    )
     if as_json:
         print_json(result)
     else:
         say(summary_of(result))
 
 
-def _certify(source: str, data: str, as_json: bool) -> dict[str, Any]:
+def _certify(source: str, data: str, as_json: bool, *, opaque: bool) -> dict[str, Any]:
     estimator = load_estimator(source)
     training = Training.of(load_frame(data), estimator)
-    model = prepare(estimator, training)
+    model = prepare(estimator, training, opaque=opaque)
     with stages(as_json) as report:
         gate = run_gate(model, estimator, training.only(model.signature.names), progress=report)
     return gate.to_json()

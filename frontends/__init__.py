@@ -4,5 +4,6 @@ from .convert import convert
 from .files import read_model_file
 from .frames import Training
 from .model_file import ModelFile
+from .onnx import OnnxModel, read_onnx
 
-__all__ = ["ModelFile", "Training", "convert", "read_model_file"]
+__all__ = ["ModelFile", "OnnxModel", "Training", "convert", "read_model_file", "read_onnx"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import UnsupportedModelError
 from ..ir import Model, Signature
 from ..ir import steps as s
 from ..ir.steps import Operator
@@ -19,6 +20,7 @@ from .damage import File, reading
 from .graph import Graph, Names
 from .jumps import refuse_jumps_on_sums
 from .model_file import ModelFile
+from .skops import keep_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +34,11 @@ _FLAT = frozenset({"catboost", "lightgbm", "xgboost"})
 _ISSUES = "https://github.com/foresql/foresql/issues"
 
 
-def convert(estimator: object, training: Training) -> Model:
+class NoConverterError(UnsupportedModelError):
+    """An estimator is in no table, and is not refused for a reason of its own."""
+
+
+def convert(estimator: object, training: Training, *, opaque: bool = False) -> Model:
     """Translate a fitted predictor.
 
     Parameters
@@ -41,6 +47,8 @@ def convert(estimator: object, training: Training) -> Model:
         A fitted estimator, pipeline or Booster, or a model file.
     training
         The columns that it was trained on.
+    opaque
+        Keep the whole of a model of scikit-learn, where a part of it has no translation.
 
     Raises
     ------
@@ -50,13 +58,18 @@ def convert(estimator: object, training: Training) -> Model:
     SignatureError
         If the frame does not fit the estimator.
     """
-    if isinstance(estimator, ModelFile):
-        with reading(File(estimator.where)):
-            return _convert(estimator, training)
-    return _convert(estimator, training)
+    try:
+        if isinstance(estimator, ModelFile):
+            with reading(File(estimator.where)):
+                return _translate(estimator, training)
+        return _translate(estimator, training)
+    except NoConverterError as error:
+        if not opaque:
+            raise UnsupportedModelError(error.step, error.reason, error.way_out) from None
+        return keep_whole(estimator, training)
 
 
-def _convert(estimator: object, training: Training) -> Model:
+def _translate(estimator: object, training: Training) -> Model:
     graph = Graph(
         training.signature,
         training.none_columns,
@@ -97,7 +110,7 @@ def public_path(kind: type) -> tuple[str, str]:
     scikit-learn defines classes in private modules (``sklearn.linear_model._ridge``) and exports
     them one level up; the libraries of boosted trees export everything at their top.
     """
-    parts = kind.__module__.split(".")
+    parts = kind.__module__.removeprefix(f"{__package__}.").split(".")
     public = [parts[0]]
     for part in parts[1:]:
         if part.startswith("_") or parts[0] in _FLAT:
@@ -113,14 +126,24 @@ def _converter(estimator: object, table: str, graph: Graph) -> Callable[..., Any
     if _exists(path):
         converters = getattr(import_module(path), table, {})
     if name not in converters:
-        file = f"frontends/{module.replace('.', '/')}.py"
         role = "predictor" if table == "PREDICTORS" else "transformer"
-        raise graph.refuse(
+        raise NoConverterError(
+            graph.path,
             f"{module}.{name} has no exact translation as a {role} yet",
-            f"use a covered one (docs/coverage.md), or add it: one function in {file}; ask at "
-            f"{_ISSUES}",
+            _way_out(module),
         )
     return converters[name]
+
+
+def _way_out(module: str) -> str:
+    file = f"frontends/{module.replace('.', '/')}.py"
+    add = f"add it: one function in {file}; ask at {_ISSUES}"
+    if module.partition(".")[0] != "sklearn":
+        return f"use a covered one (docs/coverage.md), or {add}"
+    return (
+        "keep the model whole with opaque=True (--opaque): scoring then needs the same version of "
+        f"scikit-learn, and is slower; use a covered one (docs/coverage.md); or {add}"
+    )
 
 
 def _exists(module: str) -> bool:

@@ -57,7 +57,7 @@ def _is_sum(step: s.Step) -> bool:
         case s.Softmax():
             return step.precision is Precision.FLOAT64 and step.exponential is s.Function.EXP
         case _:
-            return isinstance(step, s.Dot | s.KernelSum)
+            return isinstance(step, s.Dot | s.KernelSum | s.Whole)
 
 
 def _read(step: s.Step) -> set[str]:

@@ -281,10 +281,6 @@ def _decode_weights(value: Json, arrays: Mapping[str, Array]) -> Array:
     return _array(np.float64, dimensions)(arrays, value)
 
 
-def _decode_order(value: Json, arrays: Mapping[str, Array]) -> Array:
-    return _array(np.int64)(arrays, value)
-
-
 def _decode_trees(value: Json, arrays: Mapping[str, Array]) -> Trees:
     key = _text(value)
     return Trees(
@@ -315,9 +311,11 @@ _DECODERS: Mapping[str, Callable[[Json, Mapping[str, Array]], object]] = {
     "Precision": _choice(s.Precision),
     "Metric": _choice(s.Metric),
     "Weighting": _choice(s.Weighting),
+    "tuple[Cell, ...]": _choices(s.Cell),
     "tuple[Kernel, ...]": _choices(s.Kernel),
-    "NDArray[np.int64]": _decode_order,
     "NDArray[np.float64]": _decode_weights,
     "NDArray[np.int32]": lambda value, arrays: _array(np.int32)(arrays, value),
+    "NDArray[np.int64]": lambda value, arrays: _array(np.int64)(arrays, value),
+    "NDArray[np.uint8]": lambda value, arrays: _array(np.uint8)(arrays, value),
     "Trees": _decode_trees,
 }

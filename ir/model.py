@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
-from ..errors import BundleError
+from ..errors import BundleError, UnsupportedModelError
 from . import steps as s
+from .onnx_file import check_onnx
 from .points import couple_problem, kernel_sum_problem, neighbours_problem
 from .signature import ColumnType, Scalar, Signature
+from .skops_file import check_skops
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +81,9 @@ class Model:
                 if name not in types:
                     msg = f"{place} reads column {name!r}, which nothing wrote before it."
                     raise BundleError(msg)
+                if isinstance(step, s.Whole) and name not in self.signature:
+                    msg = f"{place} reads column {name!r}, which is not in the signature."
+                    raise BundleError(msg)
             _check_step(step, types, place)
             for position, name in enumerate(s.outputs_of(step)):
                 if name in types:
@@ -136,6 +141,8 @@ def _reads_as_key(step: s.Step, name: str) -> bool:
                 name == source and not isinstance(fill, float)
                 for source, fill in zip(step.inputs, step.fills, strict=True)
             )
+        case s.Onnx() | s.Skops():
+            return (name, s.Cell.INTEGER) in zip(step.inputs, step.cells, strict=True)
         case _:
             return False
 
@@ -151,12 +158,12 @@ def _check_step(step: s.Step, types: Mapping[str, ColumnType], place: str) -> No
     if not step.inputs:
         msg = f"{place} has no inputs."
         raise BundleError(msg)
-    if not isinstance(step, s.Lookup | s.Impute | s.IsMissing | s.Require):
+    if not isinstance(step, s.Lookup | s.Impute | s.IsMissing | s.Require | s.Whole):
         for name in step.inputs:
             if not types[name].is_number:
                 msg = f"{place} needs numbers, but column {name!r} is {types[name]}."
                 raise BundleError(msg)
-    problem = _shape_problem(step) or _key_problem(step, types)
+    problem = _shape_problem(step) or _key_problem(step, types) or _cell_problem(step, types)
     if problem:
         raise BundleError(f"{place}: {problem}.")
 
@@ -186,9 +193,46 @@ def _key_problem(step: s.Step, types: Mapping[str, ColumnType]) -> str | None:
     return None
 
 
-def _shape_problem(  # noqa: C901, PLR0911, PLR0912 - one return a step
-    step: s.Step,
-) -> str | None:
+_CELL_TYPES: Mapping[s.Cell, ColumnType] = {
+    s.Cell.INTEGER: ColumnType.BIGINT,
+    s.Cell.TRUTH: ColumnType.BOOLEAN,
+    s.Cell.TEXT: ColumnType.VARCHAR,
+    s.Cell.TEXT_OR_NONE: ColumnType.VARCHAR,
+}
+
+
+def _cell_problem(step: s.Step, types: Mapping[str, ColumnType]) -> str | None:
+    """Say which column a model that is kept whole cannot read as its cells."""
+    if not isinstance(step, s.Whole):
+        return None
+    for name, cell in zip(step.inputs, step.cells, strict=True):
+        fits = types[name].is_number if cell is s.Cell.NUMBER else types[name] is _CELL_TYPES[cell]
+        if not fits:
+            return f"column {name!r} is {types[name]}, and cannot be read as {cell}"
+    return None
+
+
+def _whole_problem(step: s.Whole) -> str | None:
+    if len(step.cells) != len(step.inputs):
+        return "not one cell an input"
+    if len(step.outputs) < 1 or len(set(step.labels)) != len(step.labels):
+        return "it has no output, or the same label twice"
+    try:
+        if isinstance(step, s.Onnx):
+            check_onnx(step.file.tobytes())
+            return _unless(bool(step.answers), "it has no answer")
+        check_skops(step.file.tobytes(), step.types)
+    except UnsupportedModelError as error:
+        return error.reason
+    return _unless(
+        bool(step.methods) and set(step.methods) <= _METHODS, f"its methods are {step.methods}"
+    )
+
+
+_METHODS = {"predict", "predict_proba", "decision_function"}
+
+
+def _shape_problem(step: s.Step) -> str | None:  # noqa: C901, PLR0911, PLR0912 - one return a step
     match step:
         case s.Require():
             return _unless(step.largest >= 0, "its largest value is negative")
@@ -235,6 +279,8 @@ def _shape_problem(  # noqa: C901, PLR0911, PLR0912 - one return a step
             return _trees_problem(step) or _terms_problem(step)
         case s.Interpolate() | s.LookupRow() | s.Softmax():
             return _content_problem(step)
+        case s.Onnx() | s.Skops():
+            return _whole_problem(step)
         case s.Argmax():
             return _unless(len(step.outputs) == 1, "not one output")
         case s.Exceeds():

@@ -17,7 +17,7 @@ from ..errors import BundleError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-DTYPES = {"|b1": np.bool_, "<i4": np.int32, "<i8": np.int64, "<f8": np.float64}
+DTYPES = {"|b1": np.bool_, "|u1": np.uint8, "<i4": np.int32, "<i8": np.int64, "<f8": np.float64}
 """The types that steps are made of; all other types, objects among them, do not exist here."""
 
 _MAGIC = b"\x93NUMPY\x01\x00"

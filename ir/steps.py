@@ -63,6 +63,20 @@ class Function(StrEnum):
     FMATH_EXP = "fmath_exp"
 
 
+class Cell(StrEnum):
+    """As what a model that is kept whole gets a column.
+
+    Numbers are float64. Integers are int64, and float64 where one is missing; so are truths.
+    A missing text is NaN, as in most frames of pandas, or None.
+    """
+
+    NUMBER = "number"
+    INTEGER = "integer"
+    TRUTH = "truth"
+    TEXT = "text"
+    TEXT_OR_NONE = "text_or_none"
+
+
 class Norm(StrEnum):
     """By what :class:`Normalize` divides a row."""
 
@@ -478,6 +492,51 @@ class Exceeds:
     threshold: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Onnx:
+    """Run an ONNX graph by onnxruntime, in padded blocks of 64 rows.
+
+    The last row of a block is repeated until it is full. ``file`` is uint8[bytes], an ONNX file. It
+    has one input of [rows, columns], or an input a column, in their order; numbers are cast to an
+    input's type as numpy casts, from int64 where cells are integers, else from float64.
+    ``answers`` names outputs of the graph, whose columns, side by side, are the step's. With
+    ``labels`` the first answer is a label, given as its index. Each operator is run as it is
+    written: onnxruntime optimises nothing, on one thread.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    file: NDArray[np.uint8]
+    answers: tuple[str, ...]
+    labels: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Skops:
+    """Ask a scikit-learn estimator itself, in blocks of 256 rows, padded as in :class:`Onnx`.
+
+    ``file`` is uint8[bytes], what ``skops.io.dumps`` wrote; ``types`` are the types and functions
+    in it that skops trusts only when told to. ``release`` is scikit-learn's, and no other reads
+    it. The estimator gets a DataFrame of the inputs where ``named``, else a matrix. The columns of
+    what ``methods`` give, side by side, are the step's. With ``labels`` the first of them gives a
+    label, which becomes its index.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    named: bool
+    file: NDArray[np.uint8]
+    types: tuple[str, ...]
+    release: str
+    methods: tuple[str, ...]
+    labels: tuple[Scalar, ...]
+
+
+Whole: TypeAlias = Onnx | Skops
+"""Models that are kept as they are; they read columns of the signature only."""
+
 Step: TypeAlias = (
     Require
     | NullIf
@@ -505,6 +564,8 @@ Step: TypeAlias = (
     | LogSoftmax
     | Argmax
     | Exceeds
+    | Onnx
+    | Skops
 )
 
 

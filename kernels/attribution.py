@@ -179,6 +179,8 @@ def _origins(model: Model) -> dict[str, _Origin]:
                 | s.LogSoftmax()
                 | s.Argmax()
                 | s.Exceeds()
+                | s.Onnx()
+                | s.Skops()
             ):
                 found = [_join(_label(index, step), step.inputs, origins)] * len(step.outputs)
             case s.Product() | s.Sum():

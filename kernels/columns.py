@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from .frame import Frame, Vocabulary
@@ -56,6 +57,10 @@ class Values:
         if name not in self._columns and name in self._frame.numbers:
             return self._frame.numbers[name]
         return as_numbers(self.get(name))
+
+    def arrow(self, name: str) -> pa.Array:
+        """Give a column of the signature as it came."""
+        return self._frame.source[name]
 
     def put(self, name: str, column: ColumnValues) -> None:
         """Write a column."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +28,9 @@ _ARROW_KEYS: Mapping[ColumnType, pa.DataType] = {
     ColumnType.VARCHAR: pa.string(),
     ColumnType.TIMESTAMP: pa.timestamp("us"),
 }
+
+
+_NONE: Mapping[str, ColumnType] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,8 @@ class Frame:
     """One batch of rows, decoded as a model's signature says.
 
     ``numbers`` holds float64[rows] a number column, NaN for NULL; ``codes`` holds intp[rows] a key
-    column; ``source`` is the batch itself, from which error messages quote.
+    column; ``source`` is the batch itself, from which error messages quote. ``as_is`` holds the
+    columns of it that a step reads, whose codes or float64 values do not tell all values apart.
     """
 
     rows: int
@@ -88,6 +94,15 @@ class Frame:
     codes: Mapping[str, NDArray[np.intp]]
     vocabularies: Mapping[str, Vocabulary]
     source: Mapping[str, pa.Array]
+    as_is: Mapping[str, ColumnType] = field(default_factory=lambda: _NONE)
+
+    def bits(self) -> list[NDArray[np.uint64]]:
+        """Give all that the model sees of its rows as integers, uint64[rows] a column."""
+        columns = [*self.numbers.values(), *self.codes.values()]
+        seen = [column.view(np.uint64) for column in columns]
+        for name, column_type in self.as_is.items():
+            seen += _bits_of(self.source[name], name, column_type)
+        return seen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,13 +111,16 @@ class Decoder:
 
     numbers: tuple[str, ...]
     vocabularies: Mapping[str, Vocabulary]
+    as_is: Mapping[str, ColumnType] = field(default_factory=lambda: _NONE)
 
     @classmethod
     def of(cls, model: Model) -> Decoder:
         """Find which columns a model reads as numbers and which as keys."""
         vocabularies = _vocabularies(model)
         numbers = [c.name for c in model.signature.columns if c.type.is_number]
-        return cls(tuple(n for n in numbers if _read_as_number(model, n)), vocabularies)
+        return cls(
+            tuple(n for n in numbers if _read_as_number(model, n)), vocabularies, _as_is(model)
+        )
 
     def decode(self, batch: pa.RecordBatch | pa.Table | pa.StructArray) -> Frame:
         """Decode the columns that the model reads; further columns are ignored.
@@ -120,6 +138,7 @@ class Decoder:
             {name: v.encode(source[name], name) for name, v in self.vocabularies.items()},
             self.vocabularies,
             source,
+            self.as_is,
         )
 
 
@@ -162,6 +181,42 @@ def to_float64(column: pa.Array, name: str) -> NDArray[np.float64]:
     return column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
 
 
+def to_int64(column: pa.Array, name: str) -> pa.Array:
+    """Read a column of integers of any width as Arrow's int64.
+
+    Raises
+    ------
+    SignatureError
+        If a value is no such integer.
+    """
+    try:
+        return column.cast(pa.int64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        message = f"Column {name!r} cannot be read as {ColumnType.BIGINT}: {error}."
+        raise SignatureError(message) from error
+
+
+def to_text(column: pa.Array) -> pa.Array:
+    """Read a column that is known to hold text as Arrow's string."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return column.cast(pa.string())
+
+
+def _bits_of(column: pa.Array, name: str, column_type: ColumnType) -> list[NDArray[np.uint64]]:
+    """Tell integers, or texts by a hash of 128 bits, apart: uint64[rows] each.
+
+    Missing ones have any bits: the column's codes or float64 values tell them.
+    """
+    if column_type is ColumnType.BIGINT:
+        return [np.asarray(pc.fill_null(to_int64(column, name), 0)).view(np.uint64)]
+    coded = to_text(column).dictionary_encode()
+    texts = ("" if text is None else text for text in [*coded.dictionary.to_pylist(), ""])
+    hashes = b"".join(blake2b(text.encode(), digest_size=16).digest() for text in texts)
+    places = np.asarray(pc.fill_null(coded.indices, 0)).astype(np.intp)
+    return [*np.frombuffer(hashes, np.uint64).reshape(-1, 2)[places].T.copy()]
+
+
 def _column(batch: pa.RecordBatch | pa.Table | pa.StructArray, name: str) -> pa.Array:
     if isinstance(batch, pa.StructArray):
         # flatten() would apply the struct's own nulls; a NULL row has NULL fields anyway.
@@ -192,6 +247,17 @@ def _vocabularies(model: Model) -> dict[str, Vocabulary]:
             case _:
                 continue
     return {n: Vocabulary(tuple(k), model.signature[n].type) for n, k in keys.items()}
+
+
+def _as_is(model: Model) -> dict[str, ColumnType]:
+    """Find the integers and texts that a model which is kept whole is given as they are."""
+    return {
+        name: model.signature[name].type
+        for step in model.steps
+        if isinstance(step, s.Whole)
+        for name, cell in zip(step.inputs, step.cells, strict=True)
+        if cell not in {s.Cell.NUMBER, s.Cell.TRUTH}
+    }
 
 
 def _read_as_number(model: Model, name: str) -> bool:

@@ -23,6 +23,8 @@ from .lookup import LookupKernel, OneHotKernel
 from .lookup_row import LookupRowKernel
 from .median import WeightedMedianKernel
 from .neighbours import NeighboursKernel
+from .onnx import OnnxKernel
+from .skops import SkopsKernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -78,6 +80,8 @@ def prepare_step(step: s.Step) -> Runner:  # noqa: C901, PLR0911, PLR0912 - one 
             return partial(_log_softmax, step)
         case s.Argmax():
             return partial(_argmax, step)
+        case s.Onnx() | s.Skops():
+            return (OnnxKernel(step) if isinstance(step, s.Onnx) else SkopsKernel(step)).run
         case (
             s.NullIf() | s.Arithmetic() | s.Clip() | s.Elementwise() | s.Exceeds() | s.Interpolate()
         ):

@@ -57,6 +57,7 @@ def register(  # noqa: PLR0913 - keyword options of one call
     like: object | None = None,
     registry: str | Path | None = None,
     temporary: bool = False,
+    opaque: bool = False,
 ) -> Registration:
     """Make a model a function of a DuckDB connection.
 
@@ -78,6 +79,8 @@ def register(  # noqa: PLR0913 - keyword options of one call
     temporary
         Keep the functions' macros in this connection alone, and write nothing to its database:
         for one that is read-only. Otherwise all cursors and threads of the database see them.
+    opaque
+        For an estimator: keep it whole where it has no exact translation, as ``publish`` does.
 
     Raises
     ------
@@ -103,7 +106,7 @@ def register(  # noqa: PLR0913 - keyword options of one call
         )
         raise RegistrationError(message)
     training = Training.of(like, model)
-    converted = prepare(model, training)
+    converted = prepare(model, training, opaque=opaque)
     training = training.only(converted.signature.names)
     certify(converted, model, training, rows=_QUICK_ROWS, routes=("kernel",))
     return register_scorer(connection, Scorer(converted), name or "predict", temporary=temporary)

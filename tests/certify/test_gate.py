@@ -538,7 +538,7 @@ def test_nothing_is_stored_where_the_gate_fails(tmp_path, monkeypatch):
     leaf = int(np.flatnonzero(case.forest.trees.feature == LEAF)[0])
     mutant = case.with_trees(changed(case.forest.trees, value=put(leaf, 99.0)))
     publishing = import_module("foresql.certify.publish")
-    monkeypatch.setattr(publishing, "convert", lambda *_: mutant)
+    monkeypatch.setattr(publishing, "convert", lambda *_, **__: mutant)
     with pytest.raises(CertificationError, match="The model is not published"):
         foresql.publish("m", case.estimator, like=FRAME, registry=tmp_path / "r", probe_rows=500)
     assert not list(Registry.open(tmp_path / "r").models())

@@ -6,7 +6,10 @@ import math
 from dataclasses import fields, is_dataclass
 
 import numpy as np
+import onnx
 import pytest
+import skops.io
+from sklearn.dummy import DummyRegressor
 
 from foresql.ir import Column, ColumnType, Model, Outputs, Signature, Trees
 from foresql.ir import steps as s
@@ -67,8 +70,25 @@ def neighbours() -> s.Neighbours:
     )
 
 
+def negated() -> np.ndarray:
+    """A graph that gives the opposite of its input."""
+    x, y = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.DOUBLE, ["rows", 1])
+        for name in "xy"
+    )
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Neg", ["x"], ["y"])], "g", [x], [y])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    return np.frombuffer(model.SerializeToString(), np.uint8)
+
+
+def dumped(thing) -> np.ndarray:
+    return np.frombuffer(skops.io.dumps(thing), np.uint8)
+
+
 @pytest.fixture
 def model():
+    dummy = DummyRegressor(strategy="constant", constant=2.0).fit([[0.0]], [2.0])
+    cells = (s.Cell.NUMBER, s.Cell.TEXT)
     steps = (
         s.Require(("x",), "the imputer", missing=False, infinite=True, largest=1e38),
         s.NullIf(("x",), ("x1",), -math.inf, 5e-324),
@@ -115,6 +135,11 @@ def model():
         s.Couple(("k0", "k1", "m0"), ("c0", "c1", "c2")),
         s.Argmax(("p0", "p1"), ("label",)),
         s.Exceeds(("p1",), ("late",), 0.5),
+        s.Onnx(("x",), ("o",), cells[:1], negated(), ("y",), ()),
+        s.Skops(
+            *(("x", "carrier"), ("k",), cells, True, dumped(dummy), ("numpy.dtype",), "1.9.1"),
+            *(("predict",), ()),
+        ),
     )
     columns = (
         Column("x", ColumnType.DOUBLE, nullable=False),

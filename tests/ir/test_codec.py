@@ -3,6 +3,7 @@ from dataclasses import fields
 from typing import get_args
 
 import numpy as np
+import skops.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -50,6 +51,7 @@ class Writer:
     def __init__(self, draw, columns):
         self.draw = draw
         self.types = {column.name: column.type for column in columns}
+        self.sourced = list(self.types)
         self.wrote = 0
 
     def reads(self, *, numbers=True, count=None):
@@ -231,7 +233,34 @@ class Writer:
     def exceeds(self):
         return s.Exceeds(self.reads(count=1), self.writes(1), self.draw(floats))
 
+    def onnx(self):
+        inputs = self.sources({ColumnType.DOUBLE, ColumnType.BIGINT, ColumnType.BOOLEAN})
+        cells = (s.Cell.NUMBER,) * len(inputs)
+        labels = tuple(self.draw(st.lists(st.integers(-3, 3), unique=True, max_size=3)))
+        return s.Onnx(inputs, self.writes(2), cells, EMPTY_GRAPH, self.answers(), labels)
 
+    def skops(self):
+        inputs = self.sources({ColumnType.VARCHAR, ColumnType.DOUBLE})
+        cells = tuple(
+            s.Cell.NUMBER if self.types[name].is_number else self.one_of(TEXTS) for name in inputs
+        )
+        asked = ("predict", self.one_of(["decision_function", "predict_proba"]))
+        return s.Skops(
+            *(inputs, self.writes(1), cells, self.draw(st.booleans()), A_LIST),
+            *(("numpy.mean",), self.draw(names), asked, (True, False)),
+        )
+
+    def sources(self, kinds):
+        known = [name for name in self.sourced if self.types[name] in kinds]
+        return tuple(self.draw(st.lists(st.sampled_from(known), min_size=1, max_size=3)))
+
+    def answers(self):
+        return tuple(self.draw(st.lists(names, min_size=1, max_size=2)))
+
+
+EMPTY_GRAPH = np.frombuffer(b":\0", np.uint8)
+A_LIST = np.frombuffer(skops.io.dumps([1.0]), np.uint8)
+TEXTS = [s.Cell.TEXT, s.Cell.TEXT_OR_NONE]
 METHODS = [name for name in vars(Writer) if name.replace("_", "") in map(str.lower, KINDS)]
 
 

@@ -107,6 +107,25 @@ BAD_VALUES = [
     (s.Float32Dot, "inputs", ["x4"]),
     (s.LinearForest, "zero", -1.0),
     (s.LinearForest, "zero", {"float": "nan"}),
+    (s.Onnx, "inputs", ["f0"]),
+    (s.Onnx, "cells", []),
+    (s.Onnx, "cells", ["integer"]),
+    (s.Onnx, "cells", ["text"]),
+    (s.Onnx, "cells", ["pointer"]),
+    (s.Onnx, "answers", []),
+    (s.Onnx, "outputs", []),
+    (s.Onnx, "labels", ["a", "a"]),
+    (s.Onnx, "file", "17.nowhere"),
+    (s.Skops, "inputs", ["x", "carrier2"]),
+    (s.Skops, "cells", ["number", "number"]),
+    (s.Skops, "named", 1),
+    (s.Skops, "types", ["os.system"]),
+    (s.Skops, "types", ["numpy.memmap"]),
+    (s.Skops, "types", ["sklearn.tree._tree.Tree"]),
+    (s.Skops, "methods", []),
+    (s.Skops, "methods", ["fit"]),
+    (s.Skops, "methods", ["__reduce__"]),
+    (s.Skops, "release", None),
     (s.Forest, "trees", None),
     (s.Forest, "trees", "8"),
 ]
@@ -255,6 +274,23 @@ def test_weights_that_are_none(model, weights):
     document, arrays = encode_model(model)
     arrays[f"{position(model, s.WeightedMedian)}.weights"] = np.array(weights)
     with pytest.raises(BundleError, match="weight"):
+        decode_model(document, arrays)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        (s.Onnx, b""),
+        (s.Onnx, b"no protobuf at all"),
+        (s.Onnx, bytes(1000)),
+        (s.Skops, b""),
+        (s.Skops, b"PK no zip"),
+    ],
+)
+def test_files_that_are_none(model, kind, content):
+    document, arrays = encode_model(model)
+    arrays[f"{position(model, kind)}.file"] = np.frombuffer(content, np.uint8)
+    with pytest.raises(BundleError, match=kind.__name__):
         decode_model(document, arrays)
 
 

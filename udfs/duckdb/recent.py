@@ -47,7 +47,7 @@ class OnceScorer:
     def score(self, frame: Frame) -> Scores:
         """Give the answers that this thread remembers, or score the batch."""
         memory = self._memories.setdefault(threading.get_ident(), _Memory())
-        columns = _bits(frame)
+        columns = frame.bits()
         prints = _fingerprints(columns)
         scores = memory.recall(columns, prints)
         if scores is None:
@@ -56,12 +56,6 @@ class OnceScorer:
             with self._count:
                 self.rows_scored += frame.rows
         return scores
-
-
-def _bits(frame: Frame) -> list[NDArray[np.uint64]]:
-    """View all columns as integers, uint64[rows]: the bits of numbers, the codes of keys."""
-    columns = [*frame.numbers.values(), *frame.codes.values()]
-    return [column.view(np.uint64) for column in columns]
 
 
 def _fingerprints(columns: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
