@@ -145,7 +145,8 @@ def _sets(tree: TreeJson) -> dict[int, NDArray[np.int32]]:
     starts, sizes = tree.fields["categories_segments"], tree.fields["categories_sizes"]
     nodes = tree.fields["categories_nodes"]
     triples = list(zip(nodes, starts, sizes, strict=True))
-    if any(start < 0 or size < 0 for _, start, size in triples) or sum(sizes) > len(members):
+    within = all(0 <= start <= start + size <= len(members) for _, start, size in triples)
+    if not within or sum(sizes) > len(members):
         msg = "the category sets of a tree are larger than their values"
         raise ValueError(msg)
     return {node: np.unique(members[start : start + size]) for node, start, size in triples}

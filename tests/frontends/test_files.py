@@ -399,6 +399,7 @@ JSON_EDITS = {
     "infinite": (in_tree("split_conditions", lambda v: [1e999, *v[1:]]), "diverged"),
     "short": (in_tree("split_conditions", lambda v: v[:2]), "it is damaged"),
     "a set beyond": (in_tree("categories_sizes", lambda v: [10**9] * len(v)), "larger than"),
+    "a set elsewhere": (in_tree("categories_segments", lambda v: [10**9] * len(v)), "larger than"),
     "names cut": (in_learner("feature_names", value=["a"]), "it describes 1 features"),
     "a type of nobody": (in_learner("feature_types", value=["z"] * 6), "it is damaged"),
 }
