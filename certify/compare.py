@@ -21,7 +21,7 @@ RELATIVE = 1e-15
 
 
 def rounding_bound(model: Model, values: Values) -> NDArray[np.float64] | None:
-    """How far a row's answers may be from the library's, float64[rows]; None without dot products.
+    """How far a row's answers may be from the library's, float64[rows]; None without such sums.
 
     A BLAS adds the terms of a dot product in an order of its own, and its result moves with it by
     up to a few roundings of the largest partial sum. Source: Higham, Accuracy and Stability of
@@ -29,7 +29,7 @@ def rounding_bound(model: Model, values: Values) -> NDArray[np.float64] | None:
     The steps that follow carry the error on: a link moves by as much as it does between the ends
     of the interval. What a tree, a comparison or an argmax reads may not move it at all.
     """
-    if not any(isinstance(step, s.Dot) for step in model.steps):
+    if not any(map(s.adds_in_any_order, model.steps)):
         return None
     errors: Errors = {}
     with np.errstate(all="ignore"):

@@ -134,7 +134,7 @@ class _Tally:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.scorer = Scorer(model)
-        self.exact = not any(isinstance(step, s.Dot) for step in model.steps)
+        self.exact = not any(map(s.adds_in_any_order, model.steps))
         self.rows = self.refused = 0
         self.largest = self.largest_margin = 0.0
         self.golden = Golden(model.signature.names, (), (), ())

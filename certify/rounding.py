@@ -8,6 +8,7 @@ import numpy as np
 
 from ..ir import steps as s
 from ..ir.steps import Operator
+from ..kernels.splines import spline_columns
 from ..kernels.steps import FUNCTIONS
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ DOT_ROUNDING = 16 * float(np.finfo(np.float64).eps)
 """The error of a dot product, relative to its largest partial sum."""
 
 
-def carry_errors(step: s.Step, values: Values, errors: Errors) -> None:
+def carry_errors(  # noqa: C901, PLR0912 - one branch a step
+    step: s.Step, values: Values, errors: Errors
+) -> None:
     """Add the errors of a step's outputs; columns that are the library's bit for bit have none."""
     match step:
         case s.Dot():
@@ -36,10 +39,18 @@ def carry_errors(step: s.Step, values: Values, errors: Errors) -> None:
             for left, right, output in triples:
                 if left in errors or right in errors:
                     errors[output] = _of_product(left, right, values, errors)
+        case s.Sum() | s.Coalesce():
+            for index, output in enumerate(step.outputs):
+                group = step.inputs[index :: len(step.outputs)]
+                if any(name in errors for name in group):
+                    errors[output] = _of_group(step, group, values, errors)
         case s.Softmax() | s.Normalize():
             found = [errors[name] for name in step.inputs if name in errors]
-            if found:
+            if found or s.adds_in_any_order(step):
                 _of_row(step, sum(found, np.zeros(values.rows)), values, errors)
+        case s.BSplines():
+            if step.inputs[0] in errors:
+                _of_splines(step, values, errors)
         case (
             s.NullIf() | s.Impute() | s.Arithmetic() | s.Clip() | s.Elementwise() | s.Interpolate()
         ):
@@ -68,6 +79,28 @@ def _of_product(left: str, right: str, values: Values, errors: Errors) -> Number
     return a * of_b + b * of_a + of_a * of_b + np.spacing(a * b)
 
 
+def _of_group(
+    step: s.Sum | s.Coalesce, group: tuple[str, ...], values: Values, errors: Errors
+) -> Numbers:
+    found = [errors.get(name, np.zeros(values.rows)) for name in group]
+    columns = [values.numbers(name) for name in group]
+    if isinstance(step, s.Coalesce):
+        return np.where(np.isnan(columns[0]), found[1], found[0])
+    size = np.sum(np.abs(columns), axis=0)
+    roundings: Numbers = np.nan_to_num(np.spacing(size), nan=0.0, posinf=0.0) * (len(group) - 1)
+    return np.sum(found, axis=0) + roundings
+
+
+def _of_splines(step: s.BSplines, values: Values, errors: Errors) -> None:
+    x, error = values.numbers(step.inputs[0]), errors[step.inputs[0]]
+    here = spline_columns(step, x)
+    ends = [np.abs(spline_columns(step, end) - here) for end in (x - error, x + error)]
+    # A spline is a sum of products, each of which is rounded.
+    moved = np.maximum(*ends) + DOT_ROUNDING * np.abs(here)
+    moved = np.where(np.isnan(moved), np.inf, moved)
+    errors.update(zip(step.outputs, moved, strict=True))
+
+
 def _of_row(step: s.Softmax | s.Normalize, total: Numbers, values: Values, errors: Errors) -> None:
     """Errors of a row's inputs sum to ``total``; a softmax makes them no larger."""
     if isinstance(step, s.Softmax):
@@ -77,8 +110,9 @@ def _of_row(step: s.Softmax | s.Normalize, total: Numbers, values: Values, error
     norm = np.max(columns, axis=0) if step.norm is not s.Norm.SUM else np.sum(columns, axis=0)
     # A share is at most 1, and so is its error.
     error: Numbers = np.fmin(2 * total / norm, 1.0)
+    own = DOT_ROUNDING if s.adds_in_any_order(step) else 0.0
     for name in step.outputs:
-        errors[name] = error
+        errors[name] = error + own * np.abs(values.numbers(name))
 
 
 def _of_column(
@@ -98,11 +132,17 @@ def _of_column(
             here = values.numbers(step.outputs[index])
             ends = [np.abs(function(end) - here) for end in (x - error, x + error)]
             moved = np.maximum(*ends)
+            if function in _PERIODIC:
+                # They rise by no more than their argument, and turn between the ends.
+                moved = np.maximum(moved, np.minimum(error, 2.0))
             # Beyond the largest number, or outside of a function's domain, nothing is certain.
             moved = np.where(np.isnan(moved), np.inf, moved)
             return moved + _spacing(values, step.outputs[index])
         case _:
             return error
+
+
+_PERIODIC = (np.sin, np.cos)
 
 
 def _function(step: s.Elementwise | s.Interpolate) -> Callable[[Numbers], Numbers]:

@@ -168,6 +168,7 @@ _INVERSE: Mapping[Operator, Callable[[float, float], float]] = {
     Operator.SUBTRACT_FROM: lambda y, c: c - y,
     Operator.MULTIPLY: lambda y, c: y / c if c else y,
     Operator.DIVIDE: lambda y, c: y * c,
+    Operator.MODULO: lambda y, _: y,
 }
 
 

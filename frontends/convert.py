@@ -17,9 +17,10 @@ from ..ir import Model, Signature
 from ..ir import steps as s
 from ..ir.steps import Operator
 from .graph import Graph, Names
+from .sums import add_sums, jumping_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import ArrayLike
 
@@ -56,24 +57,23 @@ def convert(estimator: object, training: Training) -> Model:
 
 
 def _refuse_splits_on_sums(graph: Graph) -> None:
-    """Refuse trees behind a dot product: in which order a BLAS adds decides the last bit of a sum.
+    """Refuse what jumps behind a dot product: how a BLAS adds decides the last bit of a sum.
 
     That bit moves a linear prediction by as much, but a row that lies on a split by a whole leaf.
     """
     sums: set[str] = set()
     for step in graph.steps:
-        read = set(step.inputs)
-        if isinstance(step, s.Forest):
-            read = {step.inputs[i] for i in set(step.trees.feature.tolist()) if i >= 0}
-            if read & sums:
-                raise UnsupportedModelError(
-                    type(step).__name__,
-                    "trees split on a column that is a sum of products (such as PCA's), and its "
-                    "last bit differs from one machine to the next",
-                    "train the trees on the columns themselves",
-                )
-        if isinstance(step, s.Dot) or read & sums:
-            sums |= set(s.outputs_of(step))
+        if jumping_columns(step) & sums:
+            raise UnsupportedModelError(
+                type(step).__name__,
+                f"{_JUMPS.get(type(step), 'it jumps at some value of')} a column that is a sum of "
+                "products (such as PCA's), and its last bit differs from one machine to the next",
+                "train this step on the columns themselves",
+            )
+        add_sums(step, sums)
+
+
+_JUMPS: Mapping[type, str] = {s.Forest: "trees split on"}
 
 
 def predict(estimator: Any, inputs: Names, graph: Graph) -> Outputs:

@@ -172,10 +172,12 @@ def _key_problem(step: s.Step, types: Mapping[str, ColumnType]) -> str | None:
     return None
 
 
-def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one return a step
+def _shape_problem(step: s.Step) -> str | None:  # noqa: C901, PLR0911, PLR0912 - one a step
     match step:
         case s.Require():
             return _unless(step.largest >= 0, "its largest value is negative")
+        case s.RequireRange():
+            return _unless(step.low <= step.high, "no number is within its range")
         case s.NullIf() | s.IsMissing() | s.Clip() | s.Elementwise() | s.Softmax() | s.Normalize():
             return _unless(len(step.inputs) == len(step.outputs), "not one output an input")
         case s.Impute():
@@ -196,7 +198,10 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
             shape = (len(step.inputs), len(step.outputs))
             fits = step.weights.shape == shape and step.intercepts.shape == shape[1:]
             return _unless(fits, f"the weights are not {shape[0]} by {shape[1]}")
-        case s.Product():
+        case s.Sum():
+            count, width = len(step.inputs), len(step.outputs)
+            return _unless(width > 0 and count % width == 0, "not whole groups of inputs")
+        case s.Product() | s.Coalesce():
             return _unless(len(step.inputs) == 2 * len(step.outputs), "not two inputs an output")
         case s.Forest():
             trees = step.trees
@@ -209,6 +214,8 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: PLR0911, PLR0912 - one 
             return _unless(_are_single(step), "not one input and one output") or _points_problem(
                 step
             )
+        case s.BSplines():
+            return _unless(len(step.inputs) == 1, "not one input") or _knots_problem(step)
         case s.Argmax():
             return _unless(len(step.outputs) == 1, "not one output")
         case s.Exceeds():
@@ -223,6 +230,13 @@ def _points_problem(step: s.Interpolate) -> str | None:
         return "not one value a point"
     are_finite = bool(np.isfinite(xs).all() and np.isfinite(ys).all())
     return _unless(are_finite and bool((np.diff(xs) >= 0).all()), "its points are not sorted")
+
+
+def _knots_problem(step: s.BSplines) -> str | None:
+    if step.knots.ndim != 1 or not 0 <= step.degree < len(step.outputs):
+        return "the knots do not fit the number of splines"
+    is_finite = bool(np.isfinite(step.knots).all())
+    return _unless(is_finite and bool((np.diff(step.knots) >= 0).all()), "its knots are not sorted")
 
 
 def _are_single(step: s.Lookup | s.Exceeds | s.Interpolate) -> bool:

@@ -150,7 +150,7 @@ def _origins(model: Model) -> dict[str, _Origin]:
     origins: dict[str, _Origin] = {name: name for name in model.signature.names}
     for index, step in enumerate(model.steps):
         match step:
-            case s.Require():
+            case s.Require() | s.RequireRange():
                 continue
             case (
                 s.NullIf()
@@ -168,15 +168,16 @@ def _origins(model: Model) -> dict[str, _Origin]:
                 | s.Dot()
                 | s.Normalize()
                 | s.Forest()
+                | s.BSplines()
                 | s.Softmax()
                 | s.Argmax()
                 | s.Exceeds()
             ):
                 found = [_join(_label(index, step), step.inputs, origins)] * len(step.outputs)
-            case s.Product():
-                half = len(step.outputs)
-                pairs = zip(step.inputs[:half], step.inputs[half:], strict=True)
-                found = [_join(_label(index, step), pair, origins) for pair in pairs]
+            case s.Product() | s.Coalesce() | s.Sum():
+                width = len(step.outputs)
+                groups = [step.inputs[j::width] for j in range(width)]
+                found = [_join(_label(index, step), group, origins) for group in groups]
             case _:
                 assert_never(step)
         origins.update(zip(step.outputs, found, strict=True))

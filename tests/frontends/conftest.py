@@ -76,7 +76,7 @@ def check_values(ours, theirs, bound):
 
 
 def has_dot(model) -> bool:
-    return any(isinstance(step, s.Dot) for step in model.steps)
+    return any(map(s.adds_in_any_order, model.steps))
 
 
 @pytest.fixture(scope="session")

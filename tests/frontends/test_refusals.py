@@ -53,11 +53,6 @@ def train(params, x=X, y=Y, **options):
     return lgb.train({"verbose": -1, "objective": "regression"} | params, data, 3, **options)
 
 
-def transformer_weights():
-    parts = [("s", StandardScaler(), ["a"]), ("p", "passthrough", ["b"])]
-    return make_pipeline(ColumnTransformer(parts, transformer_weights={"s": 2.0}), Ridge())
-
-
 def with_options_after_fit(**options):
     return lgb.LGBMClassifier(**SMALL).fit(X, Y > 0).set_params(**options)
 
@@ -148,12 +143,6 @@ SKLEARN = {
         "Pipeline.functiontransformer.FunctionTransformer",
         "function <function doubled at ",
         "compute the column in the query or the training frame instead",
-    ),
-    "transformer_weights": (
-        lambda: transformer_weights().fit(X, Y),
-        "Pipeline.columntransformer.ColumnTransformer.s",
-        "transformer_weights has no translation yet",
-        "fit without weights",
     ),
 }
 

@@ -36,9 +36,11 @@ def two_trees() -> Trees:
 def model():
     steps = (
         s.Require(("x",), "the imputer", missing=False, infinite=True, largest=1e38),
+        s.RequireRange(("x",), "the power", 5e-324, math.inf),
         s.NullIf(("x",), ("x1",), -math.inf, 5e-324),
         s.Impute(("x1", "carrier"), ("x2", "carrier2"), (math.nan, "É\N{PILE OF POO}\0")),
         s.IsMissing(("when",), ("when_missing",)),
+        s.Coalesce(("x2", "x"), ("x5",)),
         s.Arithmetic(("x2",), ("x3",), s.Operator.SUBTRACT_FROM, np.array([math.nan])),
         s.Clip(("x3",), ("x4",), -math.inf, math.inf),
         s.Lookup(
@@ -47,12 +49,14 @@ def model():
         s.OneHot(("code",), ("is_aa", "is_other"), np.array([0.0, 1])),
         s.Dot(("x4", "is_aa"), ("y",), np.array([[1e308], [-0.0]]), np.array([math.inf])),
         s.Product(("x4", "y", "code", "y"), ("x4_code", "y_y")),
+        s.Sum(("x4", "y", "code", "x5"), ("a0", "a1")),
         s.Normalize(("x4", "y"), ("n0", "n1"), s.Norm.LARGEST),
         s.Forest(
             ("y", "code"), ("f0", "f1"), two_trees(), np.array([0.0, 1.5]), s.Precision.FLOAT64
         ),
         s.Elementwise(("f0",), ("e",), s.Function.LOG1P_EXP),
         s.Interpolate(("e",), ("i",), np.array([-1.0, 2.0, 2.0]), np.array([0.0, -0.0, 1e308])),
+        s.BSplines(("i",), ("b0", "b1"), np.array([0.0, 0.5, 0.5, 1e300])),
         s.Softmax(("e", "f1"), ("p0", "p1")),
         s.Argmax(("p0", "p1"), ("label",)),
         s.Exceeds(("p1",), ("late",), 0.5),
