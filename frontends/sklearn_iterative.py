@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..ir import steps as s
 from .convert import predict
 
@@ -49,13 +47,3 @@ def _clip(columns: Names, low: float, high: float, graph: Graph) -> Names:
     if math.isinf(low) and math.isinf(high):
         return columns
     return graph.columnwise(columns, "clip", lambda x, made: s.Clip(x, made, low, high))
-
-
-def kept_positions(imputer: Any) -> list[int]:
-    """List the columns that the imputer keeps: those with no value in training may be dropped."""
-    is_empty = imputer._is_empty_feature  # noqa: SLF001 - no public equivalent
-    return (
-        list(range(len(is_empty)))
-        if imputer.keep_empty_features
-        else np.flatnonzero(~is_empty).tolist()
-    )

@@ -108,7 +108,7 @@ def _clip(inputs: Names, options: Options, graph: Graph) -> Names:
     )
     is_known = options.keys() <= {"a_min", "a_max", "min", "max"}
     are_numbers = isinstance(low, numbers.Real) and isinstance(high, numbers.Real)
-    if not (is_known and are_numbers and low <= high):
+    if not (is_known and are_numbers and float(low) <= float(high)):
         raise graph.refuse(
             f"np.clip with {dict(options)!r} has no exact translation",
             "give a_min and a_max, two numbers in this order",

@@ -33,7 +33,7 @@ def convert_power_transformer(transformer: Any, inputs: Names, graph: Graph) -> 
         graph.add(s.RequireRange(inputs, where, _SMALLEST, math.inf))
     raised = _box_cox if transformer.method == "box-cox" else _yeo_johnson
     columns: list[str] = []
-    for name, power in zip(inputs, np.asarray(powers, np.float64).tolist(), strict=True):
+    for name, power in zip(inputs, powers, strict=True):
         columns += raised((name,), power, graph)
     outputs = tuple(columns)
     if transformer.standardize:
@@ -44,26 +44,29 @@ def convert_power_transformer(transformer: Any, inputs: Names, graph: Graph) -> 
     return outputs
 
 
-def _yeo_johnson(x: Names, power: float, graph: Graph) -> Names:
+def _yeo_johnson(x: Names, power: np.floating[Any], graph: Graph) -> Names:
     """Add the transforms of the positive and of the negative part, of which one is 0.
 
+    The power is a float32 where the training values were, and so is what is subtracted from it.
     Source: ``scipy.stats._morestats._yeojohnson_transform``.
     """
     above = graph.columnwise(x, "above", lambda read, made: s.Clip(read, made, 0.0, math.inf))
     below = graph.columnwise(x, "below", lambda read, made: s.Clip(read, made, -math.inf, 0.0))
     above = add_link(graph, above, Function.NUMPY_LOG1P)
+    rest = 2 - power
     if abs(power) >= _EPSILON:
-        above = _expm1(above, power, power, graph)
+        above = _expm1(above, float(power), float(power), graph)
     below = add_link(graph, add_link(graph, below, Function.NEGATIVE), Function.NUMPY_LOG1P)
-    if abs(power - 2) > _EPSILON:
-        below = _expm1(below, 2 - power, -(2 - power), graph)
+    if abs(rest) > _EPSILON:
+        below = _expm1(below, float(rest), -float(rest), graph)
     else:
         below = add_link(graph, below, Function.NEGATIVE)
     return graph.add(s.Sum(above + below, graph.fresh(x, "power")))
 
 
-def _box_cox(x: Names, power: float, graph: Graph) -> Names:
+def _box_cox(x: Names, fitted: np.floating[Any], graph: Graph) -> Names:
     """Follow the three branches of ``scipy.special.boxcox``, which calls the C library."""
+    power = float(fitted)
     logarithm = add_link(graph, x, Function.LOG)
     if abs(power) < _NO_POWER:
         return logarithm

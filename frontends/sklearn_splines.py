@@ -98,8 +98,8 @@ def _linear(x: Names, spline: Any, degree: int, graph: Graph) -> Names:
 
 def _periodic(x: Names, spline: Any, degree: int, graph: Graph) -> Names:
     """Bring the column into one period; the last splines are the first ones, come round."""
-    low, high = float(spline.t[degree]), float(spline.t[len(spline.t) - degree - 1])
-    if high > low:
+    low, high = spline.t[degree], spline.t[len(spline.t) - degree - 1]
+    if high - low > 0:
         x = graph.arithmetic(x, Operator.SUBTRACT, low)
         x = graph.arithmetic(x, Operator.MODULO, high - low)
         x = graph.arithmetic(x, Operator.ADD, low)

@@ -10,7 +10,7 @@ import numpy as np
 from ...ir import ColumnType
 from ...ir import steps as s
 from ..convert import require_fitted
-from ..sklearn_iterative import impute_in_turns, kept_positions
+from ..sklearn_iterative import impute_in_turns
 from ..values import is_missing, key_of
 
 if TYPE_CHECKING:
@@ -99,16 +99,27 @@ def convert_iterative_imputer(imputer: Any, inputs: Names, graph: Graph) -> Name
         raise graph.refuse(
             "sample_posterior=True draws its answers at random", "fit with sample_posterior=False"
         )
+    if imputer.keep_empty_features:
+        raise graph.refuse(
+            "with keep_empty_features=True the library writes into the data that it is given, and "
+            "fails where it may not",
+            "leave out the columns that have no value, or fit with keep_empty_features=False",
+        )
     graph.require_numbers(inputs)
     outputs = convert_simple_imputer(first, inputs, graph)
     marked = _mark_missing(first, inputs, graph)
     if imputer.n_iter_ > 0:
-        columns = tuple(marked[index] for index in kept_positions(imputer))
+        columns = tuple(marked[index] for index in _filled_positions(imputer))
         outputs = impute_in_turns(imputer, columns, outputs, graph)
     if imputer.add_indicator:
         flagged = tuple(marked[index] for index in imputer.indicator_.features_)
         outputs += graph.columnwise(flagged, "is_missing", s.IsMissing) if flagged else ()
     return outputs
+
+
+def _filled_positions(imputer: Any) -> list[int]:
+    """List the columns that had a value in training: the others are left out."""
+    return np.flatnonzero(~imputer._is_empty_feature).tolist()  # noqa: SLF001 - no public one
 
 
 def refuse_imputer(imputer: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ARG001
