@@ -184,6 +184,7 @@ _INVERSE = {
     Operator.MULTIPLY: lambda y, c: y / c,
     Operator.DIVIDE: lambda y, c: y * c,
     Operator.MODULO: lambda y, _: y,
+    Operator.POWER: lambda y, _: y,
 }
 
 

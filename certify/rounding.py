@@ -9,7 +9,7 @@ import numpy as np
 from ..ir import steps as s
 from ..ir.steps import Operator
 from ..kernels.splines import spline_columns
-from ..kernels.steps import FUNCTIONS
+from ..kernels.steps import FUNCTIONS, OPERATORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,12 +122,12 @@ def _of_column(
     error: Numbers,
 ) -> Numbers:
     match step:
-        case s.Arithmetic():
+        case s.Arithmetic() if step.operator is not Operator.POWER:
             operand = abs(float(step.operands[index]))
             factor = {Operator.MULTIPLY: operand, Operator.DIVIDE: 1 / operand if operand else 1.0}
             return error * factor.get(step.operator, 1.0) + _spacing(values, step.outputs[index])
-        case s.Elementwise() | s.Interpolate():
-            function = _function(step)
+        case s.Arithmetic() | s.Elementwise() | s.Interpolate():
+            function = _function(step, index)
             x = values.numbers(step.inputs[index])
             here = values.numbers(step.outputs[index])
             ends = [np.abs(function(end) - here) for end in (x - error, x + error)]
@@ -145,10 +145,16 @@ def _of_column(
 _PERIODIC = (np.sin, np.cos)
 
 
-def _function(step: s.Elementwise | s.Interpolate) -> Callable[[Numbers], Numbers]:
-    if isinstance(step, s.Elementwise):
-        return FUNCTIONS[step.function]
-    return lambda x: np.interp(x, step.xs, step.ys)
+def _function(
+    step: s.Arithmetic | s.Elementwise | s.Interpolate, index: int
+) -> Callable[[Numbers], Numbers]:
+    match step:
+        case s.Arithmetic():
+            return lambda x: OPERATORS[step.operator](x, float(step.operands[index]))
+        case s.Elementwise():
+            return FUNCTIONS[step.function]
+        case s.Interpolate():
+            return lambda x: np.interp(x, step.xs, step.ys)
 
 
 def _spacing(values: Values, name: str) -> Numbers:

@@ -169,6 +169,7 @@ _INVERSE: Mapping[Operator, Callable[[float, float], float]] = {
     Operator.MULTIPLY: lambda y, c: y / c if c else y,
     Operator.DIVIDE: lambda y, c: y * c,
     Operator.MODULO: lambda y, _: y,
+    Operator.POWER: lambda y, _: y,
 }
 
 

@@ -174,7 +174,7 @@ _COMPOSED: tuple[tuple[Any, Callable[[Names, Options, Graph], Names]], ...] = (
 
 def _check_type(name: str, function: Any, graph: Graph) -> None:
     """Refuse columns that numpy computes in a narrower type than float64."""
-    source = _source(name, graph)
+    source = source_type(name, graph)
     if source is None or source is ColumnType.BOOLEAN:
         raise graph.refuse(
             f"numpy may compute np.{function.__name__} of column {name!r} in half precision, "
@@ -188,14 +188,14 @@ def _check_type(name: str, function: Any, graph: Graph) -> None:
         )
 
 
-def _source(name: str, graph: Graph) -> ColumnType | None:
+def source_type(name: str, graph: Graph) -> ColumnType | None:
     """Give the type in which the library holds a column; None where that is not certain."""
     if name in graph.signature:
         return graph.signature[name].type
     step = next(step for step in graph.steps if name in s.outputs_of(step))
     match step:
         case s.Impute() | s.NullIf():
-            return _source(step.inputs[step.outputs.index(name)], graph)
+            return source_type(step.inputs[step.outputs.index(name)], graph)
         case s.Lookup() | s.OneHot() | s.IsMissing() | s.Exceeds() | s.Argmax():
             return None
         case _:

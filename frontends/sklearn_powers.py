@@ -50,13 +50,12 @@ def _yeo_johnson(x: Names, power: np.floating[Any], graph: Graph) -> Names:
     The power is a float32 where the training values were, and so is what is subtracted from it.
     Source: ``scipy.stats._morestats._yeojohnson_transform``.
     """
-    above = graph.columnwise(x, "above", lambda read, made: s.Clip(read, made, 0.0, math.inf))
-    below = graph.columnwise(x, "below", lambda read, made: s.Clip(read, made, -math.inf, 0.0))
-    above = add_link(graph, above, Function.NUMPY_LOG1P)
+    above = add_link(graph, _clip(x, 0.0, math.inf, graph), Function.NUMPY_LOG1P)
     rest = 2 - power
     if abs(power) >= _EPSILON:
         above = _expm1(above, float(power), float(power), graph)
-    below = add_link(graph, add_link(graph, below, Function.NEGATIVE), Function.NUMPY_LOG1P)
+    below = add_link(graph, _clip(x, -math.inf, 0.0, graph), Function.NEGATIVE)
+    below = add_link(graph, below, Function.NUMPY_LOG1P)
     if abs(rest) > _EPSILON:
         below = _expm1(below, float(rest), -float(rest), graph)
     else:
@@ -81,6 +80,50 @@ def _box_cox(x: Names, fitted: np.floating[Any], graph: Graph) -> Names:
     large = graph.arithmetic(large, Operator.MULTIPLY, math.copysign(1.0, power))
     large = graph.arithmetic(large, Operator.SUBTRACT, 1 / power)
     return graph.add(s.Coalesce(small + large, graph.fresh(x, "power")))
+
+
+def invert_power_transform(transformer: Any, columns: Names, graph: Graph) -> Names:
+    """Scale back, and add the inverses of the positive and of the negative part.
+
+    Source: ``PowerTransformer._yeo_johnson_inverse_transform``.
+    """
+    if transformer.method == "box-cox":
+        raise graph.refuse(
+            "the inverse of a Box-Cox transform has no exact translation",
+            "fit with PowerTransformer(method='yeo-johnson')",
+        )
+    graph.require(columns, missing=False, infinite=True)
+    if transformer.standardize:
+        scaler = transformer._scaler  # noqa: SLF001 - no public equivalent
+        columns = graph.arithmetic(columns, Operator.MULTIPLY, scaler.scale_)
+        columns = graph.arithmetic(columns, Operator.ADD, scaler.mean_)
+    made: list[str] = []
+    for name, power in zip(columns, transformer.lambdas_, strict=True):
+        rest = 2 - power
+        above = _clip((name,), 0.0, math.inf, graph)
+        below = _clip((name,), -math.inf, 0.0, graph)
+        if abs(power) < _EPSILON:
+            above = add_link(graph, above, Function.NUMPY_EXP)
+        else:
+            above = _root(above, float(power), float(1 / power), graph)
+        if abs(rest) > _EPSILON:
+            below = _root(below, -float(rest), float(1 / rest), graph)
+        else:
+            below = add_link(graph, below, Function.NEGATIVE)
+            below = add_link(graph, below, Function.NUMPY_EXP)
+        above = graph.arithmetic(above, Operator.SUBTRACT, 1.0)
+        below = graph.arithmetic(below, Operator.SUBTRACT_FROM, 1.0)
+        made += graph.add(s.Sum(above + below, graph.fresh((name,), "power")))
+    return tuple(made)
+
+
+def _root(x: Names, factor: float, power: float, graph: Graph) -> Names:
+    x = graph.arithmetic(graph.arithmetic(x, Operator.MULTIPLY, factor), Operator.ADD, 1.0)
+    return graph.arithmetic(x, Operator.POWER, power)
+
+
+def _clip(x: Names, low: float, high: float, graph: Graph) -> Names:
+    return graph.columnwise(x, "clip", lambda read, made: s.Clip(read, made, low, high))
 
 
 def _expm1(logarithm: Names, power: float, divisor: float, graph: Graph) -> Names:

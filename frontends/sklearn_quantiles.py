@@ -41,6 +41,21 @@ def convert_quantile_transformer(transformer: Any, inputs: Names, graph: Graph) 
     return _normal(tuple(outputs), graph) if is_normal else tuple(outputs)
 
 
+def invert_quantile_transform(transformer: Any, columns: Names, graph: Graph) -> Names:
+    """Interpolate from the references back to the quantiles."""
+    if transformer.output_distribution == "normal":
+        raise graph.refuse(
+            "the distribution function of the normal has no exact translation",
+            "fit with QuantileTransformer(output_distribution='uniform')",
+        )
+    graph.require(columns, missing=False, infinite=True)
+    references = np.asarray(transformer.references_, np.float64)
+    made: list[str] = []
+    for name, points in zip(columns, transformer.quantiles_.T, strict=True):
+        made += _interpolate((name,), references, np.asarray(points, np.float64), graph)
+    return tuple(made)
+
+
 def _uniform(
     x: Names,
     points: NDArray[np.float64],

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..ir import ColumnType
 from ..ir import steps as s
 from ..ir.steps import Function, Operator
 from .convert import add_link, require_fitted
+from .sklearn_numpy import source_type
 
 if TYPE_CHECKING:
     from .graph import Graph, Names
 
+_INTEGERS = {ColumnType.BIGINT, ColumnType.BOOLEAN}
 _INTERVALS = {1: 0.8, 2: 0.5, 3: 0.4}
 """The library's intervals by number of steps, where none is given."""
 
@@ -46,6 +49,11 @@ def _cosines(model: Any, columns: Names, scale: float, graph: Graph) -> Names:
 def convert_additive_chi2_sampler(model: Any, inputs: Names, graph: Graph) -> Names:
     """Scaled roots, then their products with cosines and sines of logarithms; 0 stays 0."""
     _require_dense(inputs, graph)
+    if all(source_type(name, graph) in _INTEGERS for name in inputs):
+        raise graph.refuse(
+            "the library cuts its features of a frame of integers to integers",
+            "turn a column into floats before training: df[c].astype(float)",
+        )
     _require_from(0.0, inputs, graph)
     interval = model.sample_interval
     interval = _INTERVALS[model.sample_steps] if interval is None else interval

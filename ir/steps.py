@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Operator(StrEnum):
     """What :class:`Arithmetic` does with a column ``x`` and its operand ``c``.
 
-    ``MODULO`` is ``numpy.mod``: the remainder of ``x / c``, with the sign of ``c``.
+    ``MODULO`` is ``numpy.mod``: the remainder of ``x / c``, with the sign of ``c``. ``POWER`` is
+    ``numpy.power``: ``x`` to the power of ``c``.
     """
 
     ADD = "add"
@@ -32,6 +33,7 @@ class Operator(StrEnum):
     MULTIPLY = "multiply"
     DIVIDE = "divide"
     MODULO = "modulo"
+    POWER = "power"
 
 
 class Function(StrEnum):

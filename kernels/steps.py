@@ -121,6 +121,7 @@ OPERATORS: Mapping[Operator, Callable[[Numbers, float], Numbers]] = {
     Operator.MULTIPLY: lambda x, c: x * c,
     Operator.DIVIDE: lambda x, c: x / c,
     Operator.MODULO: np.mod,
+    Operator.POWER: np.power,
 }
 
 

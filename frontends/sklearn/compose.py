@@ -9,6 +9,8 @@ from ...ir import steps as s
 from ..convert import add_link, predict, require_fitted, transform
 from ..sklearn_functions import inverse_arithmetic, weigh
 from ..sklearn_numpy import named_function
+from ..sklearn_powers import invert_power_transform
+from ..sklearn_quantiles import invert_quantile_transform
 
 if TYPE_CHECKING:
     from ..graph import Graph, Names
@@ -61,6 +63,9 @@ def _invert(transformer: Any, columns: Names, graph: Graph) -> Names:
             return columns
         function = named_function(transformer.inverse_func, transformer.inv_kw_args, graph)
         return add_link(graph, columns, function)
+    invert = _INVERSES.get(type(transformer).__name__)
+    if invert is not None:
+        return invert(transformer, columns, graph)
     steps = inverse_arithmetic(transformer)
     if steps is None:
         raise graph.refuse(
@@ -72,6 +77,11 @@ def _invert(transformer: Any, columns: Names, graph: Graph) -> Names:
         columns = graph.arithmetic(columns, operator, operands)
     return columns
 
+
+_INVERSES = {
+    "PowerTransformer": invert_power_transform,
+    "QuantileTransformer": invert_quantile_transform,
+}
 
 PREDICTORS = {"TransformedTargetRegressor": convert_transformed_target}
 TRANSFORMERS = {"ColumnTransformer": convert_column_transformer}

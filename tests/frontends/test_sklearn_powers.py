@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.compose import make_column_transformer
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -37,6 +37,17 @@ def test_every_branch(method, power, same_columns, quietly):
     transformer.lambdas_[:] = power
     asked = far(FRAME) if method == "yeo-johnson" else far(POSITIVE).replace(0.0, 5e-324)
     quietly(lambda: same_columns(transformer, asked))
+
+
+@pytest.mark.parametrize("power", POWERS)
+def test_every_branch_of_the_inverse(power, agree, quietly):
+    transformer = PowerTransformer(standardize=False)
+    last = DecisionTreeRegressor(max_depth=6, random_state=0)
+    model = quietly(
+        lambda: TransformedTargetRegressor(last, transformer=transformer).fit(FRAME, NUMBER / 90)
+    )
+    model.transformer_.lambdas_[:] = power
+    quietly(lambda: agree(model, FRAME, rows=300))
 
 
 def test_powers_that_were_fitted_in_float32(same_columns):

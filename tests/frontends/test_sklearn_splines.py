@@ -64,6 +64,12 @@ def test_a_constant_column(same_columns):
     same_columns(transformer, FRAME)
 
 
+def test_integers(same_columns):
+    frame = (FRAME * 9).astype(int)
+    transformer = SplineTransformer(extrapolation="linear", degree=1).fit(frame[["hour", "delay"]])
+    same_columns(transformer, frame[["hour", "delay"]] * 3 - 40)
+
+
 def test_products_that_overflow(same_columns):
     transformer = SplineTransformer(extrapolation="continue").fit(FRAME)
     same_columns(transformer, FRAME * 1e150)

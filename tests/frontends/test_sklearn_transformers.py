@@ -39,10 +39,12 @@ from sklearn.preprocessing import (
     Normalizer,
     OneHotEncoder,
     PolynomialFeatures,
+    PowerTransformer,
     QuantileTransformer,
     RobustScaler,
     StandardScaler,
 )
+from sklearn.tree import DecisionTreeRegressor
 
 from foresql import certify
 from foresql.errors import UnsupportedModelError
@@ -235,8 +237,13 @@ TARGETS = [
     TransformedTargetRegressor(Ridge(), func=np.sqrt, inverse_func=np.square),
     *[
         TransformedTargetRegressor(Ridge(), transformer=scaler)
-        for scaler in (StandardScaler(), MinMaxScaler(), MaxAbsScaler(), RobustScaler())
+        for scaler in (
+            *(StandardScaler(), MinMaxScaler(), MaxAbsScaler(), RobustScaler()),
+            *(PowerTransformer(), PowerTransformer(standardize=False)),
+            QuantileTransformer(n_quantiles=30),
+        )
     ],
+    TransformedTargetRegressor(DecisionTreeRegressor(max_depth=4), transformer=PowerTransformer()),
 ]
 
 
@@ -302,6 +309,9 @@ def test_refused_transformers(transformer, frame, reason, quietly):
         convert(pipeline, Training.of(frame, pipeline))
 
 
+BINS = KBinsDiscretizer(5, encode="ordinal", strategy="uniform")
+
+
 @pytest.mark.parametrize(
     ("estimator", "target", "reason"),
     [
@@ -309,9 +319,22 @@ def test_refused_transformers(transformer, frame, reason, quietly):
         (MultiOutputClassifier(LogisticRegression()), TWO > 0, "several labels"),
         (GridSearchCV(Ridge(), {"alpha": [1.0]}, refit=False, cv=2), NUMBER, "refit=True"),
         (
-            TransformedTargetRegressor(Ridge(), transformer=QuantileTransformer(n_quantiles=9)),
+            TransformedTargetRegressor(Ridge(), transformer=BINS, check_inverse=False),
             NUMBER,
             "its inverse has no exact translation",
+        ),
+        (
+            TransformedTargetRegressor(
+                Ridge(),
+                transformer=QuantileTransformer(n_quantiles=9, output_distribution="normal"),
+            ),
+            NUMBER,
+            "function of the normal has no exact translation",
+        ),
+        (
+            TransformedTargetRegressor(Ridge(), transformer=PowerTransformer("box-cox")),
+            POSITIVE,
+            "inverse of a Box-Cox transform",
         ),
     ],
     ids=name_of,
