@@ -30,6 +30,10 @@ def convert_quantile_transformer(transformer: Any, inputs: Names, graph: Graph) 
         raise graph.refuse(
             "a single quantile gives every number the same place", "fit with n_quantiles=2 or more"
         )
+    if not np.isfinite(quantiles).all():
+        raise graph.refuse(
+            "a column had no value in training", "leave the column out, or impute it before"
+        )
     graph.require_numbers(inputs)
     graph.require_dense(inputs)
     graph.require(inputs, missing=False, infinite=True)

@@ -20,6 +20,11 @@ def convert_spline_transformer(transformer: Any, inputs: Names, graph: Graph) ->
     way = transformer.extrapolation
     if transformer.degree == 0:
         raise graph.refuse("degree=0 makes steps of it", "fit a KBinsDiscretizer instead")
+    if transformer.degree > _HIGHEST:
+        raise graph.refuse(
+            f"degree={transformer.degree} loses its digits to rounding",
+            f"fit with a degree of at most {_HIGHEST}",
+        )
     zeros = getattr(transformer, "handle_missing", "error") == "zeros"
     graph.require_numbers(inputs)
     graph.require_dense(inputs)
@@ -52,6 +57,7 @@ def _zero_where_missing(name: str, columns: Names, graph: Graph) -> Names:
     return graph.add(s.Coalesce(read, graph.fresh(columns, "present")))
 
 
+_HIGHEST = 20
 _LEAST_LINEAR = 2
 
 

@@ -93,7 +93,11 @@ def convert_missing_indicator(indicator: Any, inputs: Names, graph: Graph) -> Na
 
 
 def convert_iterative_imputer(imputer: Any, inputs: Names, graph: Graph) -> Names:
-    """Fill gaps by the first imputer, then by each fitted regression on the other columns."""
+    """Fill gaps by the first imputer, then by each fitted regression on the other columns.
+
+    A row without any value is answered as the library answers it among other rows; in a batch of
+    such rows only, it gives the first guesses.
+    """
     first = require_fitted(imputer, "initial_imputer_", graph)
     if imputer.sample_posterior:
         raise graph.refuse(

@@ -77,6 +77,15 @@ def test_behind_a_projection_where_it_does_not_jump(agree):
     agree(make_pipeline(*steps).fit(FRAME, NUMBER), FRAME, rows=500)
 
 
+def test_a_column_without_values(quietly):
+    frame = FRAME.assign(empty=np.nan)
+    tree = DecisionTreeRegressor(max_depth=2)
+    pipeline = make_pipeline(QuantileTransformer(n_quantiles=9), tree)
+    quietly(lambda: pipeline.fit(frame, NUMBER))
+    with pytest.raises(UnsupportedModelError, match="no value in training"):
+        convert(pipeline, Training.of(frame, pipeline))
+
+
 @pytest.mark.parametrize(
     ("steps", "reason"),
     [

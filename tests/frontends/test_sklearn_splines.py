@@ -108,11 +108,19 @@ def test_error_takes_numbers_between_the_ends(value):
         scorer.score(Training.of(asked, pipeline).table)
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_a_column_without_values(way, same_columns):
+    frame = FRAME.assign(empty=np.nan)
+    transformer = SplineTransformer(handle_missing="zeros", extrapolation=way).fit(frame)
+    same_columns(transformer, frame.assign(empty=np.where(FRAME["hour"] > 9, np.nan, 1.5)))
+
+
 @pytest.mark.parametrize(
     ("steps", "reason"),
     [
         ((SplineTransformer(degree=0),), "KBinsDiscretizer"),
         ((SplineTransformer(2, 1, extrapolation="linear"),), "three knots or more"),
+        ((SplineTransformer(degree=21),), "at most 20"),
         ((PCA(2), SplineTransformer(extrapolation="periodic")), "it jumps"),
         ((PCA(2), SplineTransformer(extrapolation="error")), "it jumps"),
     ],
