@@ -41,7 +41,7 @@ def within_ranges(model: Model, name: str, table: pa.Table, values: list[Any]) -
                     refused = _refused(step, columns.numbers(read))
                     # What the training row brings from elsewhere says nothing about the values.
                     accepted &= ~refused[:-1] | refused[-1]
-            elif isinstance(step, _FOLLOWED):
+            elif isinstance(step, _FOLLOWED) and not _fills_texts(step):
                 for read in set(step.inputs) - known:
                     columns.put(read, np.full(columns.rows, np.nan))
                 prepare_step(step)(columns)
@@ -53,6 +53,10 @@ _FOLLOWED = (
     *(s.NullIf, s.Impute, s.IsMissing, s.Coalesce, s.Arithmetic, s.Clip, s.Elementwise),
     *(s.Interpolate, s.BSplines, s.Product, s.Sum, s.Normalize),
 )
+
+
+def _fills_texts(step: s.Step) -> bool:
+    return isinstance(step, s.Impute) and any(isinstance(fill, str) for fill in step.fills)
 
 
 def _refused(step: s.Require | s.RequireRange, x: Numbers) -> NDArray[np.bool_]:

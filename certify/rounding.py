@@ -110,9 +110,11 @@ def _of_row(step: s.Softmax | s.Normalize, total: Numbers, values: Values, error
     norm = np.max(columns, axis=0) if step.norm is not s.Norm.SUM else np.sum(columns, axis=0)
     # A share is at most 1, and so is its error.
     error: Numbers = np.fmin(2 * total / norm, 1.0)
-    own = DOT_ROUNDING if s.adds_in_any_order(step) else 0.0
     for name in step.outputs:
-        errors[name] = error + own * np.abs(values.numbers(name))
+        errors[name] = error
+        if s.adds_in_any_order(step):
+            own = DOT_ROUNDING * np.abs(values.numbers(name))
+            errors[name] = error + np.nan_to_num(own, nan=np.inf)
 
 
 def _of_column(

@@ -391,8 +391,8 @@ COLUMN_TRANSFORMERS = {
         [(*SCALED, ["wind", "distance"]), ("plain", "passthrough", ["month"])],
         transformer_weights={"scaled": 0.1, "plain": 1 / 3},
     ),
-    "the weight of the remainder": ColumnTransformer(
-        [(*SCALED, ["wind"]), ("none", "drop", ["carrier", "origin", "dest"])],
+    "weights of nothing": ColumnTransformer(
+        [(*SCALED, ["wind"]), ("none", "drop", ["carrier", "dest"])],
         transformer_weights={"scaled": None, "none": 2.0},
     ),
     "names": ColumnTransformer([(*SCALED, ["wind", "distance"])]),

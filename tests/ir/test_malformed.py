@@ -33,7 +33,7 @@ def test_unknown_step(model):
 
 
 BAD_VALUES = [
-    (s.Arithmetic, "operator", "power"),
+    (s.Arithmetic, "operator", "root"),
     (s.Arithmetic, "operator", ["add"]),
     (s.Elementwise, "function", {}),
     (s.Elementwise, "inputs", "f0"),
