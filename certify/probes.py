@@ -14,6 +14,7 @@ from ..ir import steps as s
 from ..ir.steps import Operator
 from ..ir.thresholds import LARGEST_TO_FLOAT32, LIGHTGBM_ZERO
 from ..ir.trees import LEAF
+from .ranges import within_ranges
 from .rounding import has_sums
 from .split_probes import split_changes
 
@@ -72,7 +73,11 @@ def make_probes(model: Model, table: pa.Table, rows: int, seed: int) -> list[Pro
     }
     groups = [Probe("boundaries", _mixed(model, table, pools, rows, rng))]
     side = max(rows // 10, 50)
-    for name, odd in _odd_values(model).items():
+    odd_values = _odd_values(model)
+    odd_values["out of range"] = {
+        name: _out_of_range(model, name, table, splits) for name, splits in thresholds.items()
+    }
+    for name, odd in odd_values.items():
         base = _mixed(model, table, pools, side, rng)
         changed = {column: values for column, values in odd.items() if values}
         if changed:
@@ -120,10 +125,8 @@ def _changed(model: Model, table: pa.Table, changes: list[Change]) -> pa.Table:
     return table_of(model, list(columns.values()))
 
 
-def split_values(  # noqa: PLR0912 - one case a step
-    model: Model,
-) -> dict[str, list[float]]:
-    """For each source column, the values at which any tree splits, traced back through scaling.
+def split_values(model: Model) -> dict[str, list[float]]:
+    """For each source column, where any step changes its mind, traced back through scaling.
 
     Of steps that hold points, the values of some, and those half way between two.
     """
@@ -142,35 +145,40 @@ def split_values(  # noqa: PLR0912 - one case a step
                     if read in origin:
                         source, chain = origin[read]
                         origin[written] = (source, [*chain, _only(step, read)])
-            case s.Forest() | s.LinearForest() | s.Exceeds() | s.KernelSum() | s.Neighbours():
-                for index, name in enumerate(step.inputs):
-                    if name in origin:
-                        source, chain = origin[name]
-                        found[source] |= _traced_back(_boundaries(step, index), chain)
-            case s.Interpolate():
-                if step.inputs[0] in origin:
-                    source, chain = origin[step.inputs[0]]
-                    found[source] |= _traced_back(step.xs, chain)
             case _:
-                continue
+                pass
+        for name, values in _edges(step):
+            if name in origin:
+                source, chain = origin[name]
+                found[source] |= _traced_back(values, chain)
     return {name: sorted(values) for name, values in found.items()}
+
+
+def _edges(step: s.Step) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """List where a step changes its mind: splits, points, knots and the ends of ranges."""
+    match step:
+        case s.Forest() | s.LinearForest():
+            for index, name in enumerate(step.inputs):
+                yield name, _splits(step, index)
+        case s.KernelSum() | s.Neighbours():
+            for index, name in enumerate(step.inputs):
+                yield name, _near_points(step, index)
+        case s.Interpolate():
+            yield step.inputs[0], step.xs
+        case s.BSplines():
+            yield step.inputs[0], step.knots
+        case s.NullIf() | s.RequireRange():
+            for name in step.inputs:
+                yield name, np.array([step.low, step.high])
+        case s.Exceeds():
+            yield step.inputs[0], np.array([step.threshold])
+        case _:
+            return
 
 
 def _only(step: s.Arithmetic, name: str) -> s.Arithmetic:
     index = step.inputs.index(name)
     return s.Arithmetic((name,), (name,), step.operator, step.operands[index : index + 1])
-
-
-def _boundaries(
-    step: s.Forest | s.LinearForest | s.Exceeds | s.KernelSum | s.Neighbours, index: int
-) -> NDArray[np.float64]:
-    match step:
-        case s.Exceeds():
-            return np.array([step.threshold])
-        case s.Forest() | s.LinearForest():
-            return _splits(step, index)
-        case _:
-            return _near_points(step, index)
 
 
 def _splits(step: s.Forest | s.LinearForest, index: int) -> NDArray[np.float64]:
@@ -195,6 +203,8 @@ _INVERSE = {
     Operator.SUBTRACT_FROM: lambda y, c: c - y,
     Operator.MULTIPLY: lambda y, c: y / c,
     Operator.DIVIDE: lambda y, c: y * c,
+    Operator.MODULO: lambda y, _: y,
+    Operator.POWER: lambda y, _: y,
 }
 
 
@@ -208,6 +218,15 @@ def _traced_back(values: NDArray[np.float64], chain: list[s.Arithmetic]) -> set[
 def _pool(model: Model, name: str, table: pa.Table, splits: list[float]) -> list[Any]:
     """Values to draw for a column, none of which the library refuses as such."""
     column = model.signature[name]
+    pool = _candidates(model, name, table, splits)
+    if column.type.is_number:
+        accepted = within_ranges(model, name, table, pool)
+        pool = [value for value, fits in zip(pool, accepted, strict=True) if fits]
+    return [*pool, None] if column.nullable else pool
+
+
+def _candidates(model: Model, name: str, table: pa.Table, splits: list[float]) -> list[Any]:
+    column = model.signature[name]
     keys = [*keys_of(model, name)][:_MOST_CATEGORIES]
     pool: list[Any]
     if model.is_key(name) or not column.type.is_number:
@@ -217,7 +236,7 @@ def _pool(model: Model, name: str, table: pa.Table, splits: list[float]) -> list
     elif column.type is ColumnType.BOOLEAN:
         pool = [True, False]
     elif column.type is ColumnType.BIGINT:
-        near = {int(value) + step for value in splits for step in (-1, 0, 1)}
+        near = {int(x) + step for x in splits if abs(x) < _INTEGERS[-1] for step in (-1, 0, 1)}
         largest = _largest(model, name)
         pool = sorted(i for i in {*near, *map(int, keys), *_INTEGERS} if abs(i) <= largest)
     else:
@@ -225,7 +244,7 @@ def _pool(model: Model, name: str, table: pa.Table, splits: list[float]) -> list
         with np.errstate(over="ignore"):  # beyond the largest number comes infinity
             near = [exact, np.nextafter(exact, np.inf), np.nextafter(exact, -np.inf)]
         pool = [*np.unique(np.concatenate(near)).tolist(), 0.0, -0.0]
-    return [*pool, None] if column.nullable else pool
+    return pool
 
 
 def _largest(model: Model, name: str) -> float:
@@ -335,6 +354,14 @@ def _odd_values(model: Model) -> dict[str, dict[str, list[Any]]]:
         "huge": {name: list(HUGE) for name in doubles},
         "unseen": {name: _unseen(model, name) for name in model.signature.names},
     }
+
+
+def _out_of_range(model: Model, name: str, table: pa.Table, splits: list[float]) -> list[Any]:
+    if not model.signature[name].type.is_number:
+        return []
+    values = _candidates(model, name, table, splits)
+    accepted = within_ranges(model, name, table, values)
+    return [value for value, fits in zip(values, accepted, strict=True) if not fits]
 
 
 def _unseen(model: Model, name: str) -> list[Any]:

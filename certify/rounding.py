@@ -8,11 +8,12 @@ import numpy as np
 
 from ..ir import steps as s
 from ..ir.steps import Operator
-from ..kernels.steps import FUNCTIONS
+from ..kernels.splines import spline_columns
+from ..kernels.steps import FUNCTIONS, OPERATORS
 from .kernel_rounding import kernel_sum_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -39,9 +40,7 @@ _COUPLING_ROUNDING = 64 * float(np.finfo(np.float64).eps)
 
 def has_sums(model: Model) -> bool:
     """Whether a model adds what its library may add in another order."""
-    return any(
-        isinstance(step, s.Dot | s.KernelSum | s.Neighbours | s.Whole) for step in model.steps
-    )
+    return any(map(s.adds_in_any_order, model.steps))
 
 
 def carry_errors(  # noqa: C901, PLR0912 - one branch a step
@@ -69,12 +68,11 @@ def carry_errors(  # noqa: C901, PLR0912 - one branch a step
             for left, right, output in triples:
                 if left in errors or right in errors:
                     errors[output] = _of_product(left, right, values, errors)
-        case s.Sum():
-            width = len(step.outputs)
+        case s.Sum() | s.Coalesce():
             for index, output in enumerate(step.outputs):
-                group = step.inputs[index::width]
-                if not errors.keys().isdisjoint(group):
-                    errors[output] = _of_sum(group, values, errors)
+                group = step.inputs[index :: len(step.outputs)]
+                if any(name in errors for name in group):
+                    errors[output] = _of_group(step, group, values, errors)
         case s.WeightedMedian():
             found = [errors[name] for name in step.inputs if name in errors]
             if found:
@@ -82,8 +80,11 @@ def carry_errors(  # noqa: C901, PLR0912 - one branch a step
                 errors[step.outputs[0]] = np.max(found, axis=0)
         case s.Softmax() | s.LogSoftmax() | s.Normalize():
             found = [errors[name] for name in step.inputs if name in errors]
-            if found:
+            if found or s.adds_in_any_order(step):
                 _of_row(step, sum(found, np.zeros(values.rows)), values, errors)
+        case s.BSplines():
+            if step.inputs[0] in errors:
+                _of_splines(step, values, errors)
         case (
             s.NullIf() | s.Impute() | s.Arithmetic() | s.Clip() | s.Elementwise() | s.Interpolate()
         ):
@@ -138,14 +139,26 @@ def _of_product(left: str, right: str, values: Values, errors: Errors) -> Number
     return a * of_b + b * of_a + of_a * of_b + np.spacing(a * b)
 
 
-def _of_sum(names: Sequence[str], values: Values, errors: Errors) -> Numbers:
-    sizes = np.zeros(values.rows)
-    carried = np.zeros(values.rows)
-    for name in names:
-        sizes += np.abs(values.numbers(name))
-        carried += errors.get(name, np.zeros(values.rows))
-    rounding = np.nan_to_num(np.spacing(sizes), nan=0.0, posinf=0.0)
-    return carried + len(names) * rounding
+def _of_group(
+    step: s.Sum | s.Coalesce, group: tuple[str, ...], values: Values, errors: Errors
+) -> Numbers:
+    found = [errors.get(name, np.zeros(values.rows)) for name in group]
+    columns = [values.numbers(name) for name in group]
+    if isinstance(step, s.Coalesce):
+        return np.where(np.isnan(columns[0]), found[1], found[0])
+    size = np.sum(np.abs(columns), axis=0)
+    roundings: Numbers = np.nan_to_num(np.spacing(size), nan=0.0, posinf=0.0) * (len(group) - 1)
+    return np.sum(found, axis=0) + roundings
+
+
+def _of_splines(step: s.BSplines, values: Values, errors: Errors) -> None:
+    x, error = values.numbers(step.inputs[0]), errors[step.inputs[0]]
+    here = spline_columns(step, x)
+    ends = [np.abs(spline_columns(step, end) - here) for end in (x - error, x + error)]
+    # A spline is a sum of products, each of which is rounded.
+    moved = np.maximum(*ends) + DOT_ROUNDING * np.abs(here)
+    moved = np.where(np.isnan(moved), np.inf, moved)
+    errors.update(zip(step.outputs, moved, strict=True))
 
 
 def _of_row(
@@ -168,6 +181,9 @@ def _of_row(
     error: Numbers = np.where(np.isinf(total), np.inf, np.fmin(2 * total / norm, 1.0))
     for name in step.outputs:
         errors[name] = error
+        if s.adds_in_any_order(step):
+            own = DOT_ROUNDING * np.abs(values.numbers(name))
+            errors[name] = error + np.nan_to_num(own, nan=np.inf)
 
 
 def _of_column(
@@ -177,17 +193,20 @@ def _of_column(
     error: Numbers,
 ) -> Numbers:
     match step:
-        case s.Arithmetic():
+        case s.Arithmetic() if step.operator is not Operator.POWER:
             operand = abs(float(step.operands[index]))
             factor = {Operator.MULTIPLY: operand, Operator.DIVIDE: 1 / operand if operand else 1.0}
             return error * factor.get(step.operator, 1.0) + _spacing(values, step.outputs[index])
-        case s.Elementwise() | s.Interpolate():
-            function = _function(step)
+        case s.Arithmetic() | s.Elementwise() | s.Interpolate():
+            function = _function(step, index)
             x = values.numbers(step.inputs[index])
             here = values.numbers(step.outputs[index])
             low = np.maximum(x - error, 0.0) if _is_root(step) else x - error
             ends = [np.abs(function(end) - here) for end in (low, x + error)]
             moved = np.maximum(*ends)
+            if function in _PERIODIC:
+                # They rise by no more than their argument, and turn between the ends.
+                moved = np.maximum(moved, np.minimum(error, 2.0))
             # Beyond the largest number, or outside of a function's domain, nothing is certain.
             moved = np.where(np.isnan(moved), np.inf, moved)
             return moved + _spacing(values, step.outputs[index])
@@ -195,15 +214,24 @@ def _of_column(
             return error
 
 
-def _is_root(step: s.Elementwise | s.Interpolate) -> bool:
+def _is_root(step: s.Arithmetic | s.Elementwise | s.Interpolate) -> bool:
     """Whether a step takes square roots: libraries bring a negative number to 0 before."""
     return isinstance(step, s.Elementwise) and step.function is s.Function.SQRT
 
 
-def _function(step: s.Elementwise | s.Interpolate) -> Callable[[Numbers], Numbers]:
-    if isinstance(step, s.Elementwise):
-        return FUNCTIONS[step.function]
-    return lambda x: np.interp(x, step.xs, step.ys)
+_PERIODIC = (np.sin, np.cos)
+
+
+def _function(
+    step: s.Arithmetic | s.Elementwise | s.Interpolate, index: int
+) -> Callable[[Numbers], Numbers]:
+    match step:
+        case s.Arithmetic():
+            return lambda x: OPERATORS[step.operator](x, float(step.operands[index]))
+        case s.Elementwise():
+            return FUNCTIONS[step.function]
+        case s.Interpolate():
+            return lambda x: np.interp(x, step.xs, step.ys)
 
 
 def _spacing(values: Values, name: str) -> Numbers:

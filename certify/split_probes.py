@@ -172,6 +172,8 @@ _INVERSE: Mapping[Operator, Callable[[float, float], float]] = {
     Operator.SUBTRACT_FROM: lambda y, c: c - y,
     Operator.MULTIPLY: lambda y, c: y / c if c else y,
     Operator.DIVIDE: lambda y, c: y * c,
+    Operator.MODULO: lambda y, _: y,
+    Operator.POWER: lambda y, _: y,
 }
 
 

@@ -13,12 +13,13 @@ import numpy as np
 
 from ..errors import UnsupportedModelError
 from ..ir import steps as s
-from ..ir.steps import Precision
+from ..ir.steps import Function, Operator, Precision
 from ..ir.trees import LEAF
 
 if TYPE_CHECKING:
     from .graph import Graph
 
+_ROUNDING = {Function.CEIL, Function.FLOOR, Function.RINT, Function.SIGN, Function.TRUNC}
 _AS_CLOSE = 64 * float(np.finfo(np.float64).eps)
 """Points this close together, relative to the largest, are one to a sum that was rounded."""
 
@@ -44,20 +45,18 @@ def columns_of_sums(graph: Graph) -> set[str]:
     """Give the columns so far whose last bit the library itself does not fix."""
     sums: set[str] = set()
     for step in graph.steps:
-        if _is_sum(step) or _read(step) & sums:
+        if isinstance(step, s.IsMissing):
+            continue
+        if s.adds_in_any_order(step) or _calls_numpy(step) or _read(step) & sums:
             sums |= set(s.outputs_of(step))
     return sums
 
 
-def _is_sum(step: s.Step) -> bool:
-    """Whether the library may add in another order, or with another ``exp``, than the step does."""
-    match step:
-        case s.Neighbours():
-            return step.weighting is s.Weighting.DISTANCE and not step.mean
-        case s.Softmax():
-            return step.precision is Precision.FLOAT64 and step.exponential is s.Function.EXP
-        case _:
-            return isinstance(step, s.Dot | s.KernelSum | s.Whole)
+def _calls_numpy(step: s.Step) -> bool:
+    """Whether the library may take numpy's ``exp``, where the step takes the C library's."""
+    if not isinstance(step, s.Softmax):
+        return False
+    return step.precision is Precision.FLOAT64 and step.exponential is s.Function.EXP
 
 
 def _read(step: s.Step) -> set[str]:
@@ -85,9 +84,13 @@ def _jump(step: s.Step) -> tuple[str, str] | None:
         case s.Neighbours():
             what = "it looks for the nearest rows by"
             way_out = "look for neighbours in the columns themselves"
-        case s.NullIf():
-            what = "a range of values becomes missing in"
+        case s.NullIf() | s.RequireRange():
+            what = "a range of values becomes missing, or is refused, in"
             way_out = "let the step read the columns themselves, or keep what lies in the range"
+        case s.Elementwise() if step.function in _ROUNDING:
+            what = f"np.{step.function} jumps at some value of"
+        case s.Arithmetic() if step.operator is Operator.MODULO:
+            what = "a remainder jumps at some value of"
         case s.Interpolate():
             is_close = np.diff(step.xs) <= _AS_CLOSE * np.abs(step.xs).max()
             if (is_close & (np.diff(step.ys) != 0)).any():

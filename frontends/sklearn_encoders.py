@@ -52,6 +52,23 @@ def convert_one_hot_encoder(encoder: Any, inputs: Names, graph: Graph) -> Names:
     return tuple(outputs)
 
 
+def convert_target_encoder(encoder: Any, inputs: Names, graph: Graph) -> Names:
+    """Each category's mean of the target, one a class; unknown ones take the mean of all rows."""
+    encodings = require_fitted(encoder, "encodings_", graph)
+    is_multiclass = encoder.target_type_ == "multiclass"
+    means = encoder.target_mean_ if is_multiclass else [encoder.target_mean_]
+    outputs: list[str] = []
+    for index, encoding in enumerate(encodings):
+        column, label = divmod(index, len(means))
+        mean = float(means[label])
+        categories = encoder.categories_[column]
+        missing = [encoding[i] for i, value in enumerate(categories) if is_missing(value)]
+        fallback = (float(missing[0]) if missing else mean, mean)
+        codes = np.asarray(encoding, np.float64)
+        outputs.append(_lookup(encoder, column, inputs[column], codes, fallback, graph))
+    return tuple(outputs)
+
+
 def _one_hot_unknown(encoder: Any, index: int, codes: np.ndarray) -> float | None:
     """Give the code of an unknown value: None to refuse it, that of the rare, or NaN (all 0)."""
     if encoder.handle_unknown == "error":

@@ -1,4 +1,4 @@
-"""scikit-learn's transformers that apply a function: named ones, steps, bins and products."""
+"""scikit-learn's transformers that apply a function: steps, bins and products."""
 
 from __future__ import annotations
 
@@ -7,97 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..ir import ColumnType, Trees
+from ..ir import Trees
 from ..ir import steps as s
 from ..ir.steps import Operator, Precision
 from ..ir.trees import LEAF
-from .convert import add_constants, add_link, require_fitted
+from .convert import add_constants, require_fitted
+from .jumps import columns_of_sums
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from .graph import Graph, Names
-
-FUNCTIONS: Mapping[Callable[..., Any], s.Function] = {
-    np.abs: s.Function.ABSOLUTE,
-    np.fabs: s.Function.ABSOLUTE,
-    np.square: s.Function.SQUARE,
-    np.sqrt: s.Function.SQRT,
-    np.exp: s.Function.NUMPY_EXP,
-    np.expm1: s.Function.NUMPY_EXPM1,
-    np.exp2: s.Function.NUMPY_EXP2,
-    np.log: s.Function.NUMPY_LOG,
-    np.log1p: s.Function.NUMPY_LOG1P,
-    np.log2: s.Function.NUMPY_LOG2,
-    np.log10: s.Function.NUMPY_LOG10,
-}
-"""numpy's functions of one column. Its vectorised ones differ from the C library's."""
-
-_WRAP_AROUND = (np.abs, np.square)
-"""Functions that keep integers, which overflow where floats do not."""
-
-
-def convert_function_transformer(transformer: Any, inputs: Names, graph: Graph) -> Names:
-    """Apply one of numpy's functions; the identity is what ``remainder="passthrough"`` becomes."""
-    if transformer.validate:
-        graph.require_numbers(inputs)
-        graph.require(inputs, missing=True, infinite=True)
-    if transformer.func is None:
-        return inputs
-    function = named_function(transformer.func, transformer.kw_args, graph)
-    graph.require_numbers(inputs)
-    graph.require_dense(inputs)
-    for name in inputs:
-        _check_type(name, transformer.func, graph)
-    return add_link(graph, inputs, function)
-
-
-def named_function(function: Any, options: Any, graph: Graph) -> s.Function:
-    """Give the exact translation of a function, or refuse it."""
-    found = FUNCTIONS.get(function) if isinstance(function, np.ufunc) else None
-    if found is None or options:
-        names = ", ".join(f"np.{known.__name__}" for known in FUNCTIONS)
-        raise graph.refuse(
-            f"function {function!r} has no exact translation",
-            f"use one of {names} without options, or compute the column in the query or the "
-            "training frame instead",
-        )
-    return found
-
-
-def _check_type(name: str, function: Any, graph: Graph) -> None:
-    """Refuse columns that numpy computes in a narrower type than float64."""
-    source = _source(name, graph)
-    if source is None or source is ColumnType.BOOLEAN:
-        raise graph.refuse(
-            f"numpy may compute np.{function.__name__} of column {name!r} in half precision, "
-            "because it holds flags or codes",
-            "leave the column out of this step; the function of two values adds nothing",
-        )
-    if source is ColumnType.BIGINT and function in _WRAP_AROUND:
-        raise graph.refuse(
-            f"np.{function.__name__} of integers (column {name!r}) wraps around when it overflows",
-            "turn the column into floats before training: df[c].astype(float)",
-        )
-
-
-def _source(name: str, graph: Graph) -> ColumnType | None:
-    """Give the type in which the library holds a column; None where that is not certain."""
-    if name in graph.signature:
-        return graph.signature[name].type
-    step = next(step for step in graph.steps if name in s.outputs_of(step))
-    match step:
-        case s.Impute() | s.NullIf():
-            return _source(step.inputs[step.outputs.index(name)], graph)
-        case s.Lookup() | s.OneHot() | s.IsMissing() | s.Exceeds() | s.Argmax():
-            return None
-        case _:
-            return ColumnType.DOUBLE
 
 
 def convert_binarizer(binarizer: Any, inputs: Names, graph: Graph) -> Names:
     """1 where a value is above the threshold, else 0."""
     require_fitted(binarizer, "n_features_in_", graph)
+    if not columns_of_sums(graph).isdisjoint(inputs):
+        raise graph.refuse(
+            "it compares a sum of products (such as PCA's), and its last bit differs from one "
+            "machine to the next",
+            "binarize the columns themselves",
+        )
     graph.require_numbers(inputs)
     graph.require(inputs, missing=True, infinite=True)
     threshold = float(binarizer.threshold)
@@ -191,6 +120,14 @@ def convert_polynomial_features(features: Any, inputs: Names, graph: Graph) -> N
         if degree >= low:
             outputs += tuple(terms[combination] for combination in chosen)
     return outputs
+
+
+def weigh(columns: Names, weight: float | None, graph: Graph) -> Names:
+    """Multiply a transformer's columns by its weight, if it has one."""
+    if weight is None or not columns:
+        return columns
+    graph.require_numbers(columns)
+    return graph.arithmetic(columns, Operator.MULTIPLY, weight)
 
 
 def inverse_arithmetic(transformer: Any) -> tuple[tuple[Operator, Any], ...] | None:

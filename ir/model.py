@@ -236,6 +236,8 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: C901, PLR0911, PLR0912 
     match step:
         case s.Require():
             return _unless(step.largest >= 0, "its largest value is negative")
+        case s.RequireRange():
+            return _unless(step.low <= step.high, "no number is within its range")
         case (
             s.NullIf() | s.IsMissing() | s.Clip() | s.Elementwise() | s.Normalize() | s.LogSoftmax()
         ):
@@ -264,7 +266,7 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: C901, PLR0911, PLR0912 
             return neighbours_problem(step)
         case s.Couple():
             return couple_problem(step)
-        case s.Product():
+        case s.Product() | s.Coalesce():
             return _unless(len(step.inputs) == 2 * len(step.outputs), "not two inputs an output")
         case s.Sum():
             groups = len(step.inputs) % max(len(step.outputs), 1)
@@ -281,6 +283,8 @@ def _shape_problem(step: s.Step) -> str | None:  # noqa: C901, PLR0911, PLR0912 
             return _content_problem(step)
         case s.Onnx() | s.Skops():
             return _whole_problem(step)
+        case s.BSplines():
+            return _unless(len(step.inputs) == 1, "not one input") or _knots_problem(step)
         case s.Argmax():
             return _unless(len(step.outputs) == 1, "not one output")
         case s.Exceeds():
@@ -354,6 +358,17 @@ def _points_problem(step: s.Interpolate) -> str | None:
 def _weights_problem(step: s.WeightedMedian) -> str | None:
     is_finite = bool(np.isfinite(step.weights).all())
     return _unless(is_finite and bool((step.weights >= 0).all()), "a weight is not from 0 upwards")
+
+
+_DEGREES = 32
+"""Splines are of a lower degree than this: de Boor's recursion takes its square."""
+
+
+def _knots_problem(step: s.BSplines) -> str | None:
+    if step.knots.ndim != 1 or not 0 <= step.degree < min(len(step.outputs), _DEGREES):
+        return "the knots do not fit the number of splines"
+    is_finite = bool(np.isfinite(step.knots).all())
+    return _unless(is_finite and bool((np.diff(step.knots) >= 0).all()), "its knots are not sorted")
 
 
 def _are_single(step: s.Lookup | s.Exceeds | s.Interpolate) -> bool:

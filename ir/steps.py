@@ -21,32 +21,47 @@ if TYPE_CHECKING:
 
 
 class Operator(StrEnum):
-    """What :class:`Arithmetic` does with a column ``x`` and its operand ``c``."""
+    """What :class:`Arithmetic` does with a column ``x`` and its operand ``c``.
+
+    ``MODULO`` is ``numpy.mod``: the remainder of ``x / c``, with the sign of ``c``. ``POWER`` is
+    ``numpy.power``: ``x`` to the power of ``c``.
+    """
 
     ADD = "add"
     SUBTRACT = "subtract"
     SUBTRACT_FROM = "subtract_from"
     MULTIPLY = "multiply"
     DIVIDE = "divide"
+    MODULO = "modulo"
+    POWER = "power"
 
 
 class Function(StrEnum):
     """What :class:`Elementwise` computes from a column.
 
     Those that begin with ``numpy_`` are numpy's vectorised versions, whose last bit differs from
-    the C library's, for the models that call numpy. Those that begin with ``float32`` round to
-    float32, each operation on its own; ``FLOAT32`` alone does nothing else. ``FMATH_EXP`` is the
-    exponential of the library fmath, which CatBoost calls.
-    ``SKLEARN_CONFIDENCE`` is ``x / (3 * (abs(x) + 1))``.
+    the C library's, for the models that call numpy. Those that begin with ``scipy_`` are scipy's
+    own. Those that begin with ``float32`` round to float32, each operation on its own;
+    ``FLOAT32`` alone does nothing else. ``FMATH_EXP`` is the exponential of the library fmath,
+    which CatBoost calls. ``SKLEARN_CONFIDENCE`` is ``x / (3 * (abs(x) + 1))``.
     """
 
     SIGMOID = "sigmoid"
     EXP = "exp"
+    EXPM1 = "expm1"
+    LOG = "log"
     SIGNED_SQUARE = "signed_square"
     LOG1P_EXP = "log1p_exp"
     ABSOLUTE = "absolute"
     SQUARE = "square"
     SQRT = "sqrt"
+    NEGATIVE = "negative"
+    RECIPROCAL = "reciprocal"
+    SIGN = "sign"
+    FLOOR = "floor"
+    CEIL = "ceil"
+    RINT = "rint"
+    TRUNC = "trunc"
     NUMPY_EXP = "numpy_exp"
     NUMPY_EXPM1 = "numpy_expm1"
     NUMPY_EXP2 = "numpy_exp2"
@@ -54,9 +69,24 @@ class Function(StrEnum):
     NUMPY_LOG1P = "numpy_log1p"
     NUMPY_LOG2 = "numpy_log2"
     NUMPY_LOG10 = "numpy_log10"
-    NUMPY_TANH = "numpy_tanh"
     NUMPY_POWER_OF_TWO = "numpy_power_of_two"
     SKLEARN_CONFIDENCE = "sklearn_confidence"
+    NUMPY_CBRT = "numpy_cbrt"
+    NUMPY_SIN = "numpy_sin"
+    NUMPY_COS = "numpy_cos"
+    NUMPY_TAN = "numpy_tan"
+    NUMPY_ARCSIN = "numpy_arcsin"
+    NUMPY_ARCCOS = "numpy_arccos"
+    NUMPY_ARCTAN = "numpy_arctan"
+    NUMPY_SINH = "numpy_sinh"
+    NUMPY_COSH = "numpy_cosh"
+    NUMPY_TANH = "numpy_tanh"
+    NUMPY_ARCSINH = "numpy_arcsinh"
+    NUMPY_ARCCOSH = "numpy_arccosh"
+    NUMPY_ARCTANH = "numpy_arctanh"
+    NUMPY_DEG2RAD = "numpy_deg2rad"
+    NUMPY_RAD2DEG = "numpy_rad2deg"
+    SCIPY_NDTRI = "scipy_ndtri"
     FLOAT32 = "float32"
     FLOAT32_EXP = "float32_exp"
     FLOAT32_SIGMOID = "float32_sigmoid"
@@ -84,6 +114,7 @@ class Norm(StrEnum):
     SUM_UNLESS_ZERO = "sum_unless_zero"
     LARGEST = "largest"
     ABSOLUTE_SUM = "absolute_sum"
+    EUCLIDEAN = "euclidean"
 
 
 class Precision(StrEnum):
@@ -158,6 +189,16 @@ class Require:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class RequireRange:
+    """Refuse rows with a number outside of ``[low, high]``, as the estimator ``where`` does."""
+
+    inputs: tuple[str, ...]
+    where: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class NullIf:
     """Make values in ``[low, high]`` missing."""
 
@@ -179,6 +220,17 @@ class Impute:
 @dataclass(frozen=True, slots=True, eq=False)
 class IsMissing:
     """1 where the input is missing, else 0."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coalesce:
+    """Take the first of two columns that is there.
+
+    Output ``j`` is input ``j`` or, where that is missing, input ``len(outputs) + j``.
+    """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -380,7 +432,8 @@ class Normalize:
     Where the sum is 0, ``Norm.SUM`` gives every output an equal share of 1, and
     ``Norm.SUM_UNLESS_ZERO`` leaves the row as it is. Where another norm is below 10 times the
     distance from 1 to the next number, it is taken as 1, as scikit-learn does.
-    ``Norm.LARGEST`` is the largest absolute value.
+    ``Norm.LARGEST`` is the largest absolute value, ``Norm.EUCLIDEAN`` the root of the sum of the
+    squares.
     """
 
     inputs: tuple[str, ...]
@@ -444,6 +497,25 @@ class Interpolate:
     outputs: tuple[str]
     xs: NDArray[np.float64]
     ys: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BSplines:
+    """The B-splines on sorted ``knots`` at a number, one output each; NaN stays.
+
+    Those that are not 0 between the knots around a number follow from de Boor's recursion. Beyond
+    ``knots[degree]`` and ``knots[-degree - 1]`` the polynomials of the interval beside them go on.
+    Source: ``scipy.interpolate.BSpline`` with a unit matrix of coefficients.
+    """
+
+    inputs: tuple[str]
+    outputs: tuple[str, ...]
+    knots: NDArray[np.float64]
+
+    @property
+    def degree(self) -> int:
+        """The degree of the polynomials between two knots."""
+        return len(self.knots) - len(self.outputs) - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -539,9 +611,11 @@ Whole: TypeAlias = Onnx | Skops
 
 Step: TypeAlias = (
     Require
+    | RequireRange
     | NullIf
     | Impute
     | IsMissing
+    | Coalesce
     | Arithmetic
     | Clip
     | Lookup
@@ -560,6 +634,7 @@ Step: TypeAlias = (
     | LinearForest
     | Elementwise
     | Interpolate
+    | BSplines
     | Softmax
     | LogSoftmax
     | Argmax
@@ -571,4 +646,25 @@ Step: TypeAlias = (
 
 def outputs_of(step: Step) -> tuple[str, ...]:
     """Name the columns that a step writes."""
-    return () if isinstance(step, Require) else step.outputs
+    return () if isinstance(step, Require | RequireRange) else step.outputs
+
+
+_PAIRWISE_FROM = 8
+"""numpy adds fewer terms than these one after the other."""
+
+
+def adds_in_any_order(step: Step) -> bool:
+    """Whether the library adds the terms in an order of its own, which decides the last bit.
+
+    A BLAS does for dot products, and numpy for a row's squares and for 8 terms or more.
+    """
+    match step:
+        case Dot() | KernelSum() | Onnx() | Skops():
+            return True
+        case Neighbours():
+            return step.weighting is Weighting.DISTANCE and not step.mean
+        case Normalize():
+            many = len(step.inputs) >= _PAIRWISE_FROM
+            return step.norm is Norm.EUCLIDEAN or (step.norm is Norm.ABSOLUTE_SUM and many)
+        case _:
+            return False

@@ -150,7 +150,7 @@ def _origins(model: Model) -> dict[str, _Origin]:
     origins: dict[str, _Origin] = {name: name for name in model.signature.names}
     for index, step in enumerate(model.steps):
         match step:
-            case s.Require():
+            case s.Require() | s.RequireRange():
                 continue
             case (
                 s.NullIf()
@@ -175,6 +175,7 @@ def _origins(model: Model) -> dict[str, _Origin]:
                 | s.Normalize()
                 | s.Forest()
                 | s.LinearForest()
+                | s.BSplines()
                 | s.Softmax()
                 | s.LogSoftmax()
                 | s.Argmax()
@@ -183,7 +184,7 @@ def _origins(model: Model) -> dict[str, _Origin]:
                 | s.Skops()
             ):
                 found = [_join(_label(index, step), step.inputs, origins)] * len(step.outputs)
-            case s.Product() | s.Sum():
+            case s.Product() | s.Sum() | s.Coalesce():
                 width = len(step.outputs)
                 groups = [step.inputs[position::width] for position in range(width)]
                 found = [_join(_label(index, step), group, origins) for group in groups]

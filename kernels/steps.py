@@ -16,15 +16,17 @@ from .coupling import couple
 from .fmath import exp_of_four, exp_of_rest
 from .forest import ForestKernel
 from .kernel_sum import KernelSumKernel
-from .libm import exp, log1p
+from .libm import exp, expm1, log, log1p
 from .linear import Float32LinearKernel, LinearKernel
 from .linear_forest import LinearForestKernel
 from .lookup import LookupKernel, OneHotKernel
 from .lookup_row import LookupRowKernel
 from .median import WeightedMedianKernel
 from .neighbours import NeighboursKernel
+from .normal import ndtri
 from .onnx import OnnxKernel
 from .skops import SkopsKernel
+from .splines import run_splines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +44,8 @@ def prepare_step(step: s.Step) -> Runner:  # noqa: C901, PLR0911, PLR0912 - one 
     match step:
         case s.Require():
             return partial(_require, step)
+        case s.RequireRange():
+            return partial(_require_range, step)
         case s.Impute():
             return partial(_impute, step)
         case s.IsMissing():
@@ -62,8 +66,8 @@ def prepare_step(step: s.Step) -> Runner:  # noqa: C901, PLR0911, PLR0912 - one 
             return NeighboursKernel(step).run
         case s.Couple():
             return partial(couple, step)
-        case s.Product():
-            return partial(_product, step)
+        case s.Product() | s.Coalesce():
+            return partial(_pairs, step)
         case s.Sum():
             return partial(_sum, step)
         case s.WeightedMedian():
@@ -74,6 +78,8 @@ def prepare_step(step: s.Step) -> Runner:  # noqa: C901, PLR0911, PLR0912 - one 
             return ForestKernel(step).run
         case s.LinearForest():
             return LinearForestKernel(step).run
+        case s.BSplines():
+            return partial(run_splines, step)
         case s.Softmax():
             return partial(_softmax, step)
         case s.LogSoftmax():
@@ -93,11 +99,20 @@ def prepare_step(step: s.Step) -> Runner:  # noqa: C901, PLR0911, PLR0912 - one 
 FUNCTIONS: Mapping[Function, Callable[[Numbers], Numbers]] = {
     Function.SIGMOID: lambda x: 1.0 / (1.0 + exp(-x)),
     Function.EXP: exp,
+    Function.EXPM1: expm1,
+    Function.LOG: log,
     Function.SIGNED_SQUARE: lambda x: np.sign(x) * (x * x),
     Function.LOG1P_EXP: lambda x: log1p(exp(x)),
     Function.ABSOLUTE: np.abs,
     Function.SQUARE: np.square,
     Function.SQRT: np.sqrt,
+    Function.NEGATIVE: np.negative,
+    Function.RECIPROCAL: np.reciprocal,
+    Function.SIGN: np.sign,
+    Function.FLOOR: np.floor,
+    Function.CEIL: np.ceil,
+    Function.RINT: np.rint,
+    Function.TRUNC: np.trunc,
     Function.NUMPY_EXP: np.exp,
     Function.NUMPY_EXPM1: np.expm1,
     Function.NUMPY_EXP2: np.exp2,
@@ -105,21 +120,38 @@ FUNCTIONS: Mapping[Function, Callable[[Numbers], Numbers]] = {
     Function.NUMPY_LOG1P: np.log1p,
     Function.NUMPY_LOG2: np.log2,
     Function.NUMPY_LOG10: np.log10,
-    Function.NUMPY_TANH: np.tanh,
     Function.NUMPY_POWER_OF_TWO: lambda x: np.power(2.0, x),
     Function.SKLEARN_CONFIDENCE: lambda x: x / (3 * (np.abs(x) + 1)),
+    Function.NUMPY_CBRT: np.cbrt,
+    Function.NUMPY_SIN: np.sin,
+    Function.NUMPY_COS: np.cos,
+    Function.NUMPY_TAN: np.tan,
+    Function.NUMPY_ARCSIN: np.arcsin,
+    Function.NUMPY_ARCCOS: np.arccos,
+    Function.NUMPY_ARCTAN: np.arctan,
+    Function.NUMPY_SINH: np.sinh,
+    Function.NUMPY_COSH: np.cosh,
+    Function.NUMPY_TANH: np.tanh,
+    Function.NUMPY_ARCSINH: np.arcsinh,
+    Function.NUMPY_ARCCOSH: np.arccosh,
+    Function.NUMPY_ARCTANH: np.arctanh,
+    Function.NUMPY_DEG2RAD: np.deg2rad,
+    Function.NUMPY_RAD2DEG: np.rad2deg,
+    Function.SCIPY_NDTRI: ndtri,
     Function.FLOAT32: float32.round_to_float32,
     Function.FLOAT32_EXP: float32.exp,
     Function.FLOAT32_SIGMOID: float32.sigmoid,
     Function.FMATH_EXP: exp_of_rest,
 }
 
-_OPERATORS: Mapping[Operator, Callable[[Numbers, float], Numbers]] = {
+OPERATORS: Mapping[Operator, Callable[[Numbers, float], Numbers]] = {
     Operator.ADD: lambda x, c: x + c,
     Operator.SUBTRACT: lambda x, c: x - c,
     Operator.SUBTRACT_FROM: lambda x, c: c - x,
     Operator.MULTIPLY: lambda x, c: x * c,
     Operator.DIVIDE: lambda x, c: x / c,
+    Operator.MODULO: np.mod,
+    Operator.POWER: np.power,
 }
 
 
@@ -133,6 +165,7 @@ _NORMS: Mapping[Norm, Callable[[Sequence[Numbers]], Numbers]] = {
     Norm.SUM_UNLESS_ZERO: _add,
     Norm.LARGEST: lambda columns: np.max(np.abs(np.stack(columns)), axis=0),
     Norm.ABSOLUTE_SUM: lambda columns: _add([np.abs(x) for x in columns]),
+    Norm.EUCLIDEAN: lambda columns: np.sqrt(_add([x * x for x in columns])),
 }
 
 
@@ -150,7 +183,7 @@ def _column_by_column(
             case s.NullIf():
                 result = np.where((x >= step.low) & (x <= step.high), np.nan, x)
             case s.Arithmetic():
-                result = _OPERATORS[step.operator](x, float(step.operands[index]))
+                result = OPERATORS[step.operator](x, float(step.operands[index]))
             case s.Clip():
                 result = np.clip(x, step.low, step.high)
             case s.Elementwise():
@@ -196,6 +229,21 @@ def _require_size(step: s.Require, name: str, values: Values) -> None:
         raise ScoringError(message)
 
 
+def _require_range(step: s.RequireRange, values: Values) -> None:
+    """Refuse numbers outside of the range; missing ones are another question."""
+    for name in step.inputs:
+        x = values.numbers(name)
+        outside = (x < step.low) | (x > step.high)
+        if outside.any():
+            row = int(np.argmax(outside))
+            message = (
+                f"Column {values.source(name)!r} is {values.quote(values.source(name), row)} in a "
+                f"row, and {step.where} accepts numbers from {step.low!r} to {step.high!r} only. "
+                "Filter such rows, or replace the values in the query."
+            )
+            raise ScoringError(message)
+
+
 def _impute(step: s.Impute, values: Values) -> None:
     for name, output, fill in zip(step.inputs, step.outputs, step.fills, strict=True):
         column = values.get(name)
@@ -213,10 +261,11 @@ def _is_missing(step: s.IsMissing, values: Values) -> None:
         values.put(output, as_missing(values.get(name)).astype(np.float64))
 
 
-def _product(step: s.Product, values: Values) -> None:
+def _pairs(step: s.Product | s.Coalesce, values: Values) -> None:
     lefts, rights = step.inputs[: len(step.outputs)], step.inputs[len(step.outputs) :]
     for left, right, output in zip(lefts, rights, step.outputs, strict=True):
-        values.put(output, values.numbers(left) * values.numbers(right))
+        a, b = values.numbers(left), values.numbers(right)
+        values.put(output, a * b if isinstance(step, s.Product) else np.where(np.isnan(a), b, a))
 
 
 def _sum(step: s.Sum, values: Values) -> None:

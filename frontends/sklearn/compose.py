@@ -8,14 +8,17 @@ from ...ir import Outputs
 from ...ir import steps as s
 from ...ir.steps import Precision
 from ..convert import add_link, predict, require_fitted, transform
-from ..sklearn_functions import inverse_arithmetic, named_function
+from ..sklearn_functions import inverse_arithmetic, weigh
+from ..sklearn_numpy import named_function
+from ..sklearn_powers import invert_power_transform
+from ..sklearn_quantiles import invert_quantile_transform
 
 if TYPE_CHECKING:
     from ..graph import Graph, Names
 
 
 def convert_column_transformer(transformer: Any, inputs: Names, graph: Graph) -> Names:
-    """Each transformer on its columns, the outputs side by side, the remainder last.
+    """Each transformer on its columns, each times its weight, the remainder last.
 
     scikit-learn has resolved names, positions, slices, masks and selectors to positions when it
     was fitted; ``_transformer_to_input_indices`` holds them.
@@ -24,18 +27,13 @@ def convert_column_transformer(transformer: Any, inputs: Names, graph: Graph) ->
     positions = transformer._transformer_to_input_indices  # noqa: SLF001 - no public equivalent
     outputs: list[str] = []
     given = graph.sparse
+    weights = transformer.transformer_weights or {}
     for name, part, _ in fitted:
         graph.sparse = set(given)
         with graph.inside(name):
             columns = tuple(inputs[index] for index in positions[name])
             made = transform(part, columns, graph)
-            weight = (transformer.transformer_weights or {}).get(name)
-            if weight is not None and weight != 1 and made:
-                raise graph.refuse(
-                    "transformer_weights has no translation yet",
-                    "multiply with a step of the pipeline, or fit without weights",
-                )
-            outputs.extend(made)
+            outputs.extend(weigh(made, weights.get(name), graph))
     if transformer.sparse_output_:
         graph.sparse.update(outputs)
     else:
@@ -66,6 +64,9 @@ def _invert(transformer: Any, columns: Names, graph: Graph) -> Names:
             return columns
         function = named_function(transformer.inverse_func, transformer.inv_kw_args, graph)
         return add_link(graph, columns, function)
+    invert = _INVERSES.get(type(transformer).__name__)
+    if invert is not None:
+        return invert(transformer, columns, graph)
     steps = inverse_arithmetic(transformer)
     if steps is None:
         raise graph.refuse(
@@ -83,6 +84,11 @@ def _is_float32(step: s.Step) -> bool:
         return step.precision is Precision.FLOAT32
     return isinstance(step, s.Float32Dot)
 
+
+_INVERSES = {
+    "PowerTransformer": invert_power_transform,
+    "QuantileTransformer": invert_quantile_transform,
+}
 
 PREDICTORS = {"TransformedTargetRegressor": convert_transformed_target}
 TRANSFORMERS = {"ColumnTransformer": convert_column_transformer}

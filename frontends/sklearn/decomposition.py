@@ -8,7 +8,7 @@ import numpy as np
 
 from ...ir import steps as s
 from ...ir.steps import Operator
-from ..convert import require_fitted
+from ..convert import add_link, require_fitted
 from ..sklearn_kernels import Expansion, add_kernel_sum, pairwise_kernel, require_rows
 
 if TYPE_CHECKING:
@@ -53,6 +53,83 @@ def convert_kernel_pca(model: Any, inputs: Names, graph: Graph) -> Names:
     return add_kernel_sum(expansion, [kernel], inputs, graph)
 
 
+def convert_fast_ica(model: Any, inputs: Names, graph: Graph) -> Names:
+    """Subtract the means where it whitens, and project."""
+    components = require_fitted(model, "components_", graph)
+    columns = _require_finite(inputs, graph)
+    if model.whiten:
+        columns = graph.arithmetic(columns, Operator.SUBTRACT, model.mean_)
+    return project(components, np.zeros(len(components)), columns, graph)
+
+
+def convert_factor_analysis(model: Any, inputs: Names, graph: Graph) -> Names:
+    """Subtract the means, project on the weighted loadings, and correct for their covariance."""
+    from scipy.linalg import inv
+
+    components = require_fitted(model, "components_", graph)
+    columns = graph.arithmetic(_require_finite(inputs, graph), Operator.SUBTRACT, model.mean_)
+    loadings = components / model.noise_variance_
+    covariance = inv(np.eye(len(components)) + np.dot(loadings, components.T))
+    offsets = np.zeros(len(components))
+    return _multiply(project(loadings, offsets, columns, graph), covariance.T, graph)
+
+
+def refuse_sparse_pca(model: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ARG001
+    """Refuse what gives a single row in another shape than a batch."""
+    raise graph.refuse(
+        "the library transforms a batch and fails on a single row, which it gives in another shape",
+        "project with PCA or TruncatedSVD",
+    )
+
+
+def convert_sparse_coding(model: Any, inputs: Names, graph: Graph) -> Names:
+    """Project on the dictionary and shrink by alpha; only ``threshold`` does not iterate."""
+    is_coder = type(model).__name__ == "SparseCoder"
+    atoms = model.dictionary if is_coder else require_fitted(model, "components_", graph)
+    if model.transform_algorithm != "threshold":
+        raise graph.refuse(
+            f"transform_algorithm={model.transform_algorithm!r} fits a regression to each row",
+            "fit with transform_algorithm='threshold'",
+        )
+    alpha = model.transform_alpha
+    alpha = getattr(model, "alpha", 1.0) if alpha is None else alpha
+    columns = project(atoms, np.zeros(len(atoms)), inputs, graph)
+    above = _clip(graph.arithmetic(columns, Operator.SUBTRACT, alpha), 0.0, np.inf, graph)
+    if model.positive_code and not model.split_sign:
+        return above
+    highest = 0.0 if model.positive_code else -np.inf
+    below = _clip(graph.arithmetic(columns, Operator.ADD, alpha), highest, 0.0, graph)
+    if model.split_sign:
+        return above + add_link(graph, below, s.Function.NEGATIVE)
+    return graph.add(s.Sum(above + below, graph.fresh(columns, "code")))
+
+
+def refuse_decomposition(model: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ARG001
+    """Refuse the decompositions that iterate for each row until little changes."""
+    raise graph.refuse(
+        "it iterates for each row until little changes, so the last bits of its sums add up",
+        "project with PCA or TruncatedSVD, or keep the model as it is in a skops file",
+    )
+
+
+def _clip(columns: Names, low: float, high: float, graph: Graph) -> Names:
+    return graph.columnwise(columns, "clip", lambda read, made: s.Clip(read, made, low, high))
+
+
+def _multiply(columns: Names, matrix: ArrayLike, graph: Graph) -> Names:
+    """Append the dot products of columns with the rows of a matrix, which nothing checks."""
+    weights = np.ascontiguousarray(np.asarray(matrix, np.float64).T)
+    outputs = graph.numbered("component", weights.shape[1])
+    return graph.add(s.Dot(columns, outputs, weights, np.zeros(len(outputs))))
+
+
+def _require_finite(inputs: Names, graph: Graph) -> Names:
+    graph.require_numbers(inputs)
+    graph.require_dense(inputs)
+    graph.require(inputs, missing=True, infinite=True)
+    return inputs
+
+
 def project(components: ArrayLike, offsets: ArrayLike, inputs: Names, graph: Graph) -> Names:
     """Append the dot products with the rows of ``components``, plus ``offsets``."""
     graph.require_numbers(inputs)
@@ -62,9 +139,18 @@ def project(components: ArrayLike, offsets: ArrayLike, inputs: Names, graph: Gra
     return graph.add(s.Dot(inputs, outputs, weights, np.array(offsets, np.float64)))
 
 
+_CODERS = ("DictionaryLearning", "MiniBatchDictionaryLearning", "SparseCoder")
+_ITERATING = ("LatentDirichletAllocation", "MiniBatchNMF", "NMF")
+
 TRANSFORMERS = {
+    **dict.fromkeys(_CODERS, convert_sparse_coding),
+    **dict.fromkeys(_ITERATING, refuse_decomposition),
+    "FactorAnalysis": convert_factor_analysis,
+    "FastICA": convert_fast_ica,
     "IncrementalPCA": convert_pca,
     "KernelPCA": convert_kernel_pca,
+    "MiniBatchSparsePCA": refuse_sparse_pca,
     "PCA": convert_pca,
+    "SparsePCA": refuse_sparse_pca,
     "TruncatedSVD": convert_truncated_svd,
 }

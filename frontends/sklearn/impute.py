@@ -1,4 +1,4 @@
-"""``sklearn.impute``: SimpleImputer and MissingIndicator; the others are refused."""
+"""``sklearn.impute``: gaps filled by statistics or by regressions, and flags for them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from ...ir import ColumnType
 from ...ir import steps as s
 from ..convert import require_fitted
+from ..sklearn_iterative import impute_in_turns
 from ..values import is_missing, key_of
 
 if TYPE_CHECKING:
@@ -91,23 +92,52 @@ def convert_missing_indicator(indicator: Any, inputs: Names, graph: Graph) -> Na
     return graph.columnwise(flagged, "is_missing", s.IsMissing) if flagged else ()
 
 
+def convert_iterative_imputer(imputer: Any, inputs: Names, graph: Graph) -> Names:
+    """Fill gaps by the first imputer, then by each fitted regression on the other columns.
+
+    A row without any value is answered as the library answers it among other rows; in a batch of
+    such rows only, it gives the first guesses.
+    """
+    first = require_fitted(imputer, "initial_imputer_", graph)
+    if imputer.sample_posterior:
+        raise graph.refuse(
+            "sample_posterior=True draws its answers at random", "fit with sample_posterior=False"
+        )
+    if imputer.keep_empty_features:
+        raise graph.refuse(
+            "with keep_empty_features=True the library writes into the data that it is given, and "
+            "fails where it may not",
+            "leave out the columns that have no value, or fit with keep_empty_features=False",
+        )
+    graph.require_numbers(inputs)
+    outputs = convert_simple_imputer(first, inputs, graph)
+    marked = _mark_missing(first, inputs, graph)
+    if imputer.n_iter_ > 0:
+        columns = tuple(marked[index] for index in _filled_positions(imputer))
+        outputs = impute_in_turns(imputer, columns, outputs, graph)
+    if imputer.add_indicator:
+        flagged = tuple(marked[index] for index in imputer.indicator_.features_)
+        outputs += graph.columnwise(flagged, "is_missing", s.IsMissing) if flagged else ()
+    return outputs
+
+
+def _filled_positions(imputer: Any) -> list[int]:
+    """List the columns that had a value in training: the others are left out."""
+    return np.flatnonzero(~imputer._is_empty_feature).tolist()  # noqa: SLF001 - no public one
+
+
 def refuse_imputer(imputer: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ARG001
-    """Refuse the imputers that fill a gap by a computation of their own for each row."""
-    raise graph.refuse(_REFUSED[type(imputer).__name__], "use SimpleImputer(add_indicator=True)")
-
-
-_REFUSED = {
-    "IterativeImputer": (
-        "it fills gaps by regressions in turns, each on the others' rounded results"
-    ),
-    "KNNImputer": (
+    """Refuse the imputer that fills a gap from the nearest training rows."""
+    raise graph.refuse(
         "it compares rows by a matrix product, whose last bits decide which of two nearly equally "
-        "near rows fills a gap"
-    ),
-}
+        "near rows fills a gap",
+        "use SimpleImputer(add_indicator=True)",
+    )
+
 
 TRANSFORMERS = {
-    **dict.fromkeys(_REFUSED, refuse_imputer),
+    "IterativeImputer": convert_iterative_imputer,
+    "KNNImputer": refuse_imputer,
     "MissingIndicator": convert_missing_indicator,
     "SimpleImputer": convert_simple_imputer,
 }

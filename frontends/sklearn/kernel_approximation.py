@@ -8,6 +8,12 @@ import numpy as np
 
 from ..convert import require_fitted
 from ..sklearn_kernels import Expansion, add_kernel_sum, pairwise_kernel, require_rows
+from ..sklearn_samplers import (
+    convert_additive_chi2_sampler,
+    convert_rbf_sampler,
+    convert_skewed_chi2_sampler,
+    refuse_count_sketch,
+)
 
 if TYPE_CHECKING:
     from ..graph import Graph, Names
@@ -25,4 +31,10 @@ def convert_nystroem(model: Any, inputs: Names, graph: Graph) -> Names:
     return add_kernel_sum(Expansion(components, weights), [kernel], inputs, graph)
 
 
-TRANSFORMERS = {"Nystroem": convert_nystroem}
+TRANSFORMERS = {
+    "AdditiveChi2Sampler": convert_additive_chi2_sampler,
+    "Nystroem": convert_nystroem,
+    "PolynomialCountSketch": refuse_count_sketch,
+    "RBFSampler": convert_rbf_sampler,
+    "SkewedChi2Sampler": convert_skewed_chi2_sampler,
+}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...ir.steps import Operator
 from ..convert import predict, transform
+from ..sklearn_functions import weigh
 
 if TYPE_CHECKING:
     from ...ir import Outputs
@@ -44,11 +44,7 @@ def convert_feature_union(union: Any, inputs: Names, graph: Graph) -> Names:
         with graph.inside(name):
             columns = transform(transformer, inputs, graph)
             is_sparse = is_sparse or not graph.sparse.isdisjoint(columns)
-            weight = weights.get(name)
-            if weight is not None and columns:
-                graph.require_numbers(columns)
-                columns = graph.arithmetic(columns, Operator.MULTIPLY, weight)
-        outputs.extend(columns)
+            outputs.extend(weigh(columns, weights.get(name), graph))
     graph.sparse = given | set(outputs) if is_sparse else given.difference(outputs)
     return tuple(outputs)
 

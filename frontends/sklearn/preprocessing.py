@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING, Any
 from ...ir import steps as s
 from ...ir.steps import Operator
 from ..convert import require_fitted
-from ..sklearn_encoders import convert_one_hot_encoder, convert_ordinal_encoder
+from ..sklearn_encoders import (
+    convert_one_hot_encoder,
+    convert_ordinal_encoder,
+    convert_target_encoder,
+)
 from ..sklearn_functions import (
     convert_binarizer,
     convert_discretizer,
-    convert_function_transformer,
     convert_polynomial_features,
 )
+from ..sklearn_numpy import convert_function_transformer
+from ..sklearn_powers import convert_power_transformer
+from ..sklearn_quantiles import convert_quantile_transformer
+from ..sklearn_splines import convert_spline_transformer
 
 if TYPE_CHECKING:
     from ..graph import Graph, Names
@@ -71,20 +78,11 @@ def convert_min_max_scaler(scaler: Any, inputs: Names, graph: Graph) -> Names:
     return columns
 
 
-_NORMS = {"l1": s.Norm.ABSOLUTE_SUM, "max": s.Norm.LARGEST}
-_PAIRWISE_FROM = 8
-"""numpy adds fewer terms than these one after the other."""
+_NORMS = {"l1": s.Norm.ABSOLUTE_SUM, "l2": s.Norm.EUCLIDEAN, "max": s.Norm.LARGEST}
 
 
 def convert_normalizer(normalizer: Any, inputs: Names, graph: Graph) -> Names:
     """Divide each row by its norm."""
-    is_sure = normalizer.norm == "max" or (normalizer.norm == "l1" and len(inputs) < _PAIRWISE_FROM)
-    if not is_sure:
-        raise graph.refuse(
-            f"norm={normalizer.norm!r} of {len(inputs)} columns is a sum whose order, and so whose "
-            "last bit, depends on the processor",
-            f"fit with norm='max', or with norm='l1' on fewer than {_PAIRWISE_FROM} columns",
-        )
     _require_array(inputs, graph, missing=True)
     norm = _NORMS[normalizer.norm]
     return graph.columnwise(
@@ -113,6 +111,10 @@ TRANSFORMERS = {
     "OneHotEncoder": convert_one_hot_encoder,
     "OrdinalEncoder": convert_ordinal_encoder,
     "PolynomialFeatures": convert_polynomial_features,
+    "PowerTransformer": convert_power_transformer,
+    "QuantileTransformer": convert_quantile_transformer,
     "RobustScaler": convert_robust_scaler,
+    "SplineTransformer": convert_spline_transformer,
     "StandardScaler": convert_standard_scaler,
+    "TargetEncoder": convert_target_encoder,
 }

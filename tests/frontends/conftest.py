@@ -11,6 +11,10 @@ from foresql.certify.compare import RELATIVE, RELATIVE_PROBABILITY, rounding_bou
 from foresql.certify.oracle import ask_library
 from foresql.certify.rounding import has_sums
 from foresql.frontends import Training, convert
+from foresql.frontends.convert import transform
+from foresql.frontends.graph import Graph
+from foresql.ir import Model, Outputs
+from foresql.ir import steps as s
 from foresql.ir.codec import decode_model, encode_model
 from foresql.kernels import Scorer
 
@@ -81,6 +85,28 @@ def check_values(ours, theirs, bound, ordinary, relative=RELATIVE):
         assert (gap <= ordinary * np.maximum(size, 1.0)).all()
         allowed = np.maximum(allowed, bound[:, None])
     assert (gap <= allowed).all()
+
+
+@pytest.fixture(scope="session")
+def same_columns():
+    """Hold a fitted transformer's columns for a frame against the library's, bit for bit."""
+    return check_columns
+
+
+def check_columns(transformer, asked):
+    training = Training.of(asked, transformer)
+    graph = Graph(training.signature, training.none_columns)
+    names = transform(transformer, training.signature.names, graph)
+    # Adding -0.0 changes no bit, and makes a column of ours from one that was passed through.
+    names = graph.arithmetic(names, s.Operator.ADD, -0.0)
+    model = Model(training.signature, tuple(graph.steps), Outputs(names))
+    ours = Scorer(decode_model(*encode_model(model))).score(training.table).prediction
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = transformer.transform(asked)
+    theirs = np.asarray(theirs.toarray() if hasattr(theirs, "toarray") else theirs, float)
+    assert ours.shape == theirs.shape
+    assert np.array_equal(ours, theirs, equal_nan=True)
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,13 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
+    Normalizer,
     OneHotEncoder,
     OrdinalEncoder,
+    PolynomialFeatures,
+    PowerTransformer,
+    QuantileTransformer,
+    SplineTransformer,
     StandardScaler,
 )
 from sklearn.tree import DecisionTreeRegressor
@@ -51,11 +56,6 @@ def gradient(truth, prediction):
 def train(params, x=X, y=Y, **options):
     data = lgb.Dataset(x, y, params={"verbose": -1}, free_raw_data=False)
     return lgb.train({"verbose": -1, "objective": "regression"} | params, data, 3, **options)
-
-
-def transformer_weights():
-    parts = [("s", StandardScaler(), ["a"]), ("p", "passthrough", ["b"])]
-    return make_pipeline(ColumnTransformer(parts, transformer_weights={"s": 2.0}), Ridge())
 
 
 def with_options_after_fit(**options):
@@ -148,12 +148,6 @@ SKLEARN = {
         "Pipeline.functiontransformer.FunctionTransformer",
         "function <function doubled at ",
         "compute the column in the query or the training frame instead",
-    ),
-    "transformer_weights": (
-        lambda: transformer_weights().fit(X, Y),
-        "Pipeline.columntransformer.ColumnTransformer.s",
-        "transformer_weights has no translation yet",
-        "fit without weights",
     ),
 }
 
@@ -504,7 +498,18 @@ def test_the_gate_stops_a_changed_predict(quietly):
         certify(converted, model, training, rows=500, routes=("kernel",))
 
 
-def test_trees_behind_a_dot_product_are_refused():
-    model = make_pipeline(PCA(2), DecisionTreeRegressor(max_depth=3)).fit(X, Y)
+SUMS = [
+    PCA(2),
+    Normalizer("l2"),
+    make_pipeline(PolynomialFeatures(), Normalizer("l1")),
+    make_pipeline(PCA(2), PowerTransformer()),
+    make_pipeline(PCA(2), SplineTransformer()),
+    make_pipeline(PCA(2), QuantileTransformer(n_quantiles=9)),
+]
+
+
+@pytest.mark.parametrize("transformer", SUMS, ids=repr)
+def test_trees_behind_a_sum_are_refused(transformer):
+    model = make_pipeline(transformer, DecisionTreeRegressor(max_depth=3)).fit(X, Y)
     with pytest.raises(UnsupportedModelError, match=r"sum of products.*\n.*on the columns"):
         convert(model, Training.of(X, model))

@@ -387,6 +387,14 @@ UNIONS = {
 
 SCALED = ("scaled", StandardScaler())
 COLUMN_TRANSFORMERS = {
+    "weights": ColumnTransformer(
+        [(*SCALED, ["wind", "distance"]), ("plain", "passthrough", ["month"])],
+        transformer_weights={"scaled": 0.1, "plain": 1 / 3},
+    ),
+    "weights of nothing": ColumnTransformer(
+        [(*SCALED, ["wind"]), ("none", "drop", ["carrier", "dest"])],
+        transformer_weights={"scaled": None, "none": 2.0},
+    ),
     "names": ColumnTransformer([(*SCALED, ["wind", "distance"])]),
     "positions": ColumnTransformer([(*SCALED, [1, 0])]),
     "negative positions": ColumnTransformer([(*SCALED, [-10, -11])]),

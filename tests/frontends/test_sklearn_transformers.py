@@ -39,11 +39,12 @@ from sklearn.preprocessing import (
     Normalizer,
     OneHotEncoder,
     PolynomialFeatures,
+    PowerTransformer,
     QuantileTransformer,
     RobustScaler,
-    SplineTransformer,
     StandardScaler,
 )
+from sklearn.tree import DecisionTreeRegressor
 
 from foresql import certify
 from foresql.errors import UnsupportedModelError
@@ -104,8 +105,25 @@ def name_of(value):
     return re.sub(r" at 0x\w+", "", repr(value)) if hasattr(value, "fit") else None
 
 
-FUNCTIONS = [np.log1p, np.log, np.log2, np.log10, np.sqrt, np.exp, np.expm1, np.exp2]
+FUNCTIONS = [
+    *(np.log1p, np.log, np.log2, np.log10, np.sqrt, np.cbrt, np.exp, np.expm1, np.exp2),
+    *(np.sin, np.cos, np.tan, np.arcsin, np.arccos, np.arctan, np.deg2rad, np.degrees),
+    *(np.sinh, np.cosh, np.tanh, np.arcsinh, np.arccosh, np.arctanh, np.radians, np.rad2deg),
+    *(np.floor, np.ceil, np.rint, np.trunc, np.sign, np.negative, np.reciprocal),
+]
+OPTIONS = [
+    (np.clip, {"a_min": 0, "a_max": 1.5}),
+    (np.clip, {"min": None, "max": 0.25}),
+    (np.nan_to_num, {}),
+    (np.nan_to_num, {"nan": -1.0, "posinf": 7.0, "neginf": None}),
+    (np.round, {}),
+    (np.around, {"decimals": 2}),
+    (np.round, {"decimals": -1}),
+]
 EXACT = [
+    *[(FunctionTransformer(each, kw_args=options), FLOATS) for each, options in OPTIONS],
+    *[(FunctionTransformer(each), ["select"]) for each in (np.floor, np.sign, np.cbrt, np.arctan)],
+    (FunctionTransformer(np.clip, kw_args={"a_min": -1, "a_max": 2}), ["select", "air time"]),
     *[(FunctionTransformer(each), FLOATS) for each in (*FUNCTIONS, np.abs, np.square, np.fabs)],
     *[(FunctionTransformer(each), ["select", "dep.delay"]) for each in (np.exp, np.log1p)],
     (MaxAbsScaler(), list(FRAME)),
@@ -180,6 +198,11 @@ PROJECTIONS = [
     PolynomialFeatures(2),
     KBinsDiscretizer(4, quantile_method="averaged_inverted_cdf"),
     Normalizer("l1"),
+    make_pipeline(PolynomialFeatures(), Normalizer("l1")),
+    Normalizer("l2"),
+    make_pipeline(StandardScaler(), PCA(2), Normalizer("l2")),
+    make_pipeline(StandardScaler(), PCA(2), FunctionTransformer(np.tanh)),
+    make_pipeline(StandardScaler(), FunctionTransformer(np.sin)),
     Binarizer(),
 ]
 
@@ -214,8 +237,13 @@ TARGETS = [
     TransformedTargetRegressor(Ridge(), func=np.sqrt, inverse_func=np.square),
     *[
         TransformedTargetRegressor(Ridge(), transformer=scaler)
-        for scaler in (StandardScaler(), MinMaxScaler(), MaxAbsScaler(), RobustScaler())
+        for scaler in (
+            *(StandardScaler(), MinMaxScaler(), MaxAbsScaler(), RobustScaler()),
+            *(PowerTransformer(), PowerTransformer(standardize=False)),
+            QuantileTransformer(n_quantiles=30),
+        )
     ],
+    TransformedTargetRegressor(DecisionTreeRegressor(max_depth=4), transformer=PowerTransformer()),
 ]
 
 
@@ -256,13 +284,19 @@ def test_wrappers(estimator, target, quietly):
 
 
 REFUSED = [
-    (FunctionTransformer(np.sin), FRAME, "has no exact translation"),
+    (FunctionTransformer(np.isnan), FRAME, "has no exact translation"),
+    (
+        FunctionTransformer(np.clip, kw_args={"a_min": 0, "a_max": 1, "out": None}),
+        FRAME[FLOATS],
+        "two numbers",
+    ),
+    (FunctionTransformer(np.clip, kw_args={"a_min": 2, "a_max": 1}), FRAME[FLOATS], "two numbers"),
+    (FunctionTransformer(np.round, kw_args={"decimals": 1}), FRAME[["select"]], "in integers"),
+    (FunctionTransformer(np.nan_to_num, kw_args={"copy": True}), FRAME[FLOATS], "posinf"),
     (FunctionTransformer(np.log1p), FRAME[['a "Late"?', "dep.delay"]], "half precision"),
-    (FunctionTransformer(np.square), FRAME[["select"]], "wraps around"),
-    (Normalizer("l2"), FRAME, "depends on the processor"),
+    (FunctionTransformer(np.square), FRAME[["select"]], "computed in integers"),
     (make_pipeline(OneHotEncoder(), MaxAbsScaler()), FRAME[["select"]], "sparse matrix"),
     (KNNImputer(), GAPS, "KNNImputer: it compares rows by a matrix product"),
-    (SplineTransformer(), GAPS.fillna(0.0), "SplineTransformer has no exact translation"),
     (KBinsDiscretizer(dtype=np.float32, quantile_method="linear"), FRAME, "dtype=np.float32"),
 ]
 
@@ -275,6 +309,9 @@ def test_refused_transformers(transformer, frame, reason, quietly):
         convert(pipeline, Training.of(frame, pipeline))
 
 
+BINS = KBinsDiscretizer(5, encode="ordinal", strategy="uniform")
+
+
 @pytest.mark.parametrize(
     ("estimator", "target", "reason"),
     [
@@ -282,9 +319,22 @@ def test_refused_transformers(transformer, frame, reason, quietly):
         (MultiOutputClassifier(LogisticRegression()), TWO > 0, "several labels"),
         (GridSearchCV(Ridge(), {"alpha": [1.0]}, refit=False, cv=2), NUMBER, "refit=True"),
         (
-            TransformedTargetRegressor(Ridge(), transformer=QuantileTransformer(n_quantiles=9)),
+            TransformedTargetRegressor(Ridge(), transformer=BINS, check_inverse=False),
             NUMBER,
             "its inverse has no exact translation",
+        ),
+        (
+            TransformedTargetRegressor(
+                Ridge(),
+                transformer=QuantileTransformer(n_quantiles=9, output_distribution="normal"),
+            ),
+            NUMBER,
+            "function of the normal has no exact translation",
+        ),
+        (
+            TransformedTargetRegressor(Ridge(), transformer=PowerTransformer("box-cox")),
+            POSITIVE,
+            "inverse of a Box-Cox transform",
         ),
     ],
     ids=name_of,

@@ -91,9 +91,11 @@ def model():
     cells = (s.Cell.NUMBER, s.Cell.TEXT)
     steps = (
         s.Require(("x",), "the imputer", missing=False, infinite=True, largest=1e38),
+        s.RequireRange(("x",), "the power", 5e-324, math.inf),
         s.NullIf(("x",), ("x1",), -math.inf, 5e-324),
         s.Impute(("x1", "carrier"), ("x2", "carrier2"), (math.nan, "É\N{PILE OF POO}\0")),
         s.IsMissing(("when",), ("when_missing",)),
+        s.Coalesce(("x2", "x"), ("x5",)),
         s.Arithmetic(("x2",), ("x3",), s.Operator.SUBTRACT_FROM, np.array([math.nan])),
         s.Clip(("x3",), ("x4",), -math.inf, math.inf),
         s.Lookup(
@@ -128,6 +130,7 @@ def model():
         s.Float32Dot(("y", "x4"), ("d",), np.array([[1e308], [-0.0]]), np.array([0.1])),
         s.Elementwise(("f0",), ("e",), s.Function.LOG1P_EXP),
         s.Interpolate(("e",), ("i",), np.array([-1.0, 2.0, 2.0]), np.array([0.0, -0.0, 1e308])),
+        s.BSplines(("i",), ("b0", "b1"), np.array([0.0, 0.5, 0.5, 1e300])),
         s.Softmax(("e", "f1"), ("p0", "p1"), exponential=s.Function.FMATH_EXP),
         s.LogSoftmax(("p0", "p1"), ("g0", "g1")),
         kernel_sum(),

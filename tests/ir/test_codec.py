@@ -84,6 +84,10 @@ class Writer:
             self.reads(numbers=False), self.draw(names), self.draw(st.booleans()), True, largest
         )
 
+    def require_range(self):
+        low, high = sorted(self.draw(st.lists(finite, min_size=2, max_size=2)))
+        return s.RequireRange(self.reads(), self.draw(names), low, high)
+
     def null_if(self):
         return self.column_by_column(s.NullIf, self.draw(floats), self.draw(floats))
 
@@ -187,6 +191,10 @@ class Writer:
         weights = self.draw(st.lists(finite, min_size=2, max_size=2))
         return s.WeightedMedian(self.reads(count=2), self.writes(1), np.abs(weights))
 
+    def coalesce(self):
+        inputs = self.reads()
+        return s.Coalesce(inputs + inputs[::-1], self.writes(len(inputs)))
+
     def normalize(self):
         return self.column_by_column(s.Normalize, self.one_of(s.Norm))
 
@@ -220,6 +228,10 @@ class Writer:
         points = sorted(self.draw(st.lists(finite, min_size=1, max_size=4)))
         xs, ys = np.array(points), np.array(points[::-1])
         return s.Interpolate(self.reads(count=1), self.writes(1), xs, ys)
+
+    def b_splines(self):
+        knots = np.array(sorted(self.draw(st.lists(finite, min_size=4, max_size=6))))
+        return s.BSplines(self.reads(count=1), self.writes(len(knots) - 2), knots)
 
     def softmax(self):
         return self.column_by_column(s.Softmax, self.one_of(s.Precision))

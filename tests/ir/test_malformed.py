@@ -33,7 +33,7 @@ def test_unknown_step(model):
 
 
 BAD_VALUES = [
-    (s.Arithmetic, "operator", "power"),
+    (s.Arithmetic, "operator", "root"),
     (s.Arithmetic, "operator", ["add"]),
     (s.Elementwise, "function", {}),
     (s.Elementwise, "inputs", "f0"),
@@ -51,6 +51,19 @@ BAD_VALUES = [
     (s.Require, "largest", None),
     (s.Require, "largest", -1.0),
     (s.Require, "largest", {"float": "nan"}),
+    (s.RequireRange, "high", -1.0),
+    (s.RequireRange, "high", {"float": "nan"}),
+    (s.RequireRange, "inputs", ["carrier"]),
+    (s.Coalesce, "inputs", ["x"]),
+    (s.Coalesce, "inputs", ["x", "carrier"]),
+    (s.Sum, "inputs", ["x4", "y", "code"]),
+    (s.Sum, "outputs", []),
+    (s.Sum, "outputs", ["a0", "a1", "a2"]),
+    (s.BSplines, "inputs", ["i", "i"]),
+    (s.BSplines, "outputs", []),
+    (s.BSplines, "outputs", ["b0"]),
+    (s.BSplines, "outputs", ["b0", "b1", "b2", "b3"]),
+    (s.BSplines, "knots", None),
     (s.Lookup, "keys", {}),
     (s.Lookup, "keys", [["AA"], ""]),
     (s.Lookup, "keys", ["AA", "AA"]),
@@ -291,6 +304,16 @@ def test_files_that_are_none(model, kind, content):
     document, arrays = encode_model(model)
     arrays[f"{position(model, kind)}.file"] = np.frombuffer(content, np.uint8)
     with pytest.raises(BundleError, match=kind.__name__):
+        decode_model(document, arrays)
+
+
+@pytest.mark.parametrize(
+    "knots", [[], [0.0, 1, 2, 1], [0.0, 1, 2, math.inf], [0.0, 1, math.nan, 2], [[0.0, 1, 2, 3]]]
+)
+def test_knots_that_make_no_spline(model, knots):
+    document, arrays = encode_model(model)
+    arrays |= {f"{position(model, s.BSplines)}.knots": np.array(knots, float)}
+    with pytest.raises(BundleError, match="knots"):
         decode_model(document, arrays)
 
 
