@@ -116,6 +116,6 @@ def differences(
         with np.errstate(over="ignore"):
             size = np.maximum(size, bound[:, None] / DOT_ROUNDING)
     with np.errstate(invalid="ignore"):
-        relative = gap / size
-    largest = float(relative[np.isfinite(relative)].max(initial=0.0))
+        part = gap / size
+    largest = float(part[np.isfinite(part)].max(initial=0.0))
     return largest, int(np.argmax(wrong)) if wrong.any() else None

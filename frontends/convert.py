@@ -34,10 +34,6 @@ _FLAT = frozenset({"catboost", "lightgbm", "xgboost"})
 _ISSUES = "https://github.com/foresql/foresql/issues"
 
 
-class NoConverterError(UnsupportedModelError):
-    """An estimator is in no table, and is not refused for a reason of its own."""
-
-
 def convert(estimator: object, training: Training, *, opaque: bool = False) -> Model:
     """Translate a fitted predictor.
 
@@ -48,7 +44,7 @@ def convert(estimator: object, training: Training, *, opaque: bool = False) -> M
     training
         The columns that it was trained on.
     opaque
-        Keep the whole of a model of scikit-learn, where a part of it has no translation.
+        Keep the whole of a model of scikit-learn, where a part of it has no exact translation.
 
     Raises
     ------
@@ -63,9 +59,9 @@ def convert(estimator: object, training: Training, *, opaque: bool = False) -> M
             with reading(File(estimator.where)):
                 return _translate(estimator, training)
         return _translate(estimator, training)
-    except NoConverterError as error:
+    except UnsupportedModelError:
         if not opaque:
-            raise UnsupportedModelError(error.step, error.reason, error.way_out) from None
+            raise
         return keep_whole(estimator, training)
 
 
@@ -127,8 +123,7 @@ def _converter(estimator: object, table: str, graph: Graph) -> Callable[..., Any
         converters = getattr(import_module(path), table, {})
     if name not in converters:
         role = "predictor" if table == "PREDICTORS" else "transformer"
-        raise NoConverterError(
-            graph.path,
+        raise graph.refuse(
             f"{module}.{name} has no exact translation as a {role} yet",
             _way_out(module),
         )

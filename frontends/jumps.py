@@ -73,7 +73,7 @@ def _read(step: s.Step) -> set[str]:
 
 def _jump(step: s.Step) -> tuple[str, str] | None:
     """Say where a step's output jumps, and the way out."""
-    what: str | None = None
+    what = ""
     way_out = "train on the columns themselves"
     match step:
         case s.Forest() | s.LinearForest():
@@ -98,7 +98,6 @@ def _jump(step: s.Step) -> tuple[str, str] | None:
                 way_out = "calibrate with method='sigmoid', or train on fewer repeated rows"
         case _:
             pass
-    return what and (
-        f"{what} a column that is a sum of products (as PCA's are) or a softmax",
-        way_out,
-    )
+    if not what:
+        return None
+    return f"{what} a column that is a sum of products (as PCA's are) or a softmax", way_out

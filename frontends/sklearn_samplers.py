@@ -78,7 +78,7 @@ def refuse_count_sketch(model: Any, inputs: Names, graph: Graph) -> Names:  # no
     """Refuse products of Fourier transforms."""
     raise graph.refuse(
         "it multiplies Fourier transforms, whose rounding spreads from each value to all others",
-        "use PolynomialFeatures, or RBFSampler",
+        "use PolynomialFeatures or RBFSampler, or keep the model whole with opaque=True",
     )
 
 

@@ -108,7 +108,7 @@ def refuse_decomposition(model: Any, inputs: Names, graph: Graph) -> Names:  # n
     """Refuse the decompositions that iterate for each row until little changes."""
     raise graph.refuse(
         "it iterates for each row until little changes, so the last bits of its sums add up",
-        "project with PCA or TruncatedSVD, or keep the model as it is in a skops file",
+        "project with PCA or TruncatedSVD, or keep the model whole with opaque=True",
     )
 
 

@@ -56,7 +56,8 @@ def refuse_classifier(model: Any, inputs: Names, graph: Graph) -> Outputs:  # no
     raise graph.refuse(
         "its probabilities come from a variance that LAPACK solves for, row by row, and from "
         "scipy's erf",
-        "fit SVC, or CalibratedClassifierCV(SVC()) for probabilities",
+        "fit SVC, or CalibratedClassifierCV(SVC()) for probabilities, or keep the model whole with "
+        "opaque=True",
     )
 
 

@@ -131,7 +131,7 @@ def refuse_imputer(imputer: Any, inputs: Names, graph: Graph) -> Names:  # noqa:
     raise graph.refuse(
         "it compares rows by a matrix product, whose last bits decide which of two nearly equally "
         "near rows fills a gap",
-        "use SimpleImputer(add_indicator=True)",
+        "use SimpleImputer(add_indicator=True), or keep the model whole with opaque=True",
     )
 
 

@@ -12,7 +12,7 @@ def refuse_embedding(model: Any, inputs: Names, graph: Graph) -> Names:  # noqa:
     """Refuse what solves a system of equations for each row, from its nearest training rows."""
     raise graph.refuse(
         "it places each row by its nearest training rows, through sums in an order of their own",
-        "project with PCA, or keep the model as it is in a skops file",
+        "project with PCA, or keep the model whole with opaque=True",
     )
 
 

@@ -104,7 +104,7 @@ def refuse_output_code(model: Any, inputs: Names, graph: Graph) -> Outputs:  # n
     """Refuse the nearest row of a code book: a BLAS rounds the distances, and decides ties."""
     raise graph.refuse(
         "which row of its code book is nearest depends on how a BLAS rounds the distances",
-        "use OneVsRestClassifier or OneVsOneClassifier",
+        "use OneVsRestClassifier or OneVsOneClassifier, or keep the model whole with opaque=True",
     )
 
 

@@ -62,7 +62,8 @@ def refuse_radius(model: Any, inputs: Names, graph: Graph) -> Outputs:  # noqa: 
     """Refuse neighbours within a radius: rounding decides who is in."""
     raise graph.refuse(
         "whether a training row on the very radius is a neighbour depends on how the search rounds",
-        "use the k nearest neighbours (KNeighborsClassifier, KNeighborsRegressor)",
+        "use the k nearest neighbours (KNeighborsClassifier, KNeighborsRegressor), or keep the "
+        "model whole with opaque=True",
     )
 
 
@@ -71,7 +72,7 @@ def refuse_outlier_factor(model: Any, inputs: Names, graph: Graph) -> Outputs:  
     raise graph.refuse(
         "it compares how dense the rows are around a row and around each of its neighbours, which "
         "no step holds",
-        "fit OneClassSVM",
+        "fit OneClassSVM, or keep the model whole with opaque=True",
     )
 
 
