@@ -175,7 +175,7 @@ def _of_row(
         error = 2 * total + DOT_ROUNDING * largest
         errors.update(dict.fromkeys(step.outputs, error))
         return
-    sums = {s.Norm.SUM, s.Norm.SUM_UNLESS_ZERO}
+    sums = {s.Norm.SUM, s.Norm.SUM_UNLESS_ZERO, s.Norm.SUM_OR_MISSING}
     norm = np.sum(columns, axis=0) if step.norm in sums else np.max(columns, axis=0)
     # A share is at most 1, and so is its error, but where a sum overflows.
     error: Numbers = np.where(np.isinf(total), np.inf, np.fmin(2 * total / norm, 1.0))

@@ -112,6 +112,7 @@ class Norm(StrEnum):
 
     SUM = "sum"
     SUM_UNLESS_ZERO = "sum_unless_zero"
+    SUM_OR_MISSING = "sum_or_missing"
     LARGEST = "largest"
     ABSOLUTE_SUM = "absolute_sum"
     EUCLIDEAN = "euclidean"
@@ -430,7 +431,8 @@ class Normalize:
     """Divide the inputs by a norm of the row, whose terms are added in the order of the inputs.
 
     Where the sum is 0, ``Norm.SUM`` gives every output an equal share of 1, and
-    ``Norm.SUM_UNLESS_ZERO`` leaves the row as it is. Where another norm is below 10 times the
+    ``Norm.SUM_UNLESS_ZERO`` leaves the row as it is, and ``Norm.SUM_OR_MISSING`` makes it missing.
+    Where another norm is below 10 times the
     distance from 1 to the next number, it is taken as 1, as scikit-learn does.
     ``Norm.LARGEST`` is the largest absolute value, ``Norm.EUCLIDEAN`` the root of the sum of the
     squares.

@@ -163,13 +163,14 @@ def _add(columns: Sequence[Numbers]) -> Numbers:
 _NORMS: Mapping[Norm, Callable[[Sequence[Numbers]], Numbers]] = {
     Norm.SUM: _add,
     Norm.SUM_UNLESS_ZERO: _add,
+    Norm.SUM_OR_MISSING: _add,
     Norm.LARGEST: lambda columns: np.max(np.abs(np.stack(columns)), axis=0),
     Norm.ABSOLUTE_SUM: lambda columns: _add([np.abs(x) for x in columns]),
     Norm.EUCLIDEAN: lambda columns: np.sqrt(_add([x * x for x in columns])),
 }
 
 
-_SUMS = {Norm.SUM, Norm.SUM_UNLESS_ZERO}
+_SUMS = {Norm.SUM, Norm.SUM_UNLESS_ZERO, Norm.SUM_OR_MISSING}
 _NO_NORM = 10 * float(np.finfo(np.float64).eps)
 
 
@@ -283,6 +284,8 @@ def _normalize(step: s.Normalize, values: Values) -> None:
         result = column / norm
         if step.norm is Norm.SUM:
             result = np.where(is_zero, 1.0 / len(columns), result)
+        elif step.norm is Norm.SUM_OR_MISSING:
+            result = np.where(is_zero, np.nan, result)
         values.put(name, result)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from ...ir import Outputs
 from ...ir import steps as s
 from ...ir.steps import Function, Operator
-from ..convert import add_link, predict, require_fitted
+from ..convert import add_constants, add_link, predict, require_fitted
+from ..sklearn_centroids import add_distances, add_nearest
 from ..sklearn_responses import add_up, refuse_float32, require_places, response_of, scoring_method
 from ..values import labels_of
 from .linear_model import with_binary
@@ -100,16 +101,28 @@ def _add_pairs(
     return tuple(add_up(group, graph)[0] for group in terms)
 
 
-def refuse_output_code(model: Any, inputs: Names, graph: Graph) -> Outputs:  # noqa: ARG001
-    """Refuse the nearest row of a code book: a BLAS rounds the distances, and decides ties."""
-    raise graph.refuse(
-        "which row of its code book is nearest depends on how a BLAS rounds the distances",
-        "use OneVsRestClassifier or OneVsOneClassifier, or keep the model whole with opaque=True",
-    )
+def convert_output_code(model: Any, inputs: Names, graph: Graph) -> Outputs:
+    """Predict the class whose row of the code book is nearest to the members' scores."""
+    members = require_fitted(model, "estimators_", graph)
+    refuse_classes(model, graph)
+    graph.require_numbers(inputs)
+    answers = [predict(member, inputs, graph) for member in members]
+    scores = tuple(_score(*pair, graph) for pair in zip(members, answers, strict=True))
+    graph.require(scores, missing=True, infinite=True)
+    distances = add_distances(scores, model.code_book_, graph)
+    return Outputs(add_nearest(distances, graph), labels_of(model.classes_))
+
+
+def convert_constant(model: Any, inputs: Names, graph: Graph) -> Outputs:
+    """Give the one answer of a member that saw rows of one class only."""
+    answer = float(model.y_[0])
+    negative, positive = add_constants(graph, inputs, [1.0 - answer, answer])
+    return Outputs((positive,), (0, 1), (negative, positive), (positive,))
 
 
 PREDICTORS = {
+    "_ConstantPredictor": convert_constant,
     "OneVsOneClassifier": convert_one_vs_one,
     "OneVsRestClassifier": convert_one_vs_rest,
-    "OutputCodeClassifier": refuse_output_code,
+    "OutputCodeClassifier": convert_output_code,
 }

@@ -125,9 +125,11 @@ def test_pairs_in_float32(agree):
     agree(model, FRAME, rows=PROBES)
 
 
-def test_code_books_are_refused():
-    model = OutputCodeClassifier(TREE, random_state=0).fit(FRAME, TARGETS["three"])
-    assert "use OneVsRestClassifier" in reason_to_refuse(model)
+@pytest.mark.parametrize("member", [TREE, LINEAR])
+@pytest.mark.parametrize("size", [0.7, 1.5, 4])
+def test_code_books(member, size, agree):
+    model = OutputCodeClassifier(member, random_state=0, code_size=size)
+    agree(model.fit(FRAME, TARGETS["three"]), FRAME, rows=PROBES, ties=PROBES)
 
 
 @pytest.mark.parametrize("kind", [OneVsRestClassifier, OneVsOneClassifier])

@@ -191,7 +191,7 @@ def _made() -> dict[str, Callable[[type], Any]]:
         "Pipeline": lambda kind: kind([("scale", StandardScaler()), ("ridge", ridge)]),
         "SelectFromModel": lambda kind: kind(DecisionTreeRegressor(max_depth=3, random_state=0)),
         "SequentialFeatureSelector": lambda kind: kind(ridge, n_features_to_select=2, cv=2),
-        "SparseCoder": lambda kind: kind(np.eye(4)[:3]),
+        "SparseCoder": lambda kind: kind(np.eye(4)[:3], transform_algorithm="threshold"),
         "SelectKBest": lambda kind: kind(f_regression, k=2),
         "StackingClassifier": lambda kind: kind([("a", logistic), ("b", logistic)], cv=2),
         "StackingRegressor": lambda kind: kind([("a", ridge), ("b", ridge)], cv=2),
@@ -235,6 +235,10 @@ def _made() -> dict[str, Callable[[type], Any]]:
     )
     special |= dict.fromkeys(
         ["RadiusNeighborsClassifier", "RadiusNeighborsRegressor"], lambda kind: kind(radius=0.6)
+    )
+    special |= dict.fromkeys(
+        ["DictionaryLearning", "MiniBatchDictionaryLearning"],
+        lambda kind: kind(3, transform_algorithm="threshold", random_state=0),
     )
     special["LocalOutlierFactor"] = lambda kind: kind(n_neighbors=5, novelty=True)
     special |= dict.fromkeys(
