@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from ..frontends import Training
     from ..ir import Model
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 PROBE_ROWS = 10_000
 SEED = 2013
 _SINGLE_ROWS = 20
+CERTAIN = 1e-9
+"""How far answers for training rows may be apart, relative to the largest of them."""
 _LIBRARIES = (
     *("scikit-learn", "lightgbm", "xgboost", "catboost", "onnxruntime", "skops"),
     *("numpy", "pyarrow", "duckdb"),
@@ -64,6 +67,9 @@ class Certificate:
         where that is smaller).
     margin_difference
         The same for raw scores alone; 0 for trees.
+    training_difference
+        The largest difference on rows of the training frame, relative to the largest answer for
+        them; None for models without dot products and their kin.
     labels_identical
         Whether every predicted label was the library's; None where there are no labels.
     ties
@@ -82,6 +88,7 @@ class Certificate:
     refused: int
     largest_difference: float
     margin_difference: float
+    training_difference: float | None
     labels_identical: bool | None
     ties: int
     routes: tuple[str, ...]
@@ -171,6 +178,7 @@ def _hold(
         refused=tally.refused,
         largest_difference=tally.largest,
         margin_difference=tally.largest_margin,
+        training_difference=tally.largest_training,
         labels_identical=None if model.outputs.classes is None else not tally.ties.total(),
         ties=max(tally.ties.values(), default=0),
         routes=tuple(routes),
@@ -204,6 +212,7 @@ class _Tally:
         self.rows = self.refused = 0
         self.ties: Counter[str] = Counter()
         self.largest = self.largest_margin = 0.0
+        self.largest_training: float | None = None
         self.golden = Golden(model.signature.names, (), (), ())
 
 
@@ -268,6 +277,30 @@ def _compare_answers(
         tally.largest = max(tally.largest, largest)
         if what == "raw score":
             tally.largest_margin = max(tally.largest_margin, largest)
+        if probe.name == "training":
+            part = _relative_to_largest(mine, other)
+            tally.largest_training = max(tally.largest_training or 0.0, part)
+    if (tally.largest_training or 0.0) > CERTAIN:
+        _fail_on_cancellation(tally.largest_training or 0.0)
+
+
+def _relative_to_largest(mine: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Give the largest difference of finite answers, relative to the largest of them."""
+    with np.errstate(invalid="ignore"):
+        gaps = np.abs(mine - other)
+    sizes = np.abs(other[np.isfinite(other)])
+    largest = float(sizes.max(initial=0.0))
+    return float(gaps[np.isfinite(gaps)].max(initial=0.0)) / largest if largest else 0.0
+
+
+def _fail_on_cancellation(difference: float) -> None:
+    message = (
+        f"For rows of the training frame, the library's answer and a sum of the same terms in "
+        f"another order differ by {difference:.1e} of the largest answer: the terms nearly cancel, "
+        "so the library's own answer depends on the machine. The model is not published. Fit it "
+        "with more regularisation (alpha), and center and scale the columns before it."
+    )
+    raise CertificationError(message)
 
 
 def _compare_labels(

@@ -52,7 +52,7 @@ class Probe:
 
     In ``boundaries`` and ``splits`` nothing is: the library must answer. It may refuse the other
     groups, and then every route has to. ``training`` is rows of the training table as they are,
-    for models that read a label from sums.
+    for models whose sums the library may add in another order.
     """
 
     name: str
@@ -82,7 +82,7 @@ def make_probes(model: Model, table: pa.Table, rows: int, seed: int) -> list[Pro
         changed = {column: values for column, values in odd.items() if values}
         if changed:
             groups.append(Probe(name, _sprinkled(model, base, changed, rng)))
-    if model.outputs.classes is not None and has_sums(model) and len(table):
+    if has_sums(model) and len(table):
         some = rng.permutation(len(table))[:rows]
         groups.append(Probe("training", table.select(list(pools)).take(some)))
     return [*groups, *_split_probes(model, table, _MOST_SPLIT_ROWS * rows, rng)]

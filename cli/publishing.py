@@ -163,9 +163,11 @@ def summary_of(certificate: Mapping[str, Any]) -> str:
     else:
         how = "are answered alike by {}, AND NO LIBRARY CONFIRMED THEM"
     routes = ", ".join(certificate.get("routes", []))
+    ties = certificate.get("ties", 0)
+    said = f"; {ties:,} labels lie on ties" if ties else ""
     return (
         f"{certificate.get('rows', 0):,} probe rows {how.format(routes)}; largest difference "
-        f"{certificate.get('largest_difference', 0):.3g}."
+        f"{certificate.get('largest_difference', 0):.3g}{said}."
     )
 
 

@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from foresql import UnsupportedModelError, frontends
+from foresql import CertificationError, UnsupportedModelError, certify, frontends
 from foresql.frontends import Training, convert
 
 # The examples are the tests' own.
@@ -93,8 +93,9 @@ def _judged(estimator: Any, training: Training, example: Example) -> Found:
         convert(estimator, training)
     except UnsupportedModelError as error:
         try:
-            convert(estimator, training, opaque=True)
-        except UnsupportedModelError:
+            model = convert(estimator, training, opaque=True)
+            certify(model, estimator, training, rows=20, routes=("kernel",))
+        except (CertificationError, UnsupportedModelError):
             return Found("refused", error.reason)
         return Found("skops", error.reason)
     return Found("exact", _summary(example))

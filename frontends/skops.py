@@ -103,10 +103,13 @@ def _methods(estimator: Any, labels: object) -> tuple[str, ...]:
 
 
 def _widths(estimator: Any, methods: tuple[str, ...], training: Training) -> list[int]:
-    """Ask for some training rows how many columns each method gives."""
+    """Ask for some training rows, and for one alone, how many columns each method gives."""
     frame = training.rebuild(training.table.slice(0, _SOME_ROWS))
+    alone = training.rebuild(training.table.slice(0, 1))
     try:
         answers = [np.asarray(getattr(estimator, name)(frame)) for name in methods]
+        for name in methods:
+            getattr(estimator, name)(alone)
     except (ValueError, TypeError) as error:
         raise _refusal(
             f"it refuses rows of the training frame: {error}",

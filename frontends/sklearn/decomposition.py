@@ -112,6 +112,14 @@ def refuse_decomposition(model: Any, inputs: Names, graph: Graph) -> Names:  # n
     )
 
 
+def refuse_batches(model: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ARG001
+    """Refuse what solves for the rows of a batch together."""
+    raise graph.refuse(
+        "it solves for the rows of a batch together, so that a row's answer depends on the others",
+        "project with PCA or TruncatedSVD",
+    )
+
+
 def _clip(columns: Names, low: float, high: float, graph: Graph) -> Names:
     return graph.columnwise(columns, "clip", lambda read, made: s.Clip(read, made, low, high))
 
@@ -140,15 +148,16 @@ def project(components: ArrayLike, offsets: ArrayLike, inputs: Names, graph: Gra
 
 
 _CODERS = ("DictionaryLearning", "MiniBatchDictionaryLearning", "SparseCoder")
-_ITERATING = ("LatentDirichletAllocation", "MiniBatchNMF", "NMF")
 
 TRANSFORMERS = {
     **dict.fromkeys(_CODERS, convert_sparse_coding),
-    **dict.fromkeys(_ITERATING, refuse_decomposition),
     "FactorAnalysis": convert_factor_analysis,
     "FastICA": convert_fast_ica,
     "IncrementalPCA": convert_pca,
     "KernelPCA": convert_kernel_pca,
+    "LatentDirichletAllocation": refuse_decomposition,
+    "MiniBatchNMF": refuse_batches,
+    "NMF": refuse_batches,
     "MiniBatchSparsePCA": refuse_sparse_pca,
     "PCA": convert_pca,
     "SparsePCA": refuse_sparse_pca,

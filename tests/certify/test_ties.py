@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.cluster import KMeans
+from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeRegressor
 
 from foresql import CertificationError, certify
 from foresql.certify.compare import label_doubts
@@ -87,3 +89,21 @@ def test_rows_in_doubt():
     doubts = label_doubts(model, values)
     assert doubts.ties.tolist() == [True, False, True, False, False, True]
     assert doubts.overflows.tolist() == [False, False, False, False, True, False]
+
+
+def certified(estimator, frame):
+    training = Training.of(frame, estimator)
+    return certify(convert(estimator, training), estimator, training, rows=200, routes=("kernel",))
+
+
+def test_terms_that_cancel_are_refused():
+    """Without noise, the weights of a Gaussian process are huge, and of both signs."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.random((240, 4)), columns=list("abcd"))
+    target = rng.random(240)
+    with pytest.raises(CertificationError, match="the terms nearly cancel"):
+        certified(GaussianProcessRegressor().fit(frame, target), frame)
+    certificate = certified(GaussianProcessRegressor(alpha=0.1).fit(frame, target), frame)
+    assert 0 <= certificate.training_difference < 1e-12
+    certificate = certified(DecisionTreeRegressor().fit(frame, target), frame)
+    assert certificate.training_difference is None

@@ -187,6 +187,7 @@ def _made() -> dict[str, Callable[[type], Any]]:
         "ColumnTransformer": lambda kind: kind([("scaled", StandardScaler(), ["a", "c"])]),
         "FeatureUnion": lambda kind: kind([("scaled", StandardScaler()), ("same", "passthrough")]),
         "FrozenEstimator": lambda kind: kind(trained),
+        "GaussianProcessRegressor": lambda kind: kind(alpha=0.1),
         "KNNImputer": lambda kind: kind(n_neighbors=3),
         "Pipeline": lambda kind: kind([("scale", StandardScaler()), ("ridge", ridge)]),
         "SelectFromModel": lambda kind: kind(DecisionTreeRegressor(max_depth=3, random_state=0)),
