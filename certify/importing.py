@@ -109,7 +109,7 @@ def _require(package: str, file: ModelFile) -> None:
     except (ImportError, OSError) as error:  # a library may lack one of its own
         message = (
             f"{package} is not installed, so nothing can be compared: pip install "
-            f"'foresql[{file.library}]'{'' if package == file.library else ' pandas'}, or pass "
+            f"'foresql[{file.extra}]'{'' if package == file.library else ' pandas'}, or pass "
             "--uncertified (uncertified=True)."
         )
         raise CertificationError(message) from error

@@ -74,7 +74,7 @@ def convert_catboost(parsed: CatBoostModel, inputs: Names, graph: Graph) -> Outp
     SignatureError
         If the columns are not those of the model.
     """
-    if loss_of(parsed) in _CLASSIFIES:
+    if is_classifier(parsed):
         return classify(parsed, inputs, graph)
     return regress(parsed, inputs, graph, _PREDICTIONS.get(loss_of(parsed), _RAW))
 
@@ -216,6 +216,11 @@ def _note_of(model: CatBoostModel, graph: Graph) -> _Labels:
     if not (isinstance(names, list) and isinstance(numbers, list) and isinstance(count, int)):
         raise graph.refuse("its note about classes is not known", "save it with CatBoost 1.2")
     return _Labels(min(count, 1 << 16), names, numbers, str(kind))
+
+
+def is_classifier(model: CatBoostModel) -> bool:
+    """Whether :func:`convert_catboost` gives what a ``CatBoostClassifier`` answers."""
+    return loss_of(model) in _CLASSIFIES
 
 
 def loss_of(model: CatBoostModel) -> str:

@@ -21,6 +21,7 @@ from .graph import Graph, Names
 from .jumps import refuse_jumps_on_sums
 from .model_file import ModelFile
 from .skops import keep_whole
+from .skops_model_file import SkopsFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,8 @@ def convert(estimator: object, training: Training, *, opaque: bool = False) -> M
     training
         The columns that it was trained on.
     opaque
-        Keep the whole of a model of scikit-learn, where a part of it has no exact translation.
+        Keep the whole of a model of scikit-learn, where a part of it has no exact translation; one
+        that comes from a file of skops is kept so anyway.
 
     Raises
     ------
@@ -54,15 +56,16 @@ def convert(estimator: object, training: Training, *, opaque: bool = False) -> M
     SignatureError
         If the frame does not fit the estimator.
     """
+    is_kept = isinstance(estimator, SkopsFile)
     try:
-        if isinstance(estimator, ModelFile):
+        if isinstance(estimator, ModelFile) and not is_kept:
             with reading(File(estimator.where)):
                 return _translate(estimator, training)
         return _translate(estimator, training)
     except UnsupportedModelError:
-        if not opaque:
+        if not (is_kept or opaque):
             raise
-        return keep_whole(estimator, training)
+        return keep_whole(estimator.loaded if is_kept else estimator, training)
 
 
 def _translate(estimator: object, training: Training) -> Model:

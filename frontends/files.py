@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import UnsupportedModelError
+from .catboost_cbm import MAGIC
+from .catboost_model_file import CatboostFile
 from .damage import File, reading
 from .lightgbm_file import LightgbmFile
+from .onnx_model_file import OnnxFile
+from .skops_model_file import SkopsFile
 from .xgboost_file import XgboostFile
 
 if TYPE_CHECKING:
@@ -52,6 +56,7 @@ def read_json(content: bytes, where: str) -> ModelFile:
 
 JSON_READERS: Mapping[str, JsonReader] = {
     "learner": XgboostFile.of_document,
+    "features_info": CatboostFile.of_document,
 }
 """By a member that only this library writes at the top."""
 
@@ -60,6 +65,10 @@ FORMATS: Mapping[str, Format] = {
     ".lgb": Format("LightGBM text", (b"tree\n",), LightgbmFile.read),
     ".json": Format("JSON", (b"{",), read_json),
     ".ubj": Format("UBJSON", (b"{",), XgboostFile.read_ubjson),
+    ".cbm": Format("CatBoost file", (MAGIC,), CatboostFile.read),
+    ".cb": Format("CatBoost file", (MAGIC,), CatboostFile.read),
+    ".onnx": Format("ONNX graph", (b"",), OnnxFile.read),
+    ".skops": Format("file of skops", (b"PK",), SkopsFile.read),
 }
 """By the ending of the file's name."""
 

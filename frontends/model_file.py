@@ -25,7 +25,7 @@ class ModelFile(ABC):
     where
         The file's name, for messages.
     library
-        The package whose answers it must give, which is also the name of foresql's extra.
+        The package whose answers it must give.
     estimator
         What the library makes of the file, such as ``lightgbm.Booster``.
     """
@@ -33,6 +33,11 @@ class ModelFile(ABC):
     where: str
     library: ClassVar[str]
     estimator: ClassVar[str]
+
+    @property
+    def extra(self) -> str:
+        """The extra of foresql that installs the library: its own name, mostly."""
+        return self.library
 
     @property
     @abstractmethod

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import UnsupportedModelError
 from ..ir import ColumnType, Model, Outputs
 from ..ir import steps as s
-from ..ir.skops_file import check_skops
+from ..ir.skops_file import TRUSTED, check_skops
 from .graph import Graph
 from .values import labels_of
 
@@ -60,6 +60,30 @@ def keep_whole(estimator: Any, training: Training) -> Model:
             answers.get("decision_function", ()),
         ),
     )
+
+
+def load_skops(content: bytes, where: str) -> Any:
+    """Load an estimator from the bytes of a file, if all that it holds may be trusted.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If it holds a type that may not be built from a file, or skops cannot load it.
+    """
+    try:
+        import skops.io
+    except ImportError as error:
+        raise _refusal(f"reading {where} needs skops", "pip install 'foresql[skops]'") from error
+    try:
+        check_skops(content, TRUSTED)  # before skops parses it
+        types = tuple(skops.io.get_untrusted_types(data=content))
+        return skops.io.loads(content, trusted=list(types))
+    except UnsupportedModelError as error:
+        raise UnsupportedModelError(where, error.reason, error.way_out) from error
+    except Exception as error:
+        raise UnsupportedModelError(
+            where, f"skops cannot load it: {error}", "write it again with skops.io.dump"
+        ) from error
 
 
 def _dump(estimator: Any) -> tuple[bytes, tuple[str, ...]]:

@@ -76,9 +76,9 @@ TRUSTED = frozenset(
 """What may be trusted besides what skops trusts: it holds values and computes with them."""
 
 _WAYS_OUT: Mapping[str, str] = {
-    "sklearn.tree._tree.Tree": "publish the trees themselves, which have an exact translation",
+    "sklearn.tree._tree.Tree": "publish the fitted model itself: trees have an exact translation",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor": (
-        "publish the trees themselves, which have an exact translation"
+        "publish the fitted model itself: trees have an exact translation"
     ),
     "sklearn.neighbors._kd_tree.KDTree": "fit it with algorithm='brute'",
     "sklearn.neighbors._ball_tree.BallTree": "fit it with algorithm='brute'",
@@ -182,7 +182,9 @@ def _check_nodes(schema: Any, sizes: Mapping[str, int]) -> None:
         if loader not in _LOADERS:
             raise _refusal(
                 f"it holds {name}, built by {loader}",
-                "use the estimators of scikit-learn as they are, with functions of numpy",
+                _WAYS_OUT.get(
+                    name, "use the estimators of scikit-learn as they are, with functions of numpy"
+                ),
             )
         if loader == "NdArrayNode":
             arrays[node.get("__id__", id(node))] = _size(node, sizes)
