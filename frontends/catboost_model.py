@@ -175,8 +175,8 @@ class CatBoostModel:
             case CtrSplit():
                 count, border = len(self.ctrs), split.border
         _within(split.ctr if isinstance(split, CtrSplit) else split.feature, count, "a split")
-        if not np.isfinite(border):
-            fail("a border is not finite")
+        if np.isnan(border):
+            fail("a border is not a number")
 
     def _check_projection(self, projection: Projection) -> None:
         for feature in projection.categories:

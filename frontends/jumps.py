@@ -84,9 +84,11 @@ def _jump(step: s.Step) -> tuple[str, str] | None:
         case s.Neighbours():
             what = "it looks for the nearest rows by"
             way_out = "look for neighbours in the columns themselves"
-        case s.NullIf() | s.RequireRange():
-            what = "a range of values becomes missing, or is refused, in"
+        case s.NullIf():
+            what = "a range of values becomes missing in"
             way_out = "let the step read the columns themselves, or keep what lies in the range"
+        case s.RequireRange():
+            what = "it refuses rows by"
         case s.Elementwise() if step.function in _ROUNDING:
             what = f"np.{step.function} jumps at some value of"
         case s.Arithmetic() if step.operator is Operator.MODULO:

@@ -41,12 +41,13 @@ def below_float32(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
         The largest float64 that rounds to a float32 below each threshold; minus infinity where
         there is none. Rounding is to nearest, ties to even, as the cast of every library is.
     """
-    exact = thresholds.astype(np.float32)
-    return at_most_float32(np.nextafter(exact, np.float32(-np.inf)).astype(np.float64))
+    with np.errstate(over="ignore"):  # below the lowest finite number comes minus infinity
+        lower = np.nextafter(thresholds.astype(np.float32), np.float32(-np.inf))
+    return at_most_float32(lower.astype(np.float64))
 
 
 def at_most_float32(thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Turn ``float32(x) <= t`` into ``x <= t'`` in float64, for any ``t`` but NaN and -inf.
+    """Turn ``float32(x) <= t`` into ``x <= t'`` in float64, for any ``t`` but NaN.
 
     Returns
     -------

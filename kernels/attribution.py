@@ -85,7 +85,7 @@ def _trace(model: Model, margin: str, writers: Mapping[str, tuple[int, int]]) ->
         match step:
             case s.Forest() | s.Dot() | s.Float32Dot():
                 return Margin(step, position, scale, shift)
-            case s.Arithmetic():
+            case s.Arithmetic() if step.operator in _AFFINE:
                 factor, offset = _AFFINE[step.operator](float(step.operands[position]))
                 scale, shift = scale * factor, scale * offset + shift
                 name = step.inputs[position]

@@ -32,7 +32,9 @@ def folder(tmp_path_factory, quietly) -> Path:
     plain.save_model(str(path / "plain.json"), format="json")
     text = cb.CatBoostRegressor(**FEW, cat_features=["k", "l"]).fit(TEXT, amounts(TEXT))
     text.save_model(str(path / "text.cbm"))
-    net = quietly(lambda: MLPRegressor(hidden_layer_sizes=(5,), max_iter=20).fit(FRAME, amounts(FRAME)))
+    net = quietly(
+        lambda: MLPRegressor(hidden_layer_sizes=(5,), max_iter=20).fit(FRAME, amounts(FRAME))
+    )
     graph = to_onnx(net, FRAME.to_numpy(np.float32)[:1])
     (path / "net.onnx").write_bytes(graph.SerializeToString())
     for name, estimator in (

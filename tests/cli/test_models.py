@@ -35,6 +35,7 @@ def test_show_is_a_model_card(run_json):
     assert set(card) == {
         *("name", "version", "description", "metrics", "columns", "history", "certificate"),
         *("created_at", "created_by", "estimator", "training", "versions", "git_commit"),
+        "kept_whole",
     }
     assert (card["name"], card["version"]) == ("returns", 1)
     assert card["metrics"] == {"auc": 0.75, "[/x]": 1}

@@ -138,7 +138,7 @@ REFUSED = [
     (KNeighborsRegressor(), NUMBER.astype(np.float32), "targets are float32"),
     (RadiusNeighborsClassifier(100.0), THREE, "on the very radius"),
     (LocalOutlierFactor(novelty=True), None, "around each of its neighbours"),
-    (make_pipeline(PCA(2), KNeighborsClassifier()), THREE, "sums of products"),
+    (make_pipeline(PCA(2), KNeighborsClassifier()), THREE, "a sum of products"),
     (make_pipeline(KNNImputer(), LogisticRegression()), THREE, "a matrix product"),
     (
         make_pipeline(KNeighborsTransformer(), KNeighborsClassifier(metric="precomputed")),

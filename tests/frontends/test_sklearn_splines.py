@@ -121,8 +121,8 @@ def test_a_column_without_values(way, same_columns):
         ((SplineTransformer(degree=0),), "KBinsDiscretizer"),
         ((SplineTransformer(2, 1, extrapolation="linear"),), "three knots or more"),
         ((SplineTransformer(degree=21),), "at most 20"),
-        ((PCA(2), SplineTransformer(extrapolation="periodic")), "it jumps"),
-        ((PCA(2), SplineTransformer(extrapolation="error")), "it jumps"),
+        ((PCA(2), SplineTransformer(extrapolation="periodic")), "a remainder jumps"),
+        ((PCA(2), SplineTransformer(extrapolation="error")), "it refuses rows by"),
     ],
 )
 def test_refused(steps, reason):

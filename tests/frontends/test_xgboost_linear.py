@@ -187,7 +187,7 @@ def test_behind_transformers(agree):
 def test_behind_a_dot_product():
     frame = FRAME[["plain", "whole"]]
     model = make_pipeline(PCA(2), xgb.XGBRegressor(**LINEAR)).fit(frame, SIGNAL)
-    with pytest.raises(UnsupportedModelError, match="float32 rounds"):
+    with pytest.raises(UnsupportedModelError, match="XGBoost rounds to float32"):
         convert_from(model, frame)
 
 

@@ -457,6 +457,7 @@ def test_any_edit_of_an_array_is_read_or_refused(model, data):
     values = {
         "f": st.floats(),
         "b": st.booleans(),
+        "u": st.integers(0, 255),
         "i": st.integers(-3, 9) | st.sampled_from([-(2**bits), 2**bits - 1]),
     }
     array.flat[place] = data.draw(values[kind])

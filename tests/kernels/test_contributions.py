@@ -18,6 +18,7 @@ from foresql.ir import Column, ColumnType, Model, Outputs, Signature, Trees
 from foresql.ir import steps as s
 from foresql.ir.steps import Function, Operator
 from foresql.kernels import Scorer
+from foresql.kernels.attribution import _AFFINE
 from foresql.kernels.contributions import (
     Explainer,
     explain,
@@ -141,7 +142,7 @@ NUMBERS = st.floats(-1e6, 1e6)
     st.lists(NUMBERS, min_size=2, max_size=2),
     NUMBERS,
     st.dictionaries(st.sampled_from(["x0", "x1"]), NUMBERS),
-    st.lists(st.tuples(st.sampled_from(Operator), st.floats(0.1, 10)), max_size=3),
+    st.lists(st.tuples(st.sampled_from(list(_AFFINE)), st.floats(0.1, 10)), max_size=3),
 )
 def test_base_and_contributions_add_up_to_the_margin(
     rows, weights, intercept, background, operations
@@ -155,6 +156,12 @@ def test_base_and_contributions_add_up_to_the_margin(
     terms += sum(abs(background.get(n, 0) * w) for n, w in zip(["x0", "x1"], weights, strict=True))
     size = (terms + abs(intercept) + 1e3)[:, None] * 1e3
     assert (np.abs(totals - margins) <= 1e-14 * size).all()
+
+
+@pytest.mark.parametrize("operator", sorted(set(Operator) - set(_AFFINE)))
+def test_a_margin_that_is_no_sum(operator):
+    model = linear_model([1.0, 2.0], 0.0, [(operator, 2.0)])
+    assert "no sum of parts" in explanation_problem(model)
 
 
 # --- forests behind preprocessing, against the library ---------------------------------------
