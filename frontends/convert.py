@@ -76,7 +76,7 @@ def _translate(estimator: object, training: Training) -> Model:
         table=training.table,
     )
     outputs = predict(estimator, training.signature.names, graph)
-    refuse_jumps_on_sums(graph)
+    refuse_jumps_on_sums(graph, outputs)
     used = {name for step in graph.steps for name in step.inputs}
     columns = tuple(c for c in training.signature.columns if c.name in used)
     return Model(Signature(columns or training.signature.columns), tuple(graph.steps), outputs)

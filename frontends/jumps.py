@@ -17,6 +17,7 @@ from ..ir.steps import Function, Operator, Precision
 from ..ir.trees import LEAF
 
 if TYPE_CHECKING:
+    from ..ir import Outputs
     from .graph import Graph
 
 _ROUNDING = {Function.CEIL, Function.FLOOR, Function.RINT, Function.SIGN, Function.TRUNC}
@@ -24,8 +25,10 @@ _AS_CLOSE = 64 * float(np.finfo(np.float64).eps)
 """Points this close together, relative to the largest, are one to a sum that was rounded."""
 
 
-def refuse_jumps_on_sums(graph: Graph) -> None:
+def refuse_jumps_on_sums(graph: Graph, outputs: Outputs) -> None:
     """Refuse a graph in which a step that jumps reads a column whose last bit is not certain.
+
+    Labels are read from such columns all the same: the gate finds their ties.
 
     Raises
     ------
@@ -34,7 +37,8 @@ def refuse_jumps_on_sums(graph: Graph) -> None:
     """
     sums = columns_of_sums(graph)
     for step in graph.steps:
-        problem = _jump(step) if _read(step) & sums else None
+        is_label = isinstance(step, s.Argmax | s.Exceeds) and outputs.classes is not None
+        problem = _jump(step) if _read(step) & sums and not is_label else None
         if problem:
             what, way_out = problem
             reason = f"{what}, and its last bit differs from one machine to the next"
@@ -45,8 +49,8 @@ def columns_of_sums(graph: Graph) -> set[str]:
     """Give the columns so far whose last bit the library itself does not fix."""
     sums: set[str] = set()
     for step in graph.steps:
-        if isinstance(step, s.IsMissing):
-            continue
+        if isinstance(step, s.IsMissing | s.Argmax | s.Exceeds):
+            continue  # whole numbers, which are certain but where they jump
         if s.adds_in_any_order(step) or _calls_numpy(step) or _read(step) & sums:
             sums |= set(s.outputs_of(step))
     return sums
@@ -71,7 +75,7 @@ def _read(step: s.Step) -> set[str]:
     return {step.inputs[index] for index in read - {LEAF}}
 
 
-def _jump(step: s.Step) -> tuple[str, str] | None:
+def _jump(step: s.Step) -> tuple[str, str] | None:  # noqa: PLR0912 - one case a step
     """Say where a step's output jumps, and the way out."""
     what = ""
     way_out = "train on the columns themselves"
@@ -84,6 +88,11 @@ def _jump(step: s.Step) -> tuple[str, str] | None:
         case s.Neighbours():
             what = "it looks for the nearest rows by"
             way_out = "look for neighbours in the columns themselves"
+        case s.Argmax() | s.Exceeds():
+            what = "a label is read from"
+            way_out = "let the regression read the scores themselves"
+        case s.Lookup() | s.LookupRow():
+            what = "an encoder looks for the values of"
         case s.NullIf():
             what = "a range of values becomes missing in"
             way_out = "let the step read the columns themselves, or keep what lies in the range"

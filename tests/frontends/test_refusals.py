@@ -513,3 +513,10 @@ def test_trees_behind_a_sum_are_refused(transformer):
     model = make_pipeline(transformer, DecisionTreeRegressor(max_depth=3)).fit(X, Y)
     with pytest.raises(UnsupportedModelError, match=r"sum of products.*\n.*on the columns"):
         convert(model, Training.of(X, model))
+
+
+def test_categories_behind_a_sum_are_refused():
+    some = X.iloc[:20]
+    model = make_pipeline(PCA(1), OrdinalEncoder(), Ridge()).fit(some, Y[:20])
+    with pytest.raises(UnsupportedModelError, match="an encoder looks for the values of a column"):
+        convert(model, Training.of(some, model))
