@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from .probes import split_values
+from .edges import split_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,8 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from foresql.certify.probes import EXTREMES, HUGE, _pool, make_probes, split_values
+from foresql.certify.edges import split_values
+from foresql.certify.probes import EXTREMES, HUGE, _pool, make_probes
 from foresql.frontends import Training, convert
 from foresql.ir import Column, ColumnType, Model, Outputs, Signature, Trees
 from foresql.ir.steps import Forest, LinearForest

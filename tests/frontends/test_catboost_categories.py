@@ -11,7 +11,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from foresql.certify.probes import split_values
+from foresql.certify.edges import split_values
 from foresql.certify.routes import ROUTES
 from foresql.errors import ScoringError, UnsupportedModelError
 from foresql.frontends import Training, convert

@@ -314,7 +314,7 @@ def _of_lightgbm() -> list[Example]:
             "predicts",
             lambda: _boosted(lgb.LGBMClassifier(**small), classes),
         ),
-        Example("lightgbm", "LGBMRanker", "predicts", lambda: _ranked(lgb.LGBMRanker(**small))),
+        Example("lightgbm", "LGBMRanker", "predicts", lambda: ranked(lgb.LGBMRanker(**small))),
         Example(
             "lightgbm",
             "LGBMRegressor",
@@ -348,7 +348,7 @@ def _of_xgboost() -> list[Example]:
     ]
     return [
         *made,
-        Example("xgboost", "XGBRanker", "predicts", lambda: _ranked(xgb.XGBRanker(**small))),
+        Example("xgboost", "XGBRanker", "predicts", lambda: ranked(xgb.XGBRanker(**small))),
     ]
 
 
@@ -371,7 +371,7 @@ def _of_catboost() -> list[Example]:
             lambda: _boosted(cb.CatBoostClassifier(**small), classes),
         ),
         Example(
-            "catboost", "CatBoostRanker", "predicts", lambda: _ranked(cb.CatBoostRanker(**small))
+            "catboost", "CatBoostRanker", "predicts", lambda: ranked(cb.CatBoostRanker(**small))
         ),
         Example(
             "catboost",
@@ -393,7 +393,8 @@ def _boosted(model: Any, target: Callable[[pd.DataFrame], np.ndarray]) -> tuple[
     return model, frame
 
 
-def _ranked(model: Any) -> tuple[Any, pd.DataFrame]:
+def ranked(model: Any) -> tuple[Any, pd.DataFrame]:
+    """Fit a ranker to twelve queries."""
     frame = numbers()
     queries = np.repeat(np.arange(12), ROWS // 12)
     if type(model).__module__.startswith("lightgbm"):

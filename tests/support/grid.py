@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from examples import ranked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -74,6 +75,9 @@ def cases() -> Iterator[Case]:
             yield Case(f"{family_name}: {name}", _of_shape(family, options))
         for name, make in NAMES.items():
             yield Case(f"{family_name}: {name}", _of_names(family, make))
+
+    for name, ranker in _rankers().items():
+        yield Case(f"{name}: ranking", partial(_ranked, ranker))
 
 
 def _refusals() -> tuple[type[Exception], ...]:
@@ -311,6 +315,23 @@ def _boosted() -> dict[str, Family]:
             },
         ),
     }
+
+
+def _rankers() -> dict[str, Any]:
+    import catboost as cb
+    import lightgbm as lgb
+    import xgboost as xgb
+
+    cats = {"iterations": 8, "verbose": False, "allow_writing_files": False, "thread_count": 1}
+    return {
+        "lightgbm": lgb.LGBMRanker(n_estimators=8, n_jobs=1, verbose=-1),
+        "xgboost": xgb.XGBRanker(n_estimators=8, n_jobs=1),
+        "catboost": cb.CatBoostRanker(**cats),
+    }
+
+
+def _ranked(ranker: Any) -> Fitted:
+    return Fitted(*ranked(ranker))
 
 
 def _of_sklearn() -> dict[str, Family]:
