@@ -120,6 +120,9 @@ def certify(  # noqa: PLR0913 - keyword options of the gate
     CertificationError
         At the first row on which a route differs; the message shows the row and both answers.
     """
+    if type(rows) is not int or rows < 1:
+        message = f"probe_rows is a whole number of at least 1, and not {rows!r}."
+        raise CertificationError(message)
 
     def ask(rows_asked: pa.Table) -> Answers | str:
         return ask_library(estimator, training.rebuild(rows_asked))

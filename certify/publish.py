@@ -89,7 +89,11 @@ def publish(  # noqa: PLR0913 - keyword options of one call
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
     """Refuse what a card cannot hold, before the work rather than after it."""
     for key, value in metrics.items():
-        if not math.isfinite(value):
+        try:
+            is_finite = math.isfinite(value)
+        except TypeError:
+            is_finite = False
+        if not is_finite:
             message = f"The metric {key!r} is {value}; leave it out, or give a finite number."
             raise SignatureError(message)
     return {key: float(value) for key, value in metrics.items()}
@@ -113,11 +117,15 @@ def prepare(
 def _residuals(
     model: Model, estimator: object, calibration: tuple[object, Any]
 ) -> tuple[float, ...]:
-    frame, target = calibration
+    try:
+        frame, target = calibration
+        truth = np.asarray(target, np.float64).ravel()
+    except (TypeError, ValueError) as error:
+        message = f"calibration= is a pair (X, y), of which y is numbers: {error}."
+        raise SignatureError(message) from error
     if model.outputs.classes is not None or len(model.outputs.prediction) != 1:
         message = "Intervals need a regression with one target; publish without calibration=."
         raise SignatureError(message)
-    truth = np.asarray(target, np.float64).ravel()
     rows = Training.of(frame, estimator).table
     if not len(rows) or len(truth) != len(rows) or not np.isfinite(truth).all():
         message = (

@@ -87,6 +87,9 @@ def predict(estimator: Any, inputs: Names, graph: Graph) -> Outputs:
     if isinstance(estimator, ModelFile):
         with graph.inside(estimator.estimator.rpartition(".")[2]):
             return estimator.convert(inputs, graph)
+    if isinstance(estimator, type):
+        reason = f"{estimator.__name__} is a class, and not a fitted model"
+        raise graph.refuse(reason, "make one of it, fit it, and give what was fitted")
     with graph.inside(type(estimator).__name__):
         converter = _converter(estimator, "PREDICTORS", graph)
         return converter(estimator, inputs, graph)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import UnsupportedModelError
@@ -63,7 +64,7 @@ JSON_READERS: Mapping[str, JsonReader] = {
 FORMATS: Mapping[str, Format] = {
     ".txt": Format("LightGBM text", (b"tree\n",), LightgbmFile.read),
     ".lgb": Format("LightGBM text", (b"tree\n",), LightgbmFile.read),
-    ".json": Format("JSON", (b"{",), read_json),
+    ".json": Format("JSON", (b"{", b"["), read_json),
     ".ubj": Format("UBJSON", (b"{",), XgboostFile.read_ubjson),
     ".cbm": Format("CatBoost file", (MAGIC,), CatboostFile.read),
     ".cb": Format("CatBoost file", (MAGIC,), CatboostFile.read),
@@ -94,7 +95,7 @@ def read_model_file(content: bytes, name: str) -> ModelFile:
     UnsupportedModelError
         If it is of no known format, damaged, or a model that has no exact translation.
     """
-    suffix = "." + name.rpartition(".")[2].lower()
+    suffix = PurePath(name).suffix.lower()
     if suffix in _PICKLES or content.startswith(_PICKLE_STARTS):
         raise UnsupportedModelError(
             name,
@@ -102,9 +103,10 @@ def read_model_file(content: bytes, name: str) -> ModelFile:
             "load it yourself, and call foresql.publish with the model",
         )
     if suffix not in FORMATS:
+        ends = f"a file that ends in {suffix!r} is" if suffix else "a file without an ending is"
         raise UnsupportedModelError(
             name,
-            f"a file that ends in {suffix!r} is of no known format",
+            f"{ends} of no known format",
             f"give a model file that ends in {', '.join(FORMATS)}",
         )
     form = FORMATS[suffix]

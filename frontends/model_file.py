@@ -79,11 +79,11 @@ class ModelFile(ABC):
 
     def check_iterations(self, iterations: int, there: int) -> None:
         """Refuse to keep more rounds than there are, or none."""
-        if not 1 <= iterations <= there:
+        if type(iterations) is not int or not 1 <= iterations <= there:
             raise UnsupportedModelError(
                 self.where,
-                f"it has {there} boosting rounds, of which {iterations} cannot be kept",
-                f"give iterations from 1 to {there}",
+                f"it has {there} boosting rounds, of which {iterations!r} cannot be kept",
+                f"give a whole number of iterations, from 1 to {there}",
             )
 
 

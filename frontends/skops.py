@@ -77,13 +77,20 @@ def load_skops(content: bytes, where: str) -> Any:
     try:
         check_skops(content, TRUSTED)  # before skops parses it
         types = tuple(skops.io.get_untrusted_types(data=content))
-        return skops.io.loads(content, trusted=list(types))
+        loaded = skops.io.loads(content, trusted=list(types))
     except UnsupportedModelError as error:
         raise UnsupportedModelError(where, error.reason, error.way_out) from error
     except Exception as error:
         raise UnsupportedModelError(
             where, f"skops cannot load it: {error}", "write it again with skops.io.dump"
         ) from error
+    if not hasattr(loaded, "predict"):
+        raise UnsupportedModelError(
+            where,
+            f"it holds a {type(loaded).__name__}, which does not predict",
+            "write a fitted estimator or pipeline with skops.io.dump",
+        )
+    return loaded
 
 
 def _dump(estimator: Any) -> tuple[bytes, tuple[str, ...]]:

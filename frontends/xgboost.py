@@ -254,6 +254,12 @@ def _encode(name: str, is_categorical: bool, levels: Levels | None, graph: Graph
             "frame. Give the frame that was passed to training, with its dtypes."
         )
         raise SignatureError(message)
+    if graph.is_arrow:
+        raise graph.refuse(
+            f"column {name!r} has categories of polars or Arrow, which SQL's text cannot be turned "
+            "back into",
+            "give the frame of pandas: like=frame.to_pandas(), with its columns as category",
+        )
     if not all(level.isascii() for level in levels if isinstance(level, str)):
         raise graph.refuse(
             f"categories of column {name!r} have letters beyond ASCII, whose bytes XGBoost assigns "

@@ -34,7 +34,9 @@ def convert_calibrated(model: Any, inputs: Names, graph: Graph) -> Outputs:
 def _calibrate(member: Any, inputs: Names, graph: Graph) -> Names:
     """Give one fold's probabilities. Source: ``_CalibratedClassifier.predict_proba``."""
     classes = labels_of(member.classes)
-    if labels_of(member.estimator.classes_) != classes:
+    known = labels_of(member.estimator.classes_)
+    # With temperature, the classifier may have been shown the places of the labels instead.
+    if known not in {classes, tuple(range(len(classes)))}:
         raise graph.refuse(
             "the classifier of one of its folds saw no row of some class",
             "train with fewer folds, or on more rows of the rare classes",

@@ -10,7 +10,7 @@ from examples import amounts, classes, keys, numbers
 from skl2onnx import to_onnx
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.gaussian_process import GaussianProcessClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPRegressor
 
 import foresql
@@ -109,3 +109,41 @@ def test_what_is_no_model(tmp_path, ending, content):
     path.write_bytes(content)
     with pytest.raises(ForesqlError):
         foresql.import_model(path, like=FRAME, registry=tmp_path / "registry")
+
+
+def test_a_file_of_skops_without_an_estimator(tmp_path):
+    skops.io.dump({"a": 1}, tmp_path / "d.skops")
+    with pytest.raises(UnsupportedModelError, match="a dict, which does not predict"):
+        foresql.import_model(tmp_path / "d.skops", like=FRAME, registry=tmp_path / "registry")
+
+
+@pytest.mark.parametrize("iterations", ["x", 1.5, True, 0])
+def test_iterations_that_are_none(bring, iterations, tmp_path):
+    from lightgbm import LGBMRegressor
+
+    model = LGBMRegressor(n_estimators=3, verbose=-1).fit(FRAME, amounts(FRAME))
+    model.booster_.save_model(tmp_path / "m.txt")
+    with pytest.raises(UnsupportedModelError, match="whole number of iterations, from 1"):
+        bring(tmp_path / "m.txt", iterations=iterations)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"calibration": 5}, "is a pair"),
+        ({"calibration": (FRAME, ["x"] * len(FRAME))}, "is a pair"),
+        ({"probe_rows": 0}, "at least 1"),
+        ({"probe_rows": "x"}, "at least 1"),
+        ({"metrics": {"a": "b"}}, "metric 'a' is b"),
+    ],
+)
+def test_options_of_publish_that_are_none(tmp_path, options, message):
+    model = LinearRegression().fit(FRAME, amounts(FRAME))
+    with pytest.raises(ForesqlError, match=message):
+        foresql.publish("m", model, like=FRAME, registry=tmp_path / "registry", **options)
+    assert not list((tmp_path / "registry").rglob("*.foresql"))
+
+
+def test_a_class_is_no_model(tmp_path):
+    with pytest.raises(UnsupportedModelError, match="LinearRegression is a class"):
+        foresql.publish("m", LinearRegression, like=FRAME, registry=tmp_path / "registry")

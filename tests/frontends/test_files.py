@@ -156,7 +156,7 @@ def test_dispatch_leaves_other_files_alone():
         "an empty JSON": (b"", "m.json", "this is no JSON"),
         "an empty UBJSON": (b"", "m.ubj", "this is no UBJSON"),
         "a JSON of nobody": (b'{"trees": []}', "m.json", "no model of a known library"),
-        "a JSON list": (b"[]", "m.json", "this is no JSON"),
+        "a JSON list": (b"[]", "m.json", "no model of a known library"),
         "a text that is no text": (b"tree\n\xff\xfe", "m.txt", "it is damaged"),
     }
     for what, (content, name, message) in contents.items():

@@ -239,3 +239,14 @@ def test_a_jump_behind_a_dot_product_is_refused():
     step = int(np.argmax(np.diff(line.y_thresholds_)))
     line.X_thresholds_[step + 1] = np.nextafter(line.X_thresholds_[step], np.inf)
     assert "a line jumps" in reason_to_refuse(model)
+
+
+@pytest.mark.parametrize("ensemble", [True, False])
+@pytest.mark.parametrize("labels", [["no", "yes"], ["a", "b", "c"], [-7, 5, 9]])
+def test_temperature_of_labels_that_are_no_places(labels, ensemble, agree):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(120, 2)), columns=["a", "b"])
+    target = np.array(labels)[np.arange(120) % len(labels)]
+    model = CalibratedClassifierCV(
+        LogisticRegression(), method="temperature", cv=2, ensemble=ensemble
+    )
+    agree(model.fit(frame, target), frame, rows=120)

@@ -606,3 +606,10 @@ def test_categories_that_are_none_in_the_frame():
     model = xgb.XGBRegressor(**SMALL, enable_categorical=True).fit(frame, SIGNAL)
     with pytest.raises(SignatureError, match="level"):
         convert_from(model, frame.astype({"level": object}))
+
+
+def test_categories_of_polars_are_refused():
+    frame = pl.DataFrame({"k": pl.Series(["p", "q"] * 50).cast(pl.Categorical), "x": range(100)})
+    model = xgb.XGBRegressor(n_estimators=2, enable_categorical=True).fit(frame, np.arange(100.0))
+    with pytest.raises(UnsupportedModelError, match="categories of polars or Arrow"):
+        convert(model, Training.of(frame, model))
