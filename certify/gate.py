@@ -120,9 +120,6 @@ def certify(  # noqa: PLR0913 - keyword options of the gate
     CertificationError
         At the first row on which a route differs; the message shows the row and both answers.
     """
-    if type(rows) is not int or rows < 1:
-        message = f"probe_rows is a whole number of at least 1, and not {rows!r}."
-        raise CertificationError(message)
 
     def ask(rows_asked: pa.Table) -> Answers | str:
         return ask_library(estimator, training.rebuild(rows_asked))
@@ -166,6 +163,9 @@ def _hold(
     progress: Callable[[str], None] | None,
 ) -> Certificate:
     """Hold routes against a reference, which has a name and answers as a route does."""
+    if type(probes.rows) is not int or probes.rows < 1:
+        message = f"probe_rows is a whole number of at least 1, and not {probes.rows!r}."
+        raise CertificationError(message)
     started = time.perf_counter()
     report = progress or (lambda _: None)
     report("making probe rows")
@@ -282,9 +282,9 @@ def _compare_answers(
             tally.largest_margin = max(tally.largest_margin, largest)
         if probe.name == "training":
             part = _relative_to_largest(mine, other)
+            if part > CERTAIN:
+                _fail_on_cancellation(part)
             tally.largest_training = max(tally.largest_training or 0.0, part)
-    if (tally.largest_training or 0.0) > CERTAIN:
-        _fail_on_cancellation(tally.largest_training or 0.0)
 
 
 def _relative_to_largest(mine: NDArray[np.float64], other: NDArray[np.float64]) -> float:

@@ -75,6 +75,7 @@ def import_model(  # noqa: PLR0913 - keyword options of one call
         _require(file.library, file)
         _require("pandas", file)
     name = name or Path(str(source).rstrip("/")).stem
+    entry = Entry(name, alias, description, metrics or {})
     report("converting")
     model, training = _convert(file, like, for_library=not uncertified)
     store = open_for(name, alias, registry)
@@ -90,7 +91,6 @@ def import_model(  # noqa: PLR0913 - keyword options of one call
             "rows": None if like is None else describe_rows(training.table),
         },
     }
-    entry = Entry(name, alias, description, metrics or {})
     return store_version(store, model, certificate, entry, origin)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +70,7 @@ def publish(  # noqa: PLR0913 - keyword options of one call
     """
     report = progress or (lambda _: None)
     store = open_for(name, alias, registry)
-    measured = _finite(metrics or {})
+    entry = Entry(name, alias, description, metrics or {})
     report("converting")
     training = Training.of(like, estimator)
     model = prepare(estimator, training, calibration, opaque=opaque)
@@ -82,21 +81,7 @@ def publish(  # noqa: PLR0913 - keyword options of one call
         "estimator": f"{type(estimator).__module__}.{type(estimator).__qualname__}",
         "training": describe_rows(training.table),
     }
-    entry = Entry(name, alias, description, measured)
     return store_version(store, model, certificate, entry, origin)
-
-
-def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Refuse what a card cannot hold, before the work rather than after it."""
-    for key, value in metrics.items():
-        try:
-            is_finite = math.isfinite(value)
-        except TypeError:
-            is_finite = False
-        if not is_finite:
-            message = f"The metric {key!r} is {value}; leave it out, or give a finite number."
-            raise SignatureError(message)
-    return {key: float(value) for key, value in metrics.items()}
 
 
 def prepare(

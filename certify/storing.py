@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import subprocess
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from ..errors import SignatureError
 from ..ir.bundle import Bundle
 from ..registry import ANY, Registry, default_path
 from ..registry.records import current_user
@@ -48,12 +50,28 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the user says of a new version."""
+    """What the user says of a new version.
+
+    Raises
+    ------
+    SignatureError
+        If a metric is none that a card can hold.
+    """
 
     name: str
     alias: str | None
     description: str
     metrics: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        for key, value in self.metrics.items():
+            try:
+                is_finite = math.isfinite(value)
+            except TypeError:
+                is_finite = False
+            if not is_finite:
+                message = f"The metric {key!r} is {value}; leave it out, or give a finite number."
+                raise SignatureError(message)
 
 
 def open_for(name: str, alias: str | None, registry: str | Path | None) -> Registry:

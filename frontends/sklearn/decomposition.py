@@ -10,6 +10,7 @@ from ...ir import steps as s
 from ...ir.steps import Operator
 from ..convert import add_link, require_fitted
 from ..sklearn_kernels import Expansion, add_kernel_sum, pairwise_kernel, require_rows
+from ..sklearn_likelihoods import add_products
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -56,7 +57,8 @@ def convert_kernel_pca(model: Any, inputs: Names, graph: Graph) -> Names:
 def convert_fast_ica(model: Any, inputs: Names, graph: Graph) -> Names:
     """Subtract the means where it whitens, and project."""
     components = require_fitted(model, "components_", graph)
-    columns = _require_finite(inputs, graph)
+    require_rows(inputs, graph)
+    columns = inputs
     if model.whiten:
         columns = graph.arithmetic(columns, Operator.SUBTRACT, model.mean_)
     return project(components, np.zeros(len(components)), columns, graph)
@@ -67,11 +69,12 @@ def convert_factor_analysis(model: Any, inputs: Names, graph: Graph) -> Names:
     from scipy.linalg import inv
 
     components = require_fitted(model, "components_", graph)
-    columns = graph.arithmetic(_require_finite(inputs, graph), Operator.SUBTRACT, model.mean_)
+    require_rows(inputs, graph)
+    columns = graph.arithmetic(inputs, Operator.SUBTRACT, model.mean_)
     loadings = components / model.noise_variance_
     covariance = inv(np.eye(len(components)) + np.dot(loadings, components.T))
     offsets = np.zeros(len(components))
-    return _multiply(project(loadings, offsets, columns, graph), covariance.T, graph)
+    return add_products(project(loadings, offsets, columns, graph), covariance, 0.0, graph)
 
 
 def refuse_sparse_pca(model: Any, inputs: Names, graph: Graph) -> Names:  # noqa: ARG001
@@ -122,20 +125,6 @@ def refuse_batches(model: Any, inputs: Names, graph: Graph) -> Names:  # noqa: A
 
 def _clip(columns: Names, low: float, high: float, graph: Graph) -> Names:
     return graph.columnwise(columns, "clip", lambda read, made: s.Clip(read, made, low, high))
-
-
-def _multiply(columns: Names, matrix: ArrayLike, graph: Graph) -> Names:
-    """Append the dot products of columns with the rows of a matrix, which nothing checks."""
-    weights = np.ascontiguousarray(np.asarray(matrix, np.float64).T)
-    outputs = graph.numbered("component", weights.shape[1])
-    return graph.add(s.Dot(columns, outputs, weights, np.zeros(len(outputs))))
-
-
-def _require_finite(inputs: Names, graph: Graph) -> Names:
-    graph.require_numbers(inputs)
-    graph.require_dense(inputs)
-    graph.require(inputs, missing=True, infinite=True)
-    return inputs
 
 
 def project(components: ArrayLike, offsets: ArrayLike, inputs: Names, graph: Graph) -> Names:

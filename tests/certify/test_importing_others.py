@@ -147,3 +147,17 @@ def test_options_of_publish_that_are_none(tmp_path, options, message):
 def test_a_class_is_no_model(tmp_path):
     with pytest.raises(UnsupportedModelError, match="LinearRegression is a class"):
         foresql.publish("m", LinearRegression, like=FRAME, registry=tmp_path / "registry")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"probe_rows": 0, "uncertified": True}, "at least 1"),
+        ({"metrics": {"a": float("nan")}}, "metric 'a' is nan"),
+    ],
+)
+def test_options_of_import_that_are_none(folder, tmp_path, options, message):
+    registry = tmp_path / "registry"
+    with pytest.raises(ForesqlError, match=message):
+        foresql.import_model(folder / "plain.cbm", registry=registry, **options)
+    assert not list(registry.rglob("*.foresql"))
