@@ -1,0 +1,178 @@
+"""A model as one query: stages of columns, then the answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import UnsupportedModelError
+from ..ir import ColumnType
+from .builder import Builder
+from .columns import Key
+from .expressions import case, fill, ref, text
+from .forests import strategy_of
+from .layout import Selected, lay_out
+from .steps import emit_step
+from .steps.lookups import key_literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..ir import Model
+    from .expressions import Expression
+    from .target import Target
+
+_TWO = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A model's query.
+
+    Attributes
+    ----------
+    text
+        The SELECT.
+    columns
+        The names of the answers, in their order.
+    approximate
+        Those that go through a function whose last bit engines differ in, by up to 2 ulp. All
+        others are the kernel's, bit for bit.
+    """
+
+    text: str
+    columns: tuple[str, ...]
+    approximate: frozenset[str]
+
+
+def compile_query(  # noqa: PLR0913 - keyword options of one call
+    model: Model,
+    target: Target,
+    source: str,
+    *,
+    keep: Sequence[str] = (),
+    strategy: str = "case",
+    double_sums: bool = False,
+    fold_case: bool = False,
+) -> Query:
+    """Write a model as a SELECT over ``source``.
+
+    Parameters
+    ----------
+    model, target
+        What is written, and in whose SQL.
+    source
+        What stands behind FROM.
+    keep
+        Columns of the source that stand before the answers.
+    strategy
+        How forests are written.
+    double_sums
+        Add float32 sums in float64 where the target has no float32.
+    fold_case
+        Write the names of columns as the target stores names that are not quoted.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If a step has no exact SQL there, or the statement is too long.
+    """
+    builder = Builder(model, target, double_sums=double_sums, fold_case=fold_case)
+    chosen = strategy_of(strategy)
+    selected = [Selected(builder.identifier(name), builder.keep(name)) for name in keep]
+    for step in model.steps:
+        emit_step(step, builder, chosen)
+    answers = list(_answers(model, builder))
+    _check_names([*keep, *(name for name, _ in answers)])
+    for name, expression in answers:
+        selected.append(Selected(builder.identifier(name), _refusing(builder, expression)))
+    query, widest = lay_out(builder.definitions, selected, target, source)
+    _check_limits(query, widest, target)
+    approximate = {name for name, column in answer_names(model) if builder.is_approximate(column)}
+    return Query(query, tuple(name for name, _ in answers), frozenset(approximate))
+
+
+def answer_names(model: Model) -> Iterator[tuple[str, str]]:
+    """Give the names of the answers, and the columns of the model behind them."""
+    outputs = model.outputs
+    yield from _numbered("prediction", outputs.prediction)
+    if outputs.classes is not None and len(outputs.probabilities) == _TWO:
+        yield "probability", outputs.probabilities[1]
+    else:
+        labels = map(str, outputs.classes or ())
+        for label, column in zip(labels, outputs.probabilities, strict=False):
+            yield f"probability_{label}", column
+    yield from _numbered("margin", outputs.margins)
+
+
+def _numbered(name: str, columns: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for index, column in enumerate(columns):
+        yield (name if len(columns) == 1 else f"{name}_{index}"), column
+
+
+def _answers(model: Model, builder: Builder) -> Iterator[tuple[str, Expression]]:
+    classes = model.outputs.classes
+    for name, column in answer_names(model):
+        answer = ref(builder.number(column).name)
+        is_label = classes is not None and column in model.outputs.prediction
+        yield name, _label(model, builder, answer) if is_label else answer
+
+
+def _label(model: Model, builder: Builder, index: Expression) -> Expression:
+    """Give the label of an index into the classes."""
+    branches = [
+        (
+            fill("{} = {}", index, builder.literal(float(place)), is_atom=False),
+            label_literal(builder, model, place),
+        )
+        for place in range(len(model.outputs.classes or ()))
+    ]
+    return case(branches, None)
+
+
+def label_literal(builder: Builder, model: Model, place: int) -> Expression:
+    """Write a label as its own type."""
+    label = (model.outputs.classes or ())[place]
+    match model.outputs.label_type:
+        case ColumnType.VARCHAR:
+            return text(builder.target.message(str(label)))
+        case ColumnType.DOUBLE:
+            return builder.literal(float(label))
+        case label_type:
+            return key_literal(builder, Key("", label_type), label)
+
+
+def _refusing(builder: Builder, expression: Expression) -> Expression:
+    """Let an answer read the column that ends the query for rows that the model refuses."""
+    check = builder.refusal_check()
+    if check is None:
+        return expression
+    return case([(fill("{} = 0", check, is_atom=False), expression)], None)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name.casefold() in seen:
+            raise UnsupportedModelError(
+                f"column {name!r}",
+                "it would be in the result twice.",
+                "name the columns to keep (keep=, or --keep) without it, or rename it before.",
+            )
+        seen.add(name.casefold())
+
+
+def _check_limits(query: str, widest: int, target: Target) -> None:
+    size, limits = len(query.encode()), target.limits
+    if size > limits.bytes:
+        raise UnsupportedModelError(
+            f"The model in SQL for {target.title}",
+            f"the statement has {size:,} bytes, and {limits.bytes:,} is the most.",
+            "use the UDF, or a model of fewer or smaller trees.",
+        )
+    if widest > limits.columns:
+        raise UnsupportedModelError(
+            f"The model in SQL for {target.title}",
+            f"a SELECT has {widest:,} columns, and {limits.columns:,} is the most.",
+            "use the UDF, or a model of fewer columns.",
+        )

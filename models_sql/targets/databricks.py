@@ -1,0 +1,32 @@
+"""Databricks SQL: Spark's, and it can keep functions that take a table's row."""
+
+from dataclasses import replace
+
+from ...ir import ColumnType
+from ..target import Forms
+from .spark import TARGET as SPARK
+
+TARGET = replace(
+    SPARK,
+    name="databricks",
+    title="Databricks",
+    dialect="databricks",
+    evidence=(
+        "to be checked against "
+        "the SQL reference of Databricks (DOUBLE type, ANSI compliance, raise_error), which "
+        "follows Spark's; sqlglot parses it, no test runs it"
+    ),
+    types={
+        ColumnType.DOUBLE: "DOUBLE",
+        ColumnType.BIGINT: "BIGINT",
+        ColumnType.BOOLEAN: "BOOLEAN",
+        ColumnType.VARCHAR: "STRING",
+        ColumnType.TIMESTAMP: "TIMESTAMP_NTZ",
+    },
+    forms=Forms(
+        function=(
+            "CREATE OR REPLACE FUNCTION {name}({parameters})\n"
+            "RETURNS TABLE ({results}) RETURN\n{query}"
+        ),
+    ),
+)

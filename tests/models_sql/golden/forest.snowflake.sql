@@ -1,0 +1,42 @@
+-- Model delay:3, bundle sha256 0000000000000000000000000000000000000000000000000000000000000000.
+-- Certified on 12,345 rows by kernel.
+-- Reads distance double, carrier varchar.
+-- Bit for bit the kernel's: prediction, margin.
+-- Within 2 ulp, as exponentials differ between engines: probability.
+-- SQL for Snowflake; what its claims rest on: to be checked against the SQL reference of Snowflake
+--   (Numeric data types, Conversion functions, GREATEST); sqlglot parses it, no test runs it.
+CREATE OR REPLACE VIEW "scored" AS
+WITH s0 AS (
+    SELECT
+      "id" AS c0,
+      "carrier" AS c1,
+      CAST("distance" AS FLOAT) AS c3
+    FROM flights
+),
+s1 AS (
+    SELECT
+      c0,
+      CASE WHEN c1 IS NULL THEN NULL WHEN c1 = 'UA' THEN '0e0'::FLOAT WHEN c1 = 'O\'Hare' THEN '1e0'::FLOAT WHEN c1 = 'ü\\' THEN '7e0'::FLOAT ELSE '-1e0'::FLOAT END AS c2,
+      CASE WHEN c3 = 'NaN'::FLOAT THEN NULL ELSE c3 END AS c4
+    FROM s0
+),
+s2 AS (
+    SELECT
+      c0,
+      '0.5e0'::FLOAT
+      + CASE WHEN c4 > '1.5e0'::FLOAT THEN CASE WHEN c4 <= '2.5e-300'::FLOAT THEN '-0.25e0'::FLOAT ELSE '1e+300'::FLOAT END ELSE '0.1e0'::FLOAT END
+      + CASE WHEN c2 BETWEEN '0e0'::FLOAT AND '2e0'::FLOAT OR c2 IN ('7e0'::FLOAT) THEN '0.3333333333333333e0'::FLOAT ELSE '-2e0'::FLOAT END AS c5
+    FROM s1
+),
+s3 AS (
+    SELECT
+      c0, c5,
+      CASE WHEN c5 > '1.6653345369377348e-16'::FLOAT THEN '1e0'::FLOAT ELSE '0e0'::FLOAT END AS c8
+    FROM s2
+)
+SELECT
+  c0 AS "id",
+  CASE WHEN c8 = '0e0'::FLOAT THEN 'on time' WHEN c8 = '1e0'::FLOAT THEN 'late' END AS "prediction",
+  CASE WHEN c5 < '-709.782712893384e0'::FLOAT THEN '0e0'::FLOAT WHEN c5 > '40e0'::FLOAT THEN '1e0'::FLOAT ELSE '1e0'::FLOAT / ('1e0'::FLOAT + EXP((-c5))) END AS "probability",
+  c5 AS "margin"
+FROM s3

@@ -1,0 +1,239 @@
+"""Forms, names, limits and refusals."""
+
+import importlib.util
+import math
+import random
+import sqlite3
+import struct
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from foresql import UnsupportedModelError
+from foresql.ir import Column, ColumnType, Model, Outputs, Signature
+from foresql.ir import steps as s
+from foresql.kernels.float32 import exp as kernel_exp
+from foresql.kernels.float32 import sigmoid as kernel_sigmoid
+from foresql.models_sql import Header, Statement, compile_query, target_of, targets, write_statement
+from foresql.models_sql.float32_exp import exp_float32
+from foresql.models_sql.links import boundary_of, float32_sigmoid, sigmoid, trace
+from foresql.models_sql.steps import NO_SQL
+
+_SPEC = importlib.util.spec_from_file_location("made", Path(__file__).parent / "models.py")
+made = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(made)
+HEADER = Header(model="m:1", digest="0" * 64)
+
+
+def statement(form, **options):
+    return Statement(form=form, name="scored", source="t", **options)
+
+
+def test_the_same_model_gives_the_same_text():
+    first, second = (
+        write_statement(made.forest(), target_of("duckdb"), statement("select"), HEADER)
+        for _ in range(2)
+    )
+    assert first == second
+
+
+def test_a_macro_scores_any_table():
+    connection = duckdb.connect()
+    connection.execute(
+        write_statement(
+            made.forest(), target_of("duckdb"), statement("macro", keep=("id",)), HEADER
+        )
+    )
+    connection.register(
+        "flights", pa.table({"id": [1, 2], "distance": [1.0, None], "carrier": ["UA", None]})
+    )
+    found = connection.sql("SELECT id, margin FROM scored('flights') ORDER BY id").fetchall()
+    assert found == [(1, 0.5 + 0.1 + 1 / 3), (2, 0.5 + 0.1 - 2.0)]
+
+
+def test_a_view_keeps_what_the_model_reads_by_default():
+    connection = duckdb.connect()
+    connection.execute("CREATE TABLE t (distance DOUBLE, carrier VARCHAR, other INT)")
+    connection.execute(
+        write_statement(made.forest(), target_of("duckdb"), statement("view"), HEADER)
+    )
+    columns = [each[0] for each in connection.execute("DESCRIBE scored").fetchall()]
+    assert columns == ["distance", "carrier", "prediction", "probability", "margin"]
+
+
+@pytest.mark.parametrize("name", ["VARCHAR", "VARCHAR COLLATE NOCASE", "ENUM ('UA', 'ua')"])
+def test_a_text_column_of_any_kind_is_compared_letter_by_letter(name):
+    connection = duckdb.connect()
+    connection.execute(f"CREATE TABLE t (distance DOUBLE, carrier {name})")
+    connection.execute("INSERT INTO t VALUES (1, 'UA'), (1, 'ua')")
+    query = compile_query(made.forest(), target_of("duckdb"), "t").text
+    margins = sorted(row[2] for row in connection.sql(query).fetchall())
+    assert margins == [0.5 + 0.1 - 2.0, 0.5 + 0.1 + 1 / 3]
+
+
+def test_a_column_of_another_type_is_no_text():
+    connection = duckdb.connect()
+    connection.execute("CREATE TABLE t (distance DOUBLE, carrier INTEGER)")
+    query = compile_query(made.forest(), target_of("duckdb"), "t").text
+    with pytest.raises(duckdb.BinderException, match="replace"):
+        connection.sql(query)
+
+
+def test_a_refused_row_ends_the_query_with_the_reason():
+    query = compile_query(made.pipeline(), target_of("duckdb"), "t").text
+    connection = duckdb.connect()
+    connection.execute('CREATE TABLE t AS SELECT 1.0::DOUBLE AS "a b", NULL::BIGINT AS n')
+    with pytest.raises(duckdb.Error, match="column 'n' is NULL in a row, and Ridge accepts no"):
+        connection.sql(query).fetchall()
+
+
+def test_names_are_folded_on_request():
+    query = compile_query(made.forest(), target_of("snowflake"), "t", fold_case=True).text
+    assert '"DISTANCE"' in query
+    assert '"distance"' not in query
+
+
+def test_an_answer_has_a_name_of_its_own():
+    with pytest.raises(UnsupportedModelError, match="twice"):
+        compile_query(made.forest(), target_of("duckdb"), "t", keep=("Margin",))
+
+
+@pytest.mark.parametrize(("form", "target"), [("macro", "sqlite"), ("function", "bigquery")])
+def test_a_form_that_is_not_there_is_refused(form, target):
+    with pytest.raises(UnsupportedModelError, match="none that keeps"):
+        write_statement(made.forest(), target_of(target), statement(form), HEADER)
+
+
+def test_a_function_whose_text_would_end_early_is_refused():
+    model = made.forest()
+    outputs = Outputs(("label",), ("$foresql$", "late"))
+    model = Model(model.signature, model.steps, outputs)
+    with pytest.raises(UnsupportedModelError, match="two dollar signs"):
+        write_statement(model, target_of("postgres"), statement("function"), HEADER)
+
+
+def test_unknown_target_and_strategy_are_named():
+    with pytest.raises(UnsupportedModelError, match="use one of bigquery, clickhouse"):
+        target_of("oracle")
+    with pytest.raises(UnsupportedModelError, match="use one of case"):
+        compile_query(made.forest(), target_of("duckdb"), "t", strategy="magic")
+
+
+def test_a_forest_beyond_the_statement_is_refused():
+    trees = made.a_forest()
+    step = s.Forest(("x", "x"), ("y",), trees, np.zeros(1), s.Precision.FLOAT64)
+    many = trees.__class__(
+        **{
+            name: np.tile(getattr(trees, name), 20_000)
+            for name in ("feature", "threshold", "missing_left", "category_set", "value", "cover")
+        },
+        left=shifted(trees.left, trees),
+        right=shifted(trees.right, trees),
+        set_start=trees.set_start,
+        set_values=trees.set_values,
+        root=np.concatenate([trees.root + 8 * i for i in range(20_000)]).astype(np.int32),
+        output=np.zeros(40_000, np.int32),
+    )
+    signature = Signature((Column("x", ColumnType.DOUBLE), Column("k", ColumnType.DOUBLE)))
+    step = s.Forest(("x", "k"), ("y",), many, np.zeros(1), s.Precision.FLOAT64)
+    model = Model(signature, (step,), Outputs(("y",)))
+    with pytest.raises(UnsupportedModelError, match="160,000 nodes make a statement beyond"):
+        compile_query(model, target_of("snowflake"), "t")
+
+
+def shifted(children, trees):
+    blocks = [np.where(trees.feature >= 0, children + 8 * i, 0) for i in range(20_000)]
+    return np.concatenate(blocks).astype(np.int32)
+
+
+def test_a_deep_tree_is_cut_into_columns():
+    depth = 60
+    nodes = 2 * depth + 1
+    feature = np.full(nodes, -1, np.int32)
+    left, right = np.zeros(nodes, np.int32), np.zeros(nodes, np.int32)
+    threshold, value = np.zeros(nodes), np.arange(nodes) / 7
+    for level in range(depth):
+        node = 2 * level
+        feature[node], threshold[node] = 0, float(depth - level)
+        left[node], right[node] = node + 2, node + 1
+    trees = type(made.a_forest())(
+        feature=feature, threshold=threshold, left=left, right=right,
+        missing_left=np.zeros(nodes, np.bool_), category_set=np.full(nodes, -1, np.int32),
+        set_start=np.zeros(1, np.int64), set_values=np.zeros(0, np.int32), value=value,
+        cover=np.ones(nodes), root=np.zeros(1, np.int32), output=np.zeros(1, np.int32),
+    )  # fmt: skip
+    step = s.Forest(("x",), ("y",), trees, np.zeros(1), s.Precision.FLOAT64)
+    model = Model(Signature((Column("x", ColumnType.DOUBLE),)), (step,), Outputs(("y",)))
+    for name in ("tsql", "sqlite", "datafusion"):
+        assert (
+            deepest(compile_query(model, target_of(name), "t").text) <= target_of(name).limits.cases
+        )
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE t (x REAL)")
+    connection.executemany("INSERT INTO t VALUES (?)", [(i / 2,) for i in range(2 * depth + 4)])
+    found = connection.execute(
+        compile_query(model, target_of("sqlite"), "t", keep=("x",)).text
+    ).fetchall()
+    for x, y in found:
+        level = next((k for k in range(depth) if x > depth - k), depth)
+        assert y == value[2 * level + 1 if level < depth else 2 * depth], x
+
+
+def deepest(query):
+    level = most = 0
+    for word in query.replace("(", " ").replace(")", " ").split():
+        level += (word == "CASE") - (word == "END")
+        most = max(most, level)
+    return most
+
+
+def test_every_step_without_sql_says_why():
+    assert all(reason for reason in NO_SQL.values())
+
+
+@pytest.mark.parametrize("name", sorted(targets()))
+def test_literals_read_back_to_the_same_bits(name):
+    rng = random.Random(1)  # noqa: S311 - no secret
+    for _ in range(300):
+        value = struct.unpack("d", struct.pack("Q", rng.getrandbits(64)))[0]
+        if math.isfinite(value) and target_of(name).literal(value):
+            assert eval_literal(target_of(name).literal(value)) == value
+
+
+def eval_literal(literal):
+    """Read a literal as its engine does: quotients of SQLite by its own arithmetic."""
+    if literal.startswith("(") or literal.endswith(".0"):
+        return sqlite3.connect(":memory:").execute(f"SELECT {literal}").fetchone()[0]
+    return float(literal.split("::")[0].strip("'").rstrip("D"))
+
+
+def test_float32_functions_are_the_kernels():
+    xs = np.concatenate([np.linspace(-160, 160, 5001), np.random.default_rng(0).normal(size=5000)])
+    xs = xs.astype(np.float32).astype(np.float64)
+    with np.errstate(over="ignore"):
+        assert [exp_float32(x) for x in xs] == kernel_exp(xs).tolist()
+        assert [float32_sigmoid(x) for x in xs] == kernel_sigmoid(xs).tolist()
+
+
+def test_a_boundary_before_a_link_is_where_the_link_turns():
+    for threshold in (0.5, 0.1, 0.9999, 1e-300):
+        boundary = boundary_of(lambda x, t=threshold: sigmoid(x) > t)
+        assert not sigmoid(boundary.limit) > threshold
+        assert sigmoid(float(np.nextafter(boundary.limit, np.inf))) > threshold
+    falling = boundary_of(lambda x: 1 - sigmoid(x) > 0.25)
+    assert falling.holds_below
+    assert 1 - sigmoid(falling.limit) > 0.25
+    assert boundary_of(lambda x: sigmoid(x) > 1) is None
+    assert boundary_of(lambda x: math.sin(x if math.isfinite(x) else 1) > 2) is None
+
+
+def test_a_link_is_traced_through_arithmetic():
+    model = made.forest()
+    producers = {name: step for step in model.steps for name in s.outputs_of(step)}
+    traced = trace("negative", producers)
+    assert traced.base == "margin"
+    assert traced.has_link
+    assert traced.function(0.0) == 0.5
