@@ -210,7 +210,7 @@ class _Tally:
         self.model = model
         self.reference = reference
         self.ask = ask
-        self.scorer = Scorer(model)
+        self.scorer = Scorer(model, None)
         self.exact = not has_sums(model)
         self.rows = self.refused = 0
         self.ties: Counter[str] = Counter()

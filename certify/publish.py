@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import SignatureError
 from ..frontends import Training, convert
-from ..kernels import Scorer
+from ..kernels import Decoder, Scorer
 from ..kernels.contributions import with_background
 from .gate import PROBE_ROWS, certify
 from .storing import Entry, describe_rows, open_for, store_version
@@ -93,7 +93,7 @@ def prepare(
 ) -> Model:
     """Convert an estimator, and add what its explanations and intervals are measured from."""
     model = convert(estimator, training, opaque=opaque)
-    model = with_background(model, Scorer(model).decoder.decode(training.table))
+    model = with_background(model, Decoder.of(model).decode(training.table))
     if calibration is None:
         return model
     return replace(model, residuals=_residuals(model, estimator, calibration))

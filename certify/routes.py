@@ -8,8 +8,8 @@ import duckdb
 import numpy as np
 
 from ..errors import ForesqlError
-from ..ir.codec import decode_model, encode_model
-from ..kernels import Scorer
+from ..ir.bundle import Bundle, decode_bundle, encode_bundle
+from ..kernels import Scorer, build_program
 from ..udfs.duckdb import register_scorer
 from .oracle import Answers
 
@@ -26,13 +26,15 @@ _NAME = "predict_probe"
 
 
 def kernel(model: Model, connection: duckdb.DuckDBPyConnection | None) -> Route:  # noqa: ARG001
-    """Run the numpy kernel on the converted model."""
-    return _scored_by(Scorer(model))
+    """Run the steps in Python on the converted model."""
+    return _scored_by(Scorer(model, None))
 
 
 def reloaded(model: Model, connection: duckdb.DuckDBPyConnection) -> Route:  # noqa: ARG001
-    """Run the numpy kernel on the model as its bundle will give it back."""
-    return _scored_by(Scorer(decode_model(*encode_model(model))))
+    """Run the model, and its native program, as its bundle will give them back."""
+    content, digest = encode_bundle(Bundle(model, program=build_program(model)))
+    bundle = decode_bundle(content, digest)
+    return _scored_by(Scorer(bundle.model, bundle.program))
 
 
 def duckdb_udf(model: Model, connection: duckdb.DuckDBPyConnection) -> Route:

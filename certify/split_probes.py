@@ -57,7 +57,7 @@ def split_changes(model: Model, table: pa.Table, rng: np.random.Generator) -> li
     if not forests or not len(table):
         return []
     picked = rng.permutation(len(table))[:_MOST_TRAINING_ROWS]
-    scorer = Scorer(model)
+    scorer = Scorer(model, None)
     try:
         values = scorer.run(scorer.decoder.decode(table.take(picked)))
     except ScoringError:

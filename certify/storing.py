@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from ..errors import SignatureError
 from ..ir.bundle import Bundle
+from ..kernels import build_program
 from ..registry import ANY, Registry, default_path
 from ..registry.records import current_user
 from ..registry.references import check_name
@@ -111,7 +112,10 @@ def store_version(
         "golden": certificate.golden.to_json(),
         "kept_whole": kept or None,
     }
-    version = store.add_version(entry.name, Bundle(model, card), description=entry.description)
+    program = build_program(model)
+    version = store.add_version(
+        entry.name, Bundle(model, card, program), description=entry.description
+    )
     if entry.alias is not None:
         store.move_alias(entry.name, entry.alias, version.version, expected=ANY, reason="publish")
     needs = kept.get("needs", {})

@@ -137,7 +137,7 @@ def read_model_json(document: Mapping[str, Any], place: Place) -> ModelJson:
         objective=learner["objective"]["name"],
         base_score=_numbers(learner["learner_model_param"]["base_score"]),
         best_iteration=None if best is None else int(best),
-        feature_names=tuple(learner.get("feature_names", ())),
+        feature_names=_names(learner.get("feature_names", ())),
         feature_types=tuple(learner.get("feature_types", ())),
         levels=tuple(_levels(feature) for feature in model.get("cats", {}).get("enc", ())),
         rounds=tuple(starts[_checked_rounds(model, len(parts))].tolist()),
@@ -218,6 +218,14 @@ def _check(model: ModelJson, place: Place) -> None:
     for what in (model.feature_names, model.feature_types, model.levels):
         if len(what) not in {0, model.features}:
             raise damaged(place, f"it describes {len(what)} features of {model.features}")
+
+
+def _names(values: Any) -> tuple[str, ...]:
+    """Read names; a number is one in no other place than an edited file."""
+    if not all(isinstance(name, str) for name in values):
+        msg = "a feature's name is no text"
+        raise ValueError(msg)
+    return tuple(values)
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -1,8 +1,9 @@
 """A bundle: one file that holds a model and its card, named by what is in it.
 
 The file is an uncompressed zip, so that any tool can look inside: ``manifest.json`` (model, card,
-and the sha256 of every array), ``arrays/NAME.npy``, and ``manifest.sha256``. The hash of the
-manifest is the bundle's hash; with it every byte is checked. No pickle is read or written.
+and the sha256 of all that follows), ``arrays/NAME.npy``, ``program.bin`` (the model as the native
+kernel runs it, if it has such a form), and ``manifest.sha256``. The hash of the manifest is the
+bundle's hash; with it every byte is checked. No pickle is read or written.
 """
 
 from __future__ import annotations
@@ -24,20 +25,29 @@ if TYPE_CHECKING:
 
     from .model import Model
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAX_MANIFEST_BYTES = 256 * 2**20
 
 _MANIFEST = "manifest.json"
+_PROGRAM = "program.bin"
 _DIGEST = "manifest.sha256"
+_WITHOUT_PROGRAM = 1
+"""The last format version that had no programs."""
 _MEMBERS = {"format_version": int, "model": dict, "card": dict, "arrays": dict}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bundle:
-    """A model with its card (plain JSON values: metrics, lineage, certificate)."""
+    """A model with its card (plain JSON values: metrics, lineage, certificate).
+
+    ``program`` is what :func:`~foresql.kernels.native.program.build_program` made of the model;
+    empty where it has no native form. ``digest`` is the bundle's own hash, of one that was read.
+    """
 
     model: Model
     card: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
+    program: bytes = b""
+    digest: str = ""
 
 
 def encode_bundle(bundle: Bundle) -> tuple[bytes, str]:
@@ -62,10 +72,13 @@ def encode_bundle(bundle: Bundle) -> tuple[bytes, str]:
             "model": model,
             "card": dict(bundle.card),
             "arrays": {name: _sha256(blob) for name, blob in blobs.items()},
+            "program": _sha256(bundle.program) if bundle.program else None,
         }
     )
     digest = _sha256(manifest)
-    members = {_MANIFEST: manifest, **dict(sorted(blobs.items())), _DIGEST: digest.encode()}
+    program = {_PROGRAM: bundle.program} if bundle.program else {}
+    arrays_in_order = dict(sorted(blobs.items()))
+    members = {_MANIFEST: manifest, **arrays_in_order, **program, _DIGEST: digest.encode()}
     return pack(members), digest
 
 
@@ -108,8 +121,9 @@ def decode_bundle(content: bytes, expected_digest: str | None = None) -> Bundle:
                 f"its manifest was edited: its sha256 is {digest[:12]}…, not {wanted[:12]}…"
             )
     manifest = _parse_manifest(members[_MANIFEST])
+    program = _read_program(members, manifest)
     arrays = _read_arrays(members, manifest["arrays"])
-    return Bundle(decode_model(manifest["model"], arrays), manifest["card"])
+    return Bundle(decode_model(manifest["model"], arrays), manifest["card"], program, digest)
 
 
 def _write_manifest(manifest: Mapping[str, Json]) -> bytes:
@@ -134,13 +148,17 @@ def _parse_manifest(text: bytes) -> dict[str, Any]:
         raise BundleError(f"its manifest is no JSON ({error}).") from error
     if not isinstance(manifest, dict):
         raise BundleError("its manifest is no JSON object.")
-    _check_version(manifest.get("format_version"))
-    if {name: type(value) for name, value in manifest.items()} != _MEMBERS:
-        raise BundleError(f"its manifest does not hold exactly {', '.join(_MEMBERS)}.")
+    version = _checked_version(manifest.get("format_version"))
+    types = {name: type(value) for name, value in manifest.items()}
+    wanted: dict[str, type] = dict(_MEMBERS)
+    if version > _WITHOUT_PROGRAM:
+        wanted["program"] = str if types.get("program") is str else type(None)
+    if types != wanted:
+        raise BundleError(f"its manifest does not hold exactly {', '.join(wanted)}.")
     return manifest
 
 
-def _check_version(version: Json) -> None:
+def _checked_version(version: Json) -> int:
     if type(version) is not int or version < 1:
         raise BundleError("its manifest names no format version.")
     if version > FORMAT_VERSION:
@@ -148,6 +166,20 @@ def _check_version(version: Json) -> None:
             f"it has format version {version}, and this foresql reads up to {FORMAT_VERSION}. "
             "Install a newer foresql."
         )
+    return version
+
+
+def _read_program(members: dict[str, bytes], manifest: Mapping[str, Json]) -> bytes:
+    """Take the program out of the members, which lies after the arrays, where there is one."""
+    digest = manifest.get("program")
+    if digest is None:
+        return b""
+    if list(members)[-2] != _PROGRAM:
+        raise BundleError(f"its manifest and its members disagree about {_PROGRAM!r}.")
+    program = members.pop(_PROGRAM)
+    if not program or _sha256(program) != digest:
+        raise BundleError(f"{_PROGRAM!r} was edited: its sha256 is not the one in the manifest.")
+    return program
 
 
 def _read_arrays(members: Mapping[str, bytes], listed: Mapping[str, Json]) -> dict[str, Array]:

@@ -1,6 +1,9 @@
 """Turn a model and rows into numbers."""
 
-from .frame import Frame
-from .scorer import Scorer, Scores
+from .frame import Decoder, Frame
+from .native.program import build_program, program_problem
+from .rows import RowScorer
+from .scorer import Scorer
+from .scores import Scores
 
-__all__ = ["Frame", "Scorer", "Scores"]
+__all__ = ["Decoder", "Frame", "RowScorer", "Scorer", "Scores", "build_program", "program_problem"]

@@ -40,15 +40,20 @@ class Grid:
         self._next = [padded[step:] for step in range(self.in_a_cell)]
 
     @classmethod
-    def of(cls, thresholds: NDArray[np.float64]) -> Grid | None:
+    def of(
+        cls,
+        thresholds: NDArray[np.float64],
+        sizes: tuple[int, ...] = _CELLS,
+        most: int = _MOST_IN_A_CELL,
+    ) -> Grid | None:
         """Make the smallest grid that is fine enough; uneven thresholds may have none."""
         if not len(thresholds):
             return None
         with np.errstate(over="ignore", invalid="ignore"):
             width = thresholds[-1] - thresholds[0]
-            is_even = np.isfinite(width) and (width == 0 or np.isfinite(_CELLS[-1] / width))
-        grids = (cls(thresholds, cells) for cells in (_CELLS if is_even else ()))
-        return next((grid for grid in grids if grid.in_a_cell <= _MOST_IN_A_CELL), None)
+            is_even = np.isfinite(width) and (width == 0 or np.isfinite(sizes[-1] / width))
+        grids = (cls(thresholds, cells) for cells in (sizes if is_even else ()))
+        return next((grid for grid in grids if grid.in_a_cell <= most), None)
 
     @property
     def bounds(self) -> tuple[float, float, float]:
@@ -57,16 +62,18 @@ class Grid:
 
     def encode(self, values: NDArray[np.float64]) -> NDArray[np.intp]:
         """Count the thresholds below each value; NaN gives any code."""
-        first = np.take(self.below, self._cell(values), mode="clip")
+        first = self.below.take(self._cell(values), mode="clip")
         codes = first
         for thresholds in self._next:
-            codes = codes + (np.take(thresholds, first, mode="clip") < values)
+            codes = codes + (thresholds.take(first, mode="clip") < values)
         return codes
 
     def _cell(self, values: NDArray[np.float64]) -> NDArray[np.intp]:
         cell = values - self._low
         cell *= self._scale
-        np.clip(cell, 0.0, self._last, out=cell)
+        # As np.clip does, with less overhead.
+        np.maximum(cell, 0.0, out=cell)
+        np.minimum(cell, self._last, out=cell)
         return cell.astype(np.intp)
 
 

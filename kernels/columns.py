@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pyarrow as pa
     from numpy.typing import NDArray
 
@@ -68,8 +70,7 @@ class Values:
 
     def source(self, name: str) -> str:
         """Name the source column from which a column was made, for messages."""
-        made_from = [each for each in self._frame.source if f"{name}|".startswith(f"{each}|")]
-        return max(made_from, key=len, default=name)
+        return source_of(self._frame.source, name)
 
     def quote(self, name: str, row: int) -> str:
         """Show the value of a source column in a message."""
@@ -77,6 +78,12 @@ class Values:
             return repr(float(self.numbers(name)[row]))
         found = self._frame.source[name][row].as_py()
         return "NULL" if found is None else repr(found)[:80]
+
+
+def source_of(sources: Iterable[str], name: str) -> str:
+    """Name the source column from which a column was made: it stands before a bar, or alone."""
+    made_from = [each for each in sources if f"{name}|".startswith(f"{each}|")]
+    return max(made_from, key=len, default=name)
 
 
 def as_numbers(column: ColumnValues) -> NDArray[np.float64]:

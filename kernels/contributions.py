@@ -78,7 +78,7 @@ def with_background(model: Model, frame: Frame) -> Model:
     names = {name for step in steps if not isinstance(step, s.Forest) for name in step.inputs}
     if not names:
         return model
-    values = Scorer(model).run(frame)
+    values = Scorer(model, None).run(frame)
     means = {name: _finite_mean(values.numbers(name)) for name in sorted(names)}
     return replace(model, background=MappingProxyType(means))
 

@@ -44,7 +44,7 @@ def exp(x: Numbers) -> Numbers:
     nearest = np.rint(scaled)
     rest = scaled - nearest
     part = np.nan_to_num(nearest).astype(np.int64)
-    bits = _TABLE[part % _PARTS] + (part << (52 - _PART_BITS))
+    bits = TABLE[part % _PARTS] + (part << (52 - _PART_BITS))
     power = (_CUBIC * rest + _SQUARE) * (rest * rest) + (_LINEAR * rest + 1.0)
     return round_to_float32(power * bits.view(np.float64))
 
@@ -73,4 +73,4 @@ def _table() -> NDArray[np.int64]:
     return powers.view(np.int64) - (np.arange(_PARTS) << (52 - _PART_BITS))
 
 
-_TABLE = _table()
+TABLE = _table()

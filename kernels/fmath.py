@@ -28,7 +28,7 @@ _LEAST, _LARGEST = -708.39641853226408, 709.78271289338397
 _LARGEST_OF_FOUR = 709.78272569338397
 _FRACTION = np.uint64((1 << 52) - 1)
 _BIAS = np.uint64((1 << (_PART_BITS + 10)) - _PARTS)
-_TABLE = (
+TABLE = (
     np.array([math.pow(2.0, part / _PARTS) for part in range(_PARTS)]).view(np.uint64) & _FRACTION
 )
 
@@ -54,4 +54,4 @@ def _power(x: Numbers) -> Numbers:
     power = ((bits + _BIAS) >> np.uint64(_PART_BITS)) << np.uint64(52)
     factor = (_SQUARE - rest) * (rest * rest) * _CUBIC - rest + 1.0
     with np.errstate(over="ignore"):
-        return factor * (power | _TABLE[part]).view(np.float64)
+        return factor * (power | TABLE[part]).view(np.float64)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..ir.trees import LEAF
 from .coding import codings_of
-from .native import NativeForest
+from .native import NativePlan
 from .numpy_forest import NumpyForest
 
 if TYPE_CHECKING:
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 class ForestKernel:
     """A forest, prepared once; running it keeps no state, so threads may share it."""
 
-    def __init__(self, step: Forest) -> None:
-        """Build the codings and the tables."""
+    def __init__(self, step: Forest, threads: int = 1) -> None:
+        """Build the tables; the native kernel runs on so many threads."""
         self._step = step
-        codings = codings_of(step.trees)
-        self._inputs = sorted(codings)
-        self._plan = NativeForest.of(step, codings) or NumpyForest.of(step, codings)
+        feature = step.trees.feature
+        self._inputs = np.unique(feature[feature != LEAF]).tolist()
+        self._threads = threads
+        self._plan = NativePlan.of(step) or NumpyForest.of(step, codings_of(step.trees))
 
     def run(self, values: Values) -> None:
         """Write the scores."""
@@ -31,6 +33,9 @@ class ForestKernel:
         scores = np.empty((len(step.outputs), values.rows))
         scores[:] = step.start[:, None]
         inputs = {index: values.numbers(step.inputs[index]) for index in self._inputs}
-        self._plan.add_to(scores, inputs)
+        if isinstance(self._plan, NativePlan):
+            self._plan.add_to(scores, inputs, self._threads)
+        else:
+            self._plan.add_to(scores, inputs)
         for name, column in zip(step.outputs, scores, strict=True):
             values.put(name, column)

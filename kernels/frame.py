@@ -131,7 +131,7 @@ class Decoder:
             If a column is not there or cannot be read as its type.
         """
         names = dict.fromkeys((*self.numbers, *self.vocabularies))
-        source = {name: _column(batch, name) for name in names}
+        source = {name: column_of(batch, name) for name in names}
         return Frame(
             len(batch),
             {name: to_float64(source[name], name) for name in self.numbers},
@@ -166,6 +166,8 @@ def to_float64(column: pa.Array, name: str) -> NDArray[np.float64]:
 
     Decimals go through their text, because Arrow's own cast is not correctly rounded.
     """
+    if column.type == pa.float64():
+        return column.to_numpy(zero_copy_only=False)
     if pa.types.is_decimal(column.type):
         column = column.cast(pa.string())
     elif not (
@@ -178,7 +180,9 @@ def to_float64(column: pa.Array, name: str) -> NDArray[np.float64]:
         raise SignatureError(message)
     elif pa.types.is_boolean(column.type):
         column = column.cast(pa.uint8())
-    return column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    if not pa.types.is_float64(column.type):
+        column = column.cast(pa.float64(), safe=False)
+    return column.to_numpy(zero_copy_only=False)
 
 
 def to_int64(column: pa.Array, name: str) -> pa.Array:
@@ -217,7 +221,14 @@ def _bits_of(column: pa.Array, name: str, column_type: ColumnType) -> list[NDArr
     return [*np.frombuffer(hashes, np.uint64).reshape(-1, 2)[places].T.copy()]
 
 
-def _column(batch: pa.RecordBatch | pa.Table | pa.StructArray, name: str) -> pa.Array:
+def column_of(batch: pa.RecordBatch | pa.Table | pa.StructArray, name: str) -> pa.Array:
+    """Give a column in one piece.
+
+    Raises
+    ------
+    SignatureError
+        If it is not there.
+    """
     if isinstance(batch, pa.StructArray):
         # flatten() would apply the struct's own nulls; a NULL row has NULL fields anyway.
         return batch.field(name)
@@ -226,7 +237,10 @@ def _column(batch: pa.RecordBatch | pa.Table | pa.StructArray, name: str) -> pa.
         message = f"Column {name!r} is missing. There are: {there}."
         raise SignatureError(message)
     column = batch.column(name)
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    # combine_chunks() copies even a single chunk.
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _vocabularies(model: Model) -> dict[str, Vocabulary]:

@@ -9,7 +9,9 @@ import numpy as np
 from .binmask import MAX_LEAVES, BinMask
 from .coding import codings_of
 from .leaves import leaf_nodes, leaf_ranges
+from .native import NativeWalk
 from .numpy_forest import BLOCK_ROWS
+from .threads import run_in_parts
 from .traversal import Traversal
 
 if TYPE_CHECKING:
@@ -24,6 +26,30 @@ if TYPE_CHECKING:
 class LinearForestKernel:
     """The step, prepared once; running it keeps no state, so threads may share it."""
 
+    def __init__(self, step: LinearForest, threads: int = 1) -> None:
+        """Build the tables; the native kernel runs on so many threads."""
+        self._step = step
+        self._threads = threads
+        self._plan = NativeWalk.of_linear(step) or NumpyLinearForest(step)
+
+    def run(self, values: Values) -> None:
+        """Write the scores."""
+        step, plan = self._step, self._plan
+        scores = np.zeros((len(step.outputs), values.rows))
+        columns = {index: values.numbers(step.inputs[index]) for index in plan.inputs}
+
+        def add_part(rows: slice) -> None:
+            part = {index: column[rows] for index, column in columns.items()}
+            plan.add_to(scores[:, rows], part)
+
+        run_in_parts(add_part, values.rows, self._threads if isinstance(plan, NativeWalk) else 1)
+        for name, column in zip(step.outputs, scores, strict=True):
+            values.put(name, column)
+
+
+class NumpyLinearForest:
+    """The step in numpy."""
+
     def __init__(self, step: LinearForest) -> None:
         """Build the codings, and number the inputs that terms read."""
         self._step = step
@@ -34,26 +60,25 @@ class LinearForestKernel:
         self._plan = plan.of(step.trees, self._codings)
         self._read, self._place = np.unique(step.term_input, return_inverse=True)
         self._terms = np.diff(step.term_start)
+        self.inputs: list[int] = sorted({*self._codings, *self._read.tolist()})
 
-    def run(self, values: Values) -> None:
-        """Write the scores."""
-        step = self._step
-        scores = np.zeros((len(step.outputs), values.rows))
-        for start in range(0, values.rows, BLOCK_ROWS):
+    def add_to(
+        self, scores: NDArray[np.float64], inputs: Mapping[int, NDArray[np.float64]]
+    ) -> None:
+        """Add every tree's leaf to ``scores``, float64[outputs, rows], in the trees' order."""
+        for start in range(0, scores.shape[1], BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
-            self._add_to(scores[:, block], values, block)
-        for name, column in zip(step.outputs, scores, strict=True):
-            values.put(name, column)
+            part = {index: column[block] for index, column in inputs.items()}
+            self._add_block(scores[:, block], part)
 
-    def _add_to(self, scores: NDArray[np.float64], values: Values, block: slice) -> None:
+    def _add_block(
+        self, scores: NDArray[np.float64], inputs: Mapping[int, NDArray[np.float64]]
+    ) -> None:
         step, rows = self._step, scores.shape[1]
-        codes = {
-            index: coding.encode(values.numbers(step.inputs[index])[block])
-            for index, coding in self._codings.items()
-        }
+        codes = {index: coding.encode(inputs[index]) for index, coding in self._codings.items()}
         x = np.zeros((len(self._read), rows))
         for row, index in zip(x, self._read.tolist(), strict=True):
-            column = values.numbers(step.inputs[index])[block]
+            column = inputs[index]
             row[:] = np.where(np.abs(column) <= step.zero, 0.0, column)
         for tree, leaf in enumerate(self._find_leaves(codes, rows)):
             scores[step.trees.output[tree]] += self._sums(leaf, x)

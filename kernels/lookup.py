@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import ScoringError
 from .columns import Indicators, Keys, as_numbers
+from .refusals import key_message
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,12 +86,7 @@ class LookupKernel:
     def _refuse(self, rows: NDArray[np.bool_], name: str, values: Values) -> None:
         if rows.any():
             value = values.quote(name, int(np.argmax(rows)))
-            message = (
-                f"Column {values.source(name)!r} holds {value}, which {self._step.where} never "
-                "saw in training, and it was fitted to refuse such values. Filter such rows, or "
-                "fit it to accept them (handle_unknown, min_categories) and publish it again."
-            )
-            raise ScoringError(message)
+            raise ScoringError(key_message(self._step, values.source(name), value))
 
 
 class OneHotKernel:

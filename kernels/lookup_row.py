@@ -25,28 +25,28 @@ class LookupRowKernel:
     def __init__(self, step: LookupRow) -> None:
         """List what can be known after each column."""
         self._step = step
-        levels = [np.unique(column) for column in step.keys.T]
-        self._columns = [Matcher(level) for level in levels]
-        self._sizes = [len(level) for level in levels]
-        self._known: list[NDArray[np.intp]] = []
+        self.levels = [np.unique(column) for column in step.keys.T]
+        self._columns = [Matcher(level) for level in self.levels]
+        self.sizes = [len(level) for level in self.levels]
+        self.known: list[NDArray[np.intp]] = []
         found = np.zeros(len(step.keys), np.intp)
-        for column, size, matcher in zip(step.keys.T, self._sizes, self._columns, strict=True):
+        for column, size, matcher in zip(step.keys.T, self.sizes, self._columns, strict=True):
             both = found * size + matcher.positions(column)
-            self._known.append(np.unique(both))
-            found = np.searchsorted(self._known[-1], both)
+            self.known.append(np.unique(both))
+            found = np.searchsorted(self.known[-1], both)
         # Each row of keys now has a number of its own.
-        self._tables = np.concatenate([step.values[np.argsort(found)], step.unknown[None, :]])
+        self.tables = np.concatenate([step.values[np.argsort(found)], step.unknown[None, :]])
 
     def run(self, values: Values) -> None:
         """Write the numbers that stand beside each row."""
         found = np.zeros(values.rows, np.intp)
         known = np.ones(values.rows, np.bool_)
-        parts = zip(self._step.inputs, self._sizes, self._columns, self._known, strict=True)
+        parts = zip(self._step.inputs, self.sizes, self._columns, self.known, strict=True)
         for name, size, matcher, listed in parts:
             position = matcher.positions(values.numbers(name))
             both = found * size + np.minimum(position, size - 1)
             found = np.minimum(np.searchsorted(listed, both), len(listed) - 1)
             known &= (position < size) & (listed[found] == both)
-        rows = np.where(known, found, len(self._tables) - 1)
+        rows = np.where(known, found, len(self.tables) - 1)
         for index, output in enumerate(self._step.outputs):
-            values.put(output, self._tables[rows, index])
+            values.put(output, self.tables[rows, index])

@@ -25,6 +25,7 @@ from .median import WeightedMedianKernel
 from .neighbours import NeighboursKernel
 from .normal import ndtri
 from .onnx import OnnxKernel
+from .refusals import infinite_message, missing_message, range_message, size_message
 from .skops import SkopsKernel
 from .splines import run_splines
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     Runner: TypeAlias = Callable[[Values], None]
 
 
-def prepare_step(step: s.Step) -> Runner:  # noqa: C901, PLR0911, PLR0912 - one a step
+def prepare_step(step: s.Step, threads: int = 1) -> Runner:  # noqa: C901, PLR0911, PLR0912 - one a step
     """Give a function that runs the step, reading from and writing to a batch's columns."""
     match step:
         case s.Require():
@@ -75,9 +76,9 @@ def prepare_step(step: s.Step) -> Runner:  # noqa: C901, PLR0911, PLR0912 - one 
         case s.Normalize():
             return partial(_normalize, step)
         case s.Forest():
-            return ForestKernel(step).run
+            return ForestKernel(step, threads).run
         case s.LinearForest():
-            return LinearForestKernel(step).run
+            return LinearForestKernel(step, threads).run
         case s.BSplines():
             return partial(run_splines, step)
         case s.Softmax():
@@ -200,18 +201,9 @@ def _require(step: s.Require, values: Values) -> None:
     for name in step.inputs:
         column = values.get(name)
         if step.missing and as_missing(column).any():
-            message = (
-                f"Column {values.source(name)!r} is NULL in a row, and {step.where} accepts no "
-                "missing values. Filter such rows, or put an imputer into the pipeline and publish "
-                "it again."
-            )
-            raise ScoringError(message)
+            raise ScoringError(missing_message(step, values.source(name)))
         if step.infinite and not isinstance(column, Keys) and np.isinf(as_numbers(column)).any():
-            message = (
-                f"Column {values.source(name)!r} is infinite in a row, and {step.where} accepts "
-                "finite values only. Filter such rows, or replace the values in the query."
-            )
-            raise ScoringError(message)
+            raise ScoringError(infinite_message(step, values.source(name)))
         if step.largest < np.inf and not isinstance(column, Keys):
             _require_size(step, name, values)
 
@@ -221,13 +213,9 @@ def _require_size(step: s.Require, name: str, values: Values) -> None:
     size = np.abs(values.numbers(name))
     too_large = (size > step.largest) & (size < np.inf)
     if too_large.any():
-        row = int(np.argmax(too_large))
-        message = (
-            f"Column {values.source(name)!r} is {values.quote(values.source(name), row)} in a row, "
-            f"and {step.where} accepts values of up to {step.largest:.4g} only: it computes in "
-            "float32. Filter such rows, or replace the values in the query."
-        )
-        raise ScoringError(message)
+        source = values.source(name)
+        value = values.quote(source, int(np.argmax(too_large)))
+        raise ScoringError(size_message(step, source, value))
 
 
 def _require_range(step: s.RequireRange, values: Values) -> None:
@@ -236,13 +224,9 @@ def _require_range(step: s.RequireRange, values: Values) -> None:
         x = values.numbers(name)
         outside = (x < step.low) | (x > step.high)
         if outside.any():
-            row = int(np.argmax(outside))
-            message = (
-                f"Column {values.source(name)!r} is {values.quote(values.source(name), row)} in a "
-                f"row, and {step.where} accepts numbers from {step.low!r} to {step.high!r} only. "
-                "Filter such rows, or replace the values in the query."
-            )
-            raise ScoringError(message)
+            source = values.source(name)
+            value = values.quote(source, int(np.argmax(outside)))
+            raise ScoringError(range_message(step, source, value))
 
 
 def _impute(step: s.Impute, values: Values) -> None:

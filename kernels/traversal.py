@@ -51,7 +51,7 @@ class Traversal:
                     member[index, inside] = True
             else:
                 split[nodes] = np.searchsorted(coding.thresholds, trees.threshold[nodes])
-        return cls(trees, split, missing, member, _twins(trees))
+        return cls(trees, split, missing, member, twins_of(trees))
 
     def add_to(self, scores: NDArray[np.float64], codes: Mapping[int, NDArray[np.intp]]) -> None:
         """Add every tree's leaf to ``scores``, float64[outputs, rows], in the trees' order."""
@@ -95,7 +95,7 @@ class Traversal:
         return np.where(code == self.missing[node], self.trees.missing_left[node], goes_left)
 
 
-def _twins(trees: Trees) -> NDArray[np.bool_]:
+def twins_of(trees: Trees) -> NDArray[np.bool_]:
     """Find the trees that differ from the tree before in their leaf values only: bool[trees]."""
     is_twin = np.zeros(trees.count, np.bool_)
     for tree, (before, here) in enumerate(pairwise(trees.slices()), start=1):

@@ -89,6 +89,10 @@ class Catalog:
             return self.version(wanted.name, wanted.version)
         return self._only_version(wanted.name)
 
+    def bundle_path(self, version: Version) -> Path:
+        """Say where a version's bundle lies."""
+        return self._layout.bundle(version.digest)
+
     def load(self, version: Version) -> Bundle:
         """Read a version's bundle, checking every byte.
 
@@ -97,7 +101,7 @@ class Catalog:
         BundleError
             If the bundle is missing or damaged.
         """
-        return read_bundle(self._layout.bundle(version.digest), version.digest)
+        return read_bundle(self.bundle_path(version), version.digest)
 
     def _names(self) -> list[str]:
         names = [self._layout.spelling(folder) for folder in self._layout.models()]

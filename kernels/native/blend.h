@@ -1,107 +1,104 @@
-/* The splits of one tree on a block of rows, compiled once for each instruction set.
+/* The splits of a batch of trees on a block of rows, compiled once for each instruction set.
  *
- * Bytes is a vector register. choose takes left where code <= limit, else right; choose_set takes
- * left where the code's bit is set in 32 bytes of set. */
+ * A chain's leaf numbers stay in registers from its first split to its last; only then are they
+ * stored, in the chain's slot, for the split that joins it with another. tables.py sorts chains by
+ * shape: a processor that mispredicts a branch at every split would lose more time with that than
+ * with the splits. No order of chains changes what a tree's root chooses.
+ */
 
-#if defined(__AVX512BW__)
+enum { NAME(WIDTH) = sizeof(NAME(Bytes)), NAME(PASS) = VECTORS * sizeof(NAME(Bytes)) };
 
-#define Bytes __m512i
-#define SPLAT(byte) _mm512_set1_epi8((char)(byte))
-
-static inline Bytes NAME(choose)(Bytes code, Bytes limit, Bytes left, Bytes right) {
-    return _mm512_mask_blend_epi8(_mm512_cmple_epu8_mask(code, limit), right, left);
-}
-
-static inline Bytes NAME(choose_set)(Bytes code, const uint8_t *set, Bytes left, Bytes right) {
-    const __m128i *halves = (const __m128i *)set;
-    const __m128i bits = _mm_set1_epi64x((long long)0x8040201008040201ull);
-    __m512i low = _mm512_broadcast_i32x4(_mm_loadu_si128(halves));
-    __m512i high = _mm512_broadcast_i32x4(_mm_loadu_si128(halves + 1));
-    __m512i byte = _mm512_and_si512(_mm512_srli_epi16(code, 3), SPLAT(15));
-    __m512i found = _mm512_mask_blend_epi8(_mm512_movepi8_mask(code),
-                                           _mm512_shuffle_epi8(low, byte),
-                                           _mm512_shuffle_epi8(high, byte));
-    __m512i bit = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(bits),
-                                      _mm512_and_si512(code, SPLAT(7)));
-    return _mm512_mask_blend_epi8(_mm512_test_epi8_mask(found, bit), right, left);
-}
-
-#elif defined(__AVX2__)
-
-#define Bytes __m256i
-#define SPLAT(byte) _mm256_set1_epi8((char)(byte))
-
-static inline Bytes NAME(choose)(Bytes code, Bytes limit, Bytes left, Bytes right) {
-    __m256i goes_left = _mm256_cmpeq_epi8(_mm256_min_epu8(code, limit), code);
-    return _mm256_blendv_epi8(right, left, goes_left);
-}
-
-static inline Bytes NAME(choose_set)(Bytes code, const uint8_t *set, Bytes left, Bytes right) {
-    const __m128i *halves = (const __m128i *)set;
-    __m256i low = _mm256_broadcastsi128_si256(_mm_loadu_si128(halves));
-    __m256i high = _mm256_broadcastsi128_si256(_mm_loadu_si128(halves + 1));
-    __m256i byte = _mm256_and_si256(_mm256_srli_epi16(code, 3), SPLAT(15));
-    __m256i found = _mm256_blendv_epi8(_mm256_shuffle_epi8(low, byte),
-                                       _mm256_shuffle_epi8(high, byte), code);
-    __m256i bits = _mm256_set1_epi64x((long long)0x8040201008040201ull);
-    __m256i bit = _mm256_shuffle_epi8(bits, _mm256_and_si256(code, SPLAT(7)));
-    __m256i goes_left = _mm256_cmpeq_epi8(_mm256_and_si256(found, bit), bit);
-    return _mm256_blendv_epi8(right, left, goes_left);
-}
-
-#else
-
-typedef uint8_t NAME(Vector) __attribute__((vector_size(16)));
-#define Bytes NAME(Vector)
-#define SPLAT(byte) ((NAME(Vector)){} + (uint8_t)(byte))
-
-static inline Bytes NAME(choose)(Bytes code, Bytes limit, Bytes left, Bytes right) {
-    Bytes goes_left = (Bytes)(code <= limit);
-    return (left & goes_left) | (right & ~goes_left);
-}
-
-static inline Bytes NAME(choose_set)(Bytes code, const uint8_t *set, Bytes left, Bytes right) {
-    Bytes goes_left;
-    for (unsigned i = 0; i < sizeof(Bytes); i++)
-        goes_left[i] = (uint8_t)(0 - ((set[code[i] >> 3] >> (code[i] & 7)) & 1));
-    return (left & goes_left) | (right & ~goes_left);
-}
-
-#endif
-
-enum { NAME(VECTORS) = BLOCK / sizeof(Bytes) };
-
-static void NAME(evaluate)(const Forest *forest, const uint8_t *codes, uint8_t *stack,
-                           uint8_t *found, int tree) {
-    const Split *split = forest->splits + forest->first_split[tree];
-    const Split *end = forest->splits + forest->first_split[tree + 1];
-    if (split == end) memset(found, 0, BLOCK);
-    uint8_t *top = stack;
-    for (; split < end; split++) {
-        const Bytes *code = (const Bytes *)(codes + (int64_t)split->column * BLOCK);
-        const int left_step = (split->flags & LEFT_ON_STACK) != 0;
-        const int right_step = (split->flags & RIGHT_ON_STACK) != 0;
-        const int right_first = (split->flags & RIGHT_FIRST) != 0;
-        uint8_t *under = top - (int64_t)(left_step + right_step) * BLOCK;
-        const Bytes left_leaf = SPLAT(split->left), right_leaf = SPLAT(split->right);
-        const Bytes *left = &left_leaf, *right = &right_leaf;
-        if (left_step) left = (const Bytes *)(under + (right_step & right_first) * BLOCK);
-        if (right_step) right = (const Bytes *)(under + (left_step & !right_first) * BLOCK);
-        Bytes *result = (Bytes *)(split + 1 == end ? found : under);
-        if (split->flags & IS_SET) {
-            const uint8_t *set = forest->sets + (int64_t)split->set * 32;
-            for (int v = 0; v < NAME(VECTORS); v++)
-                result[v] = NAME(choose_set)(code[v], set, left[v * left_step],
-                                             right[v * right_step]);
-        } else {
-            const Bytes limit = SPLAT(split->split);
-            for (int v = 0; v < NAME(VECTORS); v++)
-                result[v] = NAME(choose)(code[v], limit, left[v * left_step],
-                                         right[v * right_step]);
+/* Rows of `kept` that the split takes become what is at `taken`, `step` vectors apart. */
+static INLINE void NAME(split)(const Split *split, const uint8_t *codes, const uint8_t *sets,
+                               int has_sets, const NAME(Bytes) *taken, int step,
+                               NAME(Bytes) *kept) {
+    const uint8_t *code = codes + (int64_t)split->column * BLOCK;
+    if (has_sets && split->set >= 0) {
+        const NAME(Set) set = NAME(load_set)(sets + (int64_t)split->set * SET_BYTES);
+        EACH_VECTOR {
+            const NAME(Bytes) byte = LOAD(code + v * NAME(WIDTH));
+            const NAME(Bytes) bit = LOAD(code + BLOCK + v * NAME(WIDTH));
+            kept[v] = NAME(pick)(NAME(member)(byte, bit, set), taken[v * step], kept[v]);
         }
-        top = under + BLOCK;
+    } else {
+        const NAME(Bytes) low = SPLAT(split->low), width = SPLAT(split->width);
+        EACH_VECTOR {
+            const NAME(Bytes) byte = LOAD(code + v * NAME(WIDTH));
+            kept[v] = NAME(pick)(NAME(within)(byte, low, width), taken[v * step], kept[v]);
+        }
     }
 }
 
-#undef Bytes
-#undef SPLAT
+/* One tree that splits alike at all nodes of a level, on as many rows as fit into the registers:
+ * a leaf's number has a bit for each level, which is set in the rows that its split takes. */
+static INLINE void NAME(bits)(const Split *split, int length, const uint8_t *codes,
+                              const uint8_t *sets, uint8_t *slots, int has_sets) {
+    uint8_t *slot = slots + (int64_t)split->slot * BLOCK;
+    NAME(Bytes) kept[VECTORS], set_bits[VECTORS];
+    EACH_VECTOR kept[v] = SPLAT(0);
+    for (const Split *end = split + length; split <= end; split++) {
+        const NAME(Bytes) bit = SPLAT(split->leaf);
+        EACH_VECTOR set_bits[v] = NAME(either)(kept[v], bit);
+        NAME(split)(split, codes, sets, has_sets, set_bits, 1, kept);
+    }
+    EACH_VECTOR STORE(slot + v * NAME(WIDTH), kept[v]);
+}
+
+static INLINE void NAME(run_bits)(const Run *run, const Split *split, const uint8_t *codes,
+                                  const uint8_t *sets, uint8_t *slots, int has_sets) {
+    for (int i = 0; i < run->count; i++, split += run->length + 1)
+        for (int pass = 0; pass < BLOCK; pass += NAME(PASS))
+            NAME(bits)(split, run->length, codes + pass, sets, slots + pass, has_sets);
+}
+
+/* One chain, on as many rows as fit into the registers. */
+static INLINE void NAME(chain)(const Split *split, int length, const uint8_t *codes,
+                               const uint8_t *sets, uint8_t *slots, int joins, int has_sets) {
+    uint8_t *slot = slots + (int64_t)split->slot * BLOCK;
+    NAME(Bytes) kept[VECTORS];
+    if (joins) {
+        const NAME(Bytes) *other = (const NAME(Bytes) *)(slots + (int64_t)split->other * BLOCK);
+        const uint8_t *base = slots + (int64_t)split->base * BLOCK;
+        EACH_VECTOR kept[v] = LOAD(base + v * NAME(WIDTH));
+        NAME(split)(split, codes, sets, has_sets, other, 1, kept);
+    } else {
+        const NAME(Bytes) leaf = SPLAT(split->leaf), base = SPLAT(split->base);
+        EACH_VECTOR kept[v] = base;
+        NAME(split)(split, codes, sets, has_sets, &leaf, 0, kept);
+    }
+    for (const Split *end = split++ + length; split <= end; split++) {
+        const NAME(Bytes) leaf = SPLAT(split->leaf);
+        NAME(split)(split, codes, sets, has_sets, &leaf, 0, kept);
+    }
+    EACH_VECTOR STORE(slot + v * NAME(WIDTH), kept[v]);
+}
+
+static INLINE void NAME(run_chains)(const Run *run, const Split *split, const uint8_t *codes,
+                                    const uint8_t *sets, uint8_t *slots, int joins,
+                                    int has_sets) {
+    for (int i = 0; i < run->count; i++, split += run->length + 1)
+        for (int pass = 0; pass < BLOCK; pass += NAME(PASS))
+            NAME(chain)(split, run->length, codes + pass, sets, slots + pass, joins, has_sets);
+}
+
+/* Leave the leaf numbers of each of the batch's trees in the tree's slot. */
+static void NAME(evaluate)(const Forest *forest, int batch, const uint8_t *codes,
+                           uint8_t *slots) {
+    const Split *split = forest->splits + forest->first_split[batch];
+    const Run *run = forest->runs + forest->first_run[batch];
+    const Run *end = forest->runs + forest->first_run[batch + 1];
+    const uint8_t *sets = forest->sets;
+    for (; run < end; run++) {
+        if (run->joins == SETS_BITS) {
+            if (run->sets) NAME(run_bits)(run, split, codes, sets, slots, 1);
+            else NAME(run_bits)(run, split, codes, sets, slots, 0);
+        } else if (run->joins) {
+            if (run->sets) NAME(run_chains)(run, split, codes, sets, slots, 1, 1);
+            else NAME(run_chains)(run, split, codes, sets, slots, 1, 0);
+        } else {
+            if (run->sets) NAME(run_chains)(run, split, codes, sets, slots, 0, 1);
+            else NAME(run_chains)(run, split, codes, sets, slots, 0, 0);
+        }
+        split += (int64_t)run->count * (run->length + 1);
+    }
+}

@@ -20,19 +20,20 @@ if TYPE_CHECKING:
     from .library import Library
     from .tables import Tables
 
-_POINTERS = (
-    *("feature", "input", "thresholds", "bytes", "splits"),
-    *("first_split", "sets", "leaves", "first_leaf", "output"),
+# In this order, the lengths of the arrays are the struct ``Lengths``.
+ARRAYS = (
+    *("feature", "input", "thresholds", "keys", "bytes", "splits", "runs"),
+    *("first_tree", "first_run", "first_split", "sets", "root", "leaves", "first_leaf", "output"),
 )
-_NUMBERS = ("features", "columns", "trees", "outputs", "depth", "single")
+NUMBERS = ("features", "columns", "trees", "outputs", "batches", "slots", "single")
 
 
 class _Forest(ctypes.Structure):
-    """The struct ``Forest`` of forest.c."""
+    """The struct ``Forest`` of forest.h."""
 
     _fields_ = (
-        *((name, ctypes.c_int32) for name in _NUMBERS),
-        *((name, ctypes.c_void_p) for name in _POINTERS),
+        *((name, ctypes.c_int32) for name in NUMBERS),
+        *((name, ctypes.c_void_p) for name in ARRAYS),
     )
 
 
@@ -48,13 +49,29 @@ class NativeForest:
             tables.columns,
             len(tables.output),
             outputs,
-            tables.depth,
+            tables.batches,
+            tables.slots,
             int(single),
-            *(getattr(tables, name).ctypes.data for name in _POINTERS),
+            *(getattr(tables, name).ctypes.data for name in ARRAYS),
         )
         self._address = ctypes.addressof(self._forest)
         self._scratch = int(library.scratch(self._address))
-        self._inputs = tables.input.tolist()
+        self._inputs = np.unique(tables.input).tolist()
+
+    @property
+    def variant(self) -> int:
+        """The instruction set that a run would use now."""
+        return self._library.variant
+
+    @property
+    def splits(self) -> int:
+        """How many splits a block evaluates."""
+        return len(self._tables.splits)
+
+    @property
+    def trees(self) -> int:
+        """How many trees there are."""
+        return len(self._tables.output)
 
     @classmethod
     def of(cls, step: Forest, codings: Mapping[int, Coding]) -> NativeForest | None:
@@ -66,13 +83,19 @@ class NativeForest:
         single = step.precision.value == "float32"
         return cls(library, tables, outputs=len(step.outputs), single=single)
 
+    def check(self, inputs: int) -> int:
+        """Ask C whether the tables are safe to run on so many columns: 0, or what is wrong."""
+        tables = self._tables
+        lengths = (ctypes.c_int64 * len(ARRAYS))(*(len(getattr(tables, n)) for n in ARRAYS))
+        return int(self._library.check(self._address, ctypes.addressof(lengths), inputs))
+
     def add_to(
         self, scores: NDArray[np.float64], inputs: Mapping[int, NDArray[np.float64]]
     ) -> None:
         """Add every tree's leaf to ``scores``, float64[outputs, rows], in the trees' order.
 
-        ``inputs`` holds float64[rows] for each input that a split reads. The interpreter's lock
-        is not held meanwhile.
+        ``inputs`` holds float64[rows] for each input that a split reads. ``scores`` may be some
+        of the columns of an array. The interpreter's lock is not held meanwhile.
         """
         kept = [np.ascontiguousarray(inputs[index], np.float64) for index in self._inputs]
         pointers = (ctypes.c_void_p * (self._inputs[-1] + 1))()
@@ -85,7 +108,7 @@ class NativeForest:
             ctypes.addressof(pointers),
             rows,
             scores.ctypes.data,
-            rows,
+            scores.strides[0] // scores.itemsize,
             scratch.ctypes.data,
             self._library.variant,
         )

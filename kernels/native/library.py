@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from functools import cache
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from ...errors import ForesqlError
@@ -15,6 +15,7 @@ SETTING = "FORESQL_KERNEL"
 
 _VARIANTS = ("baseline", "avx2", "avx512")
 _NUMPY = "numpy"
+_FILE = "_forest.dll" if sys.platform == "win32" else "_forest.so"
 
 
 class Library:
@@ -22,7 +23,8 @@ class Library:
 
     def __init__(self, path: Path) -> None:
         """Load the shared library."""
-        loaded = ctypes.CDLL(str(path))
+        self.path = path
+        loaded = self.loaded = ctypes.CDLL(str(path))
         self.run = loaded.foresql_run
         self.run.restype = None
         self.run.argtypes = [
@@ -32,6 +34,21 @@ class Library:
         self.scratch = loaded.foresql_scratch
         self.scratch.restype = ctypes.c_int64
         self.scratch.argtypes = [ctypes.c_void_p]
+        self.walk_run = loaded.foresql_walk_run
+        self.walk_run.restype = None
+        self.walk_run.argtypes = [
+            *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64),
+            *(ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p),
+        ]
+        self.walk_scratch = loaded.foresql_walk_scratch
+        self.walk_scratch.restype = ctypes.c_int64
+        self.walk_scratch.argtypes = [ctypes.c_void_p, ctypes.c_int64]
+        self.check_walk = loaded.foresql_check_walk
+        self.check_walk.restype = ctypes.c_int
+        self.check_walk.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+        self.check = loaded.foresql_check
+        self.check.restype = ctypes.c_int
+        self.check.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]
         self.best = int(loaded.foresql_best())
 
     @property
@@ -60,9 +77,5 @@ def load_library() -> Library | None:
 
 @cache
 def _load() -> Library | None:
-    folder = Path(__file__).parent
-    for suffix in EXTENSION_SUFFIXES:
-        path = folder / f"_forest{suffix}"
-        if path.exists():
-            return Library(path)
-    return None
+    path = Path(__file__).with_name(_FILE)
+    return Library(path) if path.exists() else None

@@ -1,4 +1,4 @@
-"""The tables that the native kernel reads: features, splits in the order of evaluation, leaves."""
+"""The tables that the native kernel reads: splits in the order of evaluation, sets, leaves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import numpy as np
 
 from ...ir.trees import LEAF
 from ..coding import CategoryCoding
-from ..leaves import leaf_ranges, levels_of
+from ..leaves import leaf_ranges
+from .chains import order_splits
+from .features import build_features
+from .symmetric import order_levels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,193 +21,153 @@ if TYPE_CHECKING:
 
     from ...ir import Trees
     from ..coding import Coding
+    from .chains import Chains
+    from .features import Features
 
-FEATURE = np.dtype(
-    [
-        *((name, "f8") for name in ("low", "scale", "last")),
-        *((name, "i8") for name in ("thresholds", "bytes")),
-        *((name, "i4") for name in ("count", "kind", "compares")),
-        *((name, "i4") for name in ("missing_left", "missing_right", "other")),
-    ]
-)
 SPLIT = np.dtype(
     [
-        *(("column", "u2"), ("split", "u1"), ("flags", "u1")),
-        *(("left", "u1"), ("right", "u1"), ("set", "u2")),
+        ("column", "u2"),
+        *((name, "u1") for name in ("low", "width", "leaf", "base", "other", "slot")),
+        ("set", "i4"),
     ]
 )
-BY_GRID, BY_SEARCH, BY_CATEGORY = range(3)
-LEFT_ON_STACK, RIGHT_ON_STACK, RIGHT_FIRST, IS_SET = 1, 2, 4, 8
 MOST_LEAVES = 256
-MOST_THRESHOLDS = 255
-MOST_CATEGORIES = 254
-MOST_COLUMNS = MOST_SETS = 2**16
-LARGEST_CATEGORY = 2**16
+MOST_COLUMNS = 2**16
 _SET_BYTES = 32
+_CODES = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tables:
-    """What forest.c reads; the names are those of its struct ``Forest``."""
+    """What the kernel reads; the names are those of the struct ``Forest`` in forest.h."""
 
     feature: NDArray[np.void]
     input: NDArray[np.int32]
     thresholds: NDArray[np.float64]
+    keys: NDArray[np.int32]
     bytes: NDArray[np.uint8]
     splits: NDArray[np.void]
+    runs: NDArray[np.void]
+    first_tree: NDArray[np.int64]
+    first_run: NDArray[np.int64]
     first_split: NDArray[np.int64]
     sets: NDArray[np.uint8]
+    root: NDArray[np.uint8]
     leaves: NDArray[np.float64]
     first_leaf: NDArray[np.int64]
     output: NDArray[np.int32]
     columns: int
-    depth: int
+    slots: int
+
+    @property
+    def batches(self) -> int:
+        """How many batches of trees there are."""
+        return len(self.first_tree) - 1
 
 
 def build_tables(trees: Trees, codings: Mapping[int, Coding]) -> Tables | None:
     """Build the tables, or give None for a forest that does not fit into bytes."""
-    if not all(_fits(coding) for coding in codings.values()):
-        return None
     ranges = leaf_ranges(trees)
-    feature, columns, thresholds, entries = _features(trees, codings)
-    set_nodes = int((trees.category_set >= 0).sum())
-    if ranges.most_leaves > MOST_LEAVES or columns >= MOST_COLUMNS or set_nodes >= MOST_SETS:
+    features = build_features(trees, codings)
+    if features is None or features.columns >= MOST_COLUMNS or ranges.most_leaves > MOST_LEAVES:
         return None
-    need = _stack_need(trees)
-    order, first_split = _evaluation_order(trees, need)
-    is_leaf = trees.feature == LEAF
-    leaf_count = np.array([int(is_leaf[nodes].sum()) for nodes in trees.slices()], np.int64)
-    first_leaf = np.concatenate([[0], np.cumsum(leaf_count)]).astype(np.int64)
-    leaves = np.empty(int(leaf_count.sum()))
-    tree_of = np.repeat(np.arange(trees.count), np.diff([*trees.root, len(trees.feature)]))
-    leaves[first_leaf[tree_of[is_leaf]] + ranges.first_leaf[is_leaf]] = trees.value[is_leaf]
-    splits, sets = _splits(trees, codings, feature, order, ranges.first_leaf, need)
+    chains = order_levels(trees) or order_splits(trees)
+    leaves, first_leaf = _leaves(trees, ranges.first_leaf)
+    splits, sets = _splits(trees, codings, features, chains, ranges.first_leaf)
     return Tables(
-        feature=feature,
-        input=np.array(sorted(codings), np.int32),
-        thresholds=thresholds,
-        bytes=entries,
+        feature=features.feature,
+        input=features.input,
+        thresholds=features.thresholds,
+        keys=features.keys,
+        bytes=features.bytes,
         splits=splits,
-        first_split=first_split,
+        runs=chains.runs,
+        first_tree=chains.first_tree,
+        first_run=chains.first_run,
+        first_split=chains.first_split,
         sets=sets,
+        root=chains.root,
         leaves=leaves,
         first_leaf=first_leaf,
         output=trees.output.astype(np.int32),
-        columns=columns,
-        depth=int(need.max(initial=0)) + 1,
+        columns=features.columns,
+        slots=chains.slots,
     )
 
 
-def _fits(coding: Coding) -> bool:
-    if isinstance(coding, CategoryCoding):
-        largest = int(coding.categories.max(initial=0))
-        return len(coding.categories) <= MOST_CATEGORIES and largest < LARGEST_CATEGORY
-    return len(coding.thresholds) <= MOST_THRESHOLDS
+def _leaves(
+    trees: Trees, number: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """List the values of each tree's leaves by their numbers, and where each tree's begin."""
+    is_leaf = trees.feature == LEAF
+    counts = np.add.reduceat(is_leaf.astype(np.int64), trees.root)
+    first_leaf = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    leaves = np.empty(int(first_leaf[-1]))
+    tree_of = np.repeat(np.arange(trees.count), np.diff([*trees.root, len(trees.feature)]))
+    leaves[first_leaf[tree_of[is_leaf]] + number[is_leaf]] = trees.value[is_leaf]
+    return leaves, first_leaf
 
 
-def _features(
-    trees: Trees, codings: Mapping[int, Coding]
-) -> tuple[NDArray[np.void], int, NDArray[np.float64], NDArray[np.uint8]]:
-    """Describe each feature's coding; a feature takes a code column for each way of NaN."""
-    feature = np.zeros(len(codings), FEATURE)
-    thresholds: list[NDArray[np.float64]] = [np.zeros(0)]
-    entries: list[NDArray[np.uint8]] = [np.zeros(0, np.uint8)]
-    columns = 0
-    for row, (index, coding) in zip(feature, sorted(codings.items()), strict=True):
-        row["thresholds"] = sum(map(len, thresholds))
-        row["bytes"] = sum(map(len, entries))
-        row["missing_left"] = row["missing_right"] = -1
-        if isinstance(coding, CategoryCoding):
-            row["kind"], row["other"] = BY_CATEGORY, len(coding.categories)
-            table = np.full(int(coding.categories.max(initial=0)) + 1, row["other"], np.uint8)
-            table[coding.categories] = np.arange(len(coding.categories))
-            row["count"], row["missing_left"] = len(table), columns
-            entries.append(table)
-            columns += 1
-            continue
-        row["kind"], row["count"] = BY_SEARCH, len(coding.thresholds)
-        if coding.grid is not None:
-            row["kind"], row["compares"] = BY_GRID, coding.grid.in_a_cell
-            row["low"], row["scale"], row["last"] = coding.grid.bounds
-            entries.append(coding.grid.below.astype(np.uint8))
-        thresholds.append(np.append(coding.thresholds, np.full(row["compares"] + 1, np.inf)))
-        ways = trees.missing_left[trees.feature == index]
-        for name, needed in (("missing_left", ways.any()), ("missing_right", not ways.all())):
-            if needed:
-                row[name] = columns
-                columns += 1
-    return feature, columns, np.concatenate(thresholds), np.concatenate(entries)
-
-
-def _stack_need(trees: Trees) -> NDArray[np.intp]:
-    """How many results each subtree keeps at once, if the needier child goes first; 0 at leaves."""
-    need = np.zeros(len(trees.feature), np.intp)
-    for nodes in reversed(levels_of(trees)):
-        left, right = need[trees.left[nodes]], need[trees.right[nodes]]
-        both = (left > 0) & (right > 0)
-        least = np.minimum(left, right) + both
-        need[nodes] = np.maximum(np.maximum(np.maximum(left, right), least), 1)
-    return need
-
-
-def _evaluation_order(
-    trees: Trees, need: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """List the splits, children before parents and the needier child first."""
-    feature, left, right = trees.feature.tolist(), trees.left.tolist(), trees.right.tolist()
-    needs = need.tolist()
-    order: list[int] = []
-    first_split = [0]
-    for root in trees.root.tolist():
-        backwards: list[int] = []
-        waiting = [root]
-        while waiting:
-            node = waiting.pop()
-            if feature[node] != LEAF:
-                backwards.append(node)
-                a, b = left[node], right[node]
-                waiting += [b, a] if needs[b] > needs[a] else [a, b]
-        order += reversed(backwards)
-        first_split.append(len(order))
-    return np.array(order, np.intp), np.array(first_split, np.int64)
-
-
-def _splits(  # noqa: PLR0913, PLR0917 - what makes up a split
+def _splits(
     trees: Trees,
     codings: Mapping[int, Coding],
-    feature: NDArray[np.void],
-    order: NDArray[np.intp],
-    first_leaf: NDArray[np.intp],
-    need: NDArray[np.intp],
+    features: Features,
+    chains: Chains,
+    number: NDArray[np.intp],
 ) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
+    """Describe the splits. Each says which rows take its leaf, or the slot ``other``."""
+    order, joins = chains.order, chains.joins[chains.order]
+    is_leaf = trees.feature == LEAF
     left, right = trees.left[order], trees.right[order]
+    # What a row takes is the right child only where that is the one leaf.
+    takes_right = ~is_leaf[left] & is_leaf[right] | (chains.bits is not None)
     splits = np.zeros(len(order), SPLIT)
-    splits["left"], splits["right"] = first_leaf[left], first_leaf[right]
-    splits["flags"] = (
-        LEFT_ON_STACK * (need[left] > 0)
-        + RIGHT_ON_STACK * (need[right] > 0)
-        + RIGHT_FIRST * (need[right] > need[left])
-        + IS_SET * (trees.category_set[order] >= 0)
-    )
+    splits["leaf"] = np.where(joins, 0, number[np.where(takes_right, right, left)])
+    splits["base"] = np.where(joins, chains.base[order], number[right])
+    if chains.bits is not None:
+        splits["leaf"], splits["base"] = chains.bits, 0
+    splits["other"], splits["slot"] = chains.other[order], chains.slot[order]
+    splits["set"] = -1
+    is_tree = is_leaf[order]
+    splits["leaf"][is_tree] = splits["base"][is_tree] = 0
+    splits["width"][is_tree] = _CODES - 1
     sets: list[NDArray[np.uint8]] = []
-    for row, (index, coding) in zip(feature, sorted(codings.items()), strict=True):
+    for index, coding in codings.items():
         here = np.flatnonzero(trees.feature[order] == index)
         nodes = order[here]
+        splits["column"][here] = features.columns_of(index, trees.missing_left[nodes])
         if isinstance(coding, CategoryCoding):
-            splits["column"][here] = row["missing_left"]
-            splits["set"][here] = len(sets) + np.arange(len(nodes))
-            sets += [_set_bits(trees, coding, int(node)) for node in nodes]
+            splits["set"][here] = sum(map(len, sets)) + np.arange(len(here))
+            sets.append(_set_bits(trees, coding, nodes, takes_right[here]))
             continue
-        goes_left = trees.missing_left[nodes]
-        splits["column"][here] = np.where(goes_left, row["missing_left"], row["missing_right"])
-        splits["split"][here] = np.searchsorted(coding.thresholds, trees.threshold[nodes])
-    return splits, np.concatenate([*sets, np.zeros(_SET_BYTES, np.uint8)])
+        limit = np.searchsorted(coding.thresholds, trees.threshold[nodes])
+        below = features.missing_is_last(index) & trees.missing_left[nodes]
+        low, width = _interval(limit, takes_right[here], missing_left=below)
+        splits["low"][here], splits["width"][here] = low, width
+    return splits, np.concatenate([*sets, np.zeros((1, _SET_BYTES), np.uint8)]).reshape(-1)
 
 
-def _set_bits(trees: Trees, coding: CategoryCoding, node: int) -> NDArray[np.uint8]:
-    """Mark the codes that go left: 32 bytes."""
-    member = np.zeros(8 * _SET_BYTES, np.bool_)
-    members = trees.categories(int(trees.category_set[node]))
-    member[np.searchsorted(coding.categories, members)] = True
-    member[coding.missing] = trees.missing_left[node]
-    return np.packbits(member, bitorder="little")
+def _interval(
+    limit: NDArray[np.intp], takes_right: NDArray[np.bool_], *, missing_left: NDArray[np.bool_]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Give the codes of a side of numeric splits as ``low .. low + width``, modulo 256.
+
+    Codes up to ``limit`` go left, those above go right; so does 255, NaN, unless
+    ``missing_left``: then the codes of the left side are 255, 0, ..., ``limit``.
+    """
+    low = np.where(takes_right, limit + 1, np.where(missing_left, _CODES - 1, 0))
+    left_width = limit + missing_left
+    width = np.where(takes_right, _CODES - 2 - left_width, left_width)
+    return low, width
+
+
+def _set_bits(
+    trees: Trees, coding: CategoryCoding, nodes: NDArray[np.intp], takes_right: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """Mark the codes that each node takes: uint8[nodes, 32]."""
+    member = np.zeros((len(nodes), _CODES), np.bool_)
+    for row, node in zip(member, nodes.tolist(), strict=True):
+        members = trees.categories(int(trees.category_set[node]))
+        row[np.searchsorted(coding.categories, members)] = True
+    member[:, coding.missing] = trees.missing_left[nodes]
+    return np.packbits(member ^ takes_right[:, None], axis=1, bitorder="little")

@@ -401,6 +401,7 @@ JSON_EDITS = {
     "a set beyond": (in_tree("categories_sizes", lambda v: [10**9] * len(v)), "larger than"),
     "a set elsewhere": (in_tree("categories_segments", lambda v: [10**9] * len(v)), "larger than"),
     "names cut": (in_learner("feature_names", value=["a"]), "it describes 1 features"),
+    "names of numbers": (in_learner("feature_names", value=[1] * 6), "name is no text"),
     "a type of nobody": (in_learner("feature_types", value=["z"] * 6), "it is damaged"),
 }
 

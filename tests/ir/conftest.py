@@ -184,10 +184,11 @@ def forge():
     def write(document, arrays, /, **changes):
         blobs = {f"arrays/{name}.npy": as_npy(array) for name, array in sorted(arrays.items())}
         manifest = {
-            "format_version": 1,
+            "format_version": 2,
             "model": document,
             "card": {},
             "arrays": {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()},
+            "program": None,
         }
         text = json.dumps(manifest | changes, sort_keys=True).encode()
         stated = hashlib.sha256(text).hexdigest().encode()

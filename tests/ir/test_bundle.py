@@ -32,6 +32,50 @@ def test_round_trip(tmp_path, model, plain):
     assert bundle.card == CARD
 
 
+def test_a_program_comes_back(model):
+    content, digest = encode_bundle(Bundle(model, CARD, b"a program"))
+    bundle = decode_bundle(content, digest)
+    assert bundle.program == b"a program"
+    assert encode_bundle(bundle) == (content, digest)
+    assert list(unpack(content))[-2:] == ["program.bin", "manifest.sha256"]
+
+
+def test_the_programs_digest_is_found_without_reading_json(model):
+    members = unpack(encode_bundle(Bundle(model, CARD, b"a program"))[0])
+    digest = hashlib.sha256(b"a program").hexdigest()
+    assert members["manifest.json"].count(b'\n "program": "' + digest.encode()) == 1
+
+
+@pytest.mark.parametrize("change", ["drop", "edit", "empty", "move", "add"])
+def test_a_program_that_is_not_the_manifests(model, change):
+    members = unpack(encode_bundle(Bundle(model, CARD, b"" if change == "add" else b"program"))[0])
+    last = members.pop("manifest.sha256")
+    if change == "edit":
+        members["program.bin"] = b"another"
+    elif change in {"empty", "add"}:
+        members["program.bin"] = b"" if change == "empty" else b"program"
+    else:
+        program = members.pop("program.bin")
+        if change == "move":
+            members = {
+                "manifest.json": members.pop("manifest.json"),
+                "program.bin": program,
+            } | members
+    with pytest.raises(BundleError, match=r"program\.bin"):
+        decode_bundle(pack(members | {"manifest.sha256": last}))
+
+
+def test_a_bundle_of_the_first_format_has_no_program(model):
+    members = unpack(encode_bundle(Bundle(model, CARD))[0])
+    manifest = json.loads(members["manifest.json"])
+    del manifest["program"]
+    text = json.dumps(manifest | {"format_version": 1}).encode()
+    digest = hashlib.sha256(text).hexdigest().encode()
+    bundle = decode_bundle(pack(members | {"manifest.json": text, "manifest.sha256": digest}))
+    assert bundle.program == b""
+    assert bundle.card == CARD
+
+
 def test_same_bundle_has_the_same_bytes(model):
     reordered = dict(reversed(CARD.items()))
     assert encode_bundle(Bundle(model, CARD)) == encode_bundle(Bundle(model, reordered))
@@ -51,7 +95,7 @@ def test_the_format_is_pinned():
     assert hashlib.sha256(content).hexdigest() == PINNED
 
 
-PINNED = "2b62d53c1df6d22c4affb8b065878dfd8e31b0f9680f8a315ff5ab58e4f81d67"
+PINNED = "6cfc015b4e55222dbb35356646164191ceefd22f91dd14df8513138912507529"
 
 
 def test_any_zip_tool_and_numpy_can_look_inside(content, model):
@@ -157,8 +201,8 @@ def test_array_under_another_name(model, forge):
 
 
 def test_future_version(model, forge):
-    with pytest.raises(BundleError, match=r"format version 2.*reads up to 1.*newer foresql"):
-        decode_bundle(forge(*codec.encode_model(model), format_version=2))
+    with pytest.raises(BundleError, match=r"format version 3.*reads up to 2.*newer foresql"):
+        decode_bundle(forge(*codec.encode_model(model), format_version=3))
 
 
 @pytest.mark.parametrize("version", [0, -1, True, None, "1", 1.0, [1], {}])

@@ -169,7 +169,7 @@ def test_damaged_bundles_are_refused_and_publishing_again_heals_them(delay, make
     whole = path.read_bytes()
     other = bundle_file(delay, 2).read_bytes()
     edited = whole.replace(b'"x"', b'"z"')
-    future = whole.replace(b'"format_version": 1', b'"format_version": 2')
+    future = whole.replace(b'"format_version": 2', b'"format_version": 3')
     for damaged in (b"", whole[:-1], whole[: len(whole) // 2], edited, future, other):
         path.chmod(0o600)
         path.write_bytes(damaged)
