@@ -60,4 +60,6 @@ class Plugin(BasePlugin):
             except RegistryError as error:
                 register_absent(conn, name, str(error))
                 continue
-            register_scorer(conn, Scorer(store.load(version).model), name, version=version.version)
+            bundle = store.load(version)
+            scorer = Scorer(bundle.model, bundle.program)
+            register_scorer(conn, scorer, name, version=version.version)

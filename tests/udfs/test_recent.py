@@ -1,6 +1,7 @@
 """Remembered answers are never wrong."""
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -38,11 +39,11 @@ ROWS = st.tuples(CELLS, CELLS, st.sampled_from(["x", "y", "", "z", None]))
 BATCHES = st.lists(st.lists(ROWS, max_size=12), max_size=8)
 
 
-def frame_of(rows):
+def struct_of(rows):
     columns = list(zip(*rows, strict=True)) or [(), (), ()]
     types = [pa.float64(), pa.float64(), pa.string()]
     arrays = [pa.array(values, kind) for values, kind in zip(columns, types, strict=True)]
-    return SCORER.decoder.decode(pa.StructArray.from_arrays(arrays, ["a", "b", "k"]))
+    return pa.StructArray.from_arrays(arrays, ["a", "b", "k"])
 
 
 def bits(scores):
@@ -53,8 +54,8 @@ def bits(scores):
 
 
 def check(once, rows):
-    frame = frame_of(rows)
-    assert bits(once.score(frame)) == bits(SCORER.score_frame(frame))
+    struct = struct_of(rows)
+    assert bits(once.score(struct)) == bits(SCORER.score(struct))
 
 
 @settings(max_examples=60, deadline=None)
@@ -123,6 +124,95 @@ def test_rows_of_several_batches_are_found_in_their_order():
     assert once.rows_scored == 100
     check(once, [(9.0, 9.0, "y")])
     assert once.rows_scored == 101
+
+
+def many_rows(start, rows=recent.TRIAL_ROWS):
+    return [(float(start), float(i), "x") for i in range(rows)]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Let scoring take as long as is asked, and everything else a second."""
+    now = [0.0]
+
+    def tick():
+        now[0] += 1.0
+        return now[0]
+
+    def scoring(seconds):
+        def score(batch):
+            now[0] += seconds - 1.0
+            return SCORER.score(batch)
+
+        return OnceScorer(SimpleNamespace(model=SCORER.model, decoder=SCORER.decoder, score=score))
+
+    monkeypatch.setattr(recent, "perf_counter", tick)
+    return scoring
+
+
+@pytest.mark.parametrize(("seconds", "pays"), [(15.9, False), (16.0, True)])
+def test_rows_are_remembered_where_scoring_takes_eight_times_as_long(clock, seconds, pays):
+    """Remembering takes two ticks of the clock: one to look, one to keep."""
+    once = clock(seconds)
+    for start in range(recent.TRIAL_BATCHES - 1):
+        check(once, many_rows(start))
+        check(once, many_rows(start, 10))  # remembered, and too short to count
+    assert once.remembers_rows
+    assert once._trial.pays is None
+    check(once, many_rows(-1))
+    assert once.remembers_rows is once._trial.pays is pays
+    scored = once.rows_scored
+    check(once, many_rows(-1)[::2])
+    assert once.rows_scored - scored == (0 if pays else recent.TRIAL_ROWS // 2)
+    assert bool(once._memories) is pays
+
+
+def test_one_slow_batch_does_not_decide(clock):
+    once = clock(2.0)
+    for start in range(recent.TRIAL_BATCHES):
+        once.scorer.score = SCORER.score if start else clock(500.0).scorer.score
+        check(once, many_rows(start))
+    assert not once.remembers_rows
+
+
+def test_a_model_that_is_kept_whole_is_always_remembered(clock, monkeypatch):
+    """A library may give a row other last bits among other rows."""
+    monkeypatch.setattr(recent, "WORTH", np.inf)
+    step = s.Onnx(("a",), ("o",), (s.Cell.NUMBER,), np.zeros(1, np.uint8), ("y",), ())
+    once = clock(1.0)
+    once._trial = recent._Trial(SimpleNamespace(model=SimpleNamespace(steps=(step,))))
+    for start in range(2 * recent.TRIAL_BATCHES):
+        check(once, many_rows(start))
+    scored = once.rows_scored
+    check(once, many_rows(0)[::2])
+    assert once.rows_scored == scored
+
+
+def test_a_cheap_model_still_knows_its_last_call(clock):
+    once = clock(1.0)
+    for start in range(recent.TRIAL_BATCHES):
+        check(once, many_rows(start))
+    assert not once.remembers_rows
+    for rows in (many_rows(99), [(None, -0.0, None)], [(None, 0.0, None)], [(0.0, -0.0, "")]):
+        scored = once.rows_scored
+        for _ in range(3):
+            check(once, rows)
+        assert once.rows_scored - scored == len(rows)
+
+
+def test_equal_memory_at_another_place_is_another_call(clock):
+    once = clock(1.0)
+    once._trial.pays = False
+    names, keys = ["a", "b", "k"], pa.array(["x"] * 4)
+    whole = pa.array(np.arange(5.0))
+    for start in (0, 1):
+        for length in (3, 4):
+            columns = [column.slice(start, length) for column in (whole, whole)]
+            struct = pa.StructArray.from_arrays([*columns, keys[:length]], names)
+            assert bits(once.score(struct)) == bits(SCORER.score(struct))
+    struct = pa.StructArray.from_arrays([whole[:4], whole[:4], keys], names)
+    for part in (struct, struct[:2], struct[2:], struct[1:3]):
+        assert bits(once.score(part)) == bits(SCORER.score(part))
 
 
 def test_an_empty_batch_is_no_row():

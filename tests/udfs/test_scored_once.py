@@ -1,8 +1,10 @@
-"""Each row is scored once, however often a query asks for its answer."""
+"""Each row of an expensive model is scored once, however often a query asks for its answer."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+from foresql.udfs.duckdb import recent
 
 ROWS = 30_000  # over a dozen of DuckDB's batches of 2,048 rows
 
@@ -70,8 +72,24 @@ def many(binary):
     return frame
 
 
+SAME_ROWS = {
+    "plain": ONCE["plain"],
+    "label and probability": ONCE["label and probability"],
+    "row and position": ONCE["row and position"],
+    "case": ONCE["case"],
+    "group": ONCE["group"],
+}
+
+
 @pytest.fixture
-def table(add, binary, many, con):
+def worth(monkeypatch):
+    """How many times as long as remembering the scoring must take; 0 makes any model expensive."""
+    monkeypatch.setattr(recent, "WORTH", 0.0)
+    return lambda times: monkeypatch.setattr(recent, "WORTH", times)
+
+
+@pytest.fixture
+def table(add, binary, many, con, worth):  # noqa: ARG001 - it is set before any batch
     registration = add(binary)
     con.register("frame", many)
     con.execute(
@@ -91,6 +109,25 @@ def test_each_row_is_scored_once(table, con, pattern, threads):
     con.execute(ONCE[pattern]).fetchall()
     # Of several threads, one may take over a few rows that another has scored.
     assert ROWS <= table.rows_scored <= (ROWS if threads == 1 else ROWS * 1.1)
+
+
+@pytest.mark.parametrize("pattern", SAME_ROWS)
+def test_a_cheap_model_scores_the_same_batch_once(table, con, worth, pattern):
+    worth(float("inf"))
+    con.execute("SET threads = 1")
+    con.execute(SAME_ROWS[pattern]).fetchall()
+    assert table.rows_scored == ROWS
+
+
+def test_a_cheap_model_scores_again_what_passes_a_filter(table, con, worth):
+    """The first batches are remembered, for it is not decided yet whether that pays."""
+    worth(float("inf"))
+    con.execute("SET threads = 1")
+    found = con.execute("SELECT id, predict_proba(t) AS p FROM t WHERE p > 0.5").fetchall()
+    again = table.rows_scored - ROWS
+    assert 0 < again < len(found)
+    every = con.execute("SELECT id, predict_proba(t) FROM t").fetchall()
+    assert found == [row for row in every if row[1] > 0.5]
 
 
 @pytest.mark.parametrize("pattern", FEWER)

@@ -42,15 +42,16 @@ class Function:
 def functions_of(once: OnceScorer) -> tuple[list[Function], dict[str, str]]:
     """List the functions that a model has, and why it lacks the others."""
     model = once.scorer.model
-    scores = _scored(once)
     functions = [
-        Function(PREDICT, _prediction_type(model), lambda rows: predictions(model, scores(rows)))
+        Function(
+            PREDICT, _prediction_type(model), lambda rows: predictions(model, once.score(rows))
+        )
     ]
     omitted: dict[str, str] = {}
     problem = probability_problem(model)
     if problem is None:
         functions.append(
-            Function(PROBA, _proba_type(model), lambda rows: probabilities(model, scores(rows)))
+            Function(PROBA, _proba_type(model), lambda rows: probabilities(model, once.score(rows)))
         )
     else:
         omitted[PROBA] = problem
@@ -85,10 +86,6 @@ def _prediction_type(model: Model) -> pa.DataType:
     if len(outputs.prediction) > 1:
         return pa.list_(pa.float64(), len(outputs.prediction))
     return pa.float64()
-
-
-def _scored(once: OnceScorer) -> Callable[[pa.StructArray], Scores]:
-    return lambda rows: once.score(once.scorer.decoder.decode(rows))
 
 
 def predictions(model: Model, scores: Scores) -> pa.Array:
@@ -170,7 +167,7 @@ def _interval(once: OnceScorer, rows: pa.StructArray, level: pa.Array) -> pa.Arr
     if not ((levels > 0) & (levels < 1)).all():
         message = "The confidence level of an interval lies between 0 and 1, for example 0.9."
         raise ScoringError(message)
-    prediction = _scored(once)(rows).prediction[:, 0]
+    prediction = once.score(rows).prediction[:, 0]
     width = conformal_widths(once.scorer.model.residuals, levels)
     return _struct(["low", "high"], np.stack([prediction - width, prediction + width]))
 

@@ -7,7 +7,8 @@ the error message that a wrong type gives: DuckDB's binder quotes it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ...ir import ColumnType
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 CHECK_SCHEMA = "foresql_checks"
 """The schema of the check macros, so that they do not clutter the user's own."""
+
+Call: TypeAlias = Callable[[list[str]], str]
+"""Writes a call of what scores a function, from the SQL of its arguments."""
 
 _WIDE = 64
 _FEWEST_FOR_POSITION = 2
@@ -66,7 +70,7 @@ _KEYS: Mapping[ColumnType, Argument] = {
     ColumnType.TIMESTAMP: Argument("TIMESTAMP", "a date or time", "value", "TIMESTAMP"),
 }
 _BEYOND_MICROSECONDS = r"\.\d{6}0*[1-9]"
-_BOOLEAN_NUMBER = Argument("BOOLEAN", "a boolean", "CAST(value AS DOUBLE)", "DOUBLE")
+_BOOLEAN_NUMBER = Argument("BOOLEAN", "a boolean", "value", "BOOLEAN")
 
 
 def argument_of(model: Model, column: Column) -> Argument:
@@ -97,15 +101,15 @@ def check_macros(place: Place, model: Model) -> Iterator[str]:
 
 
 def function_macro(
-    place: Place, function: str, udf: str, model: Model, *, takes_level: bool = False
+    place: Place, function: str, call: Call, model: Model, *, takes_level: bool = False
 ) -> str:
-    """Create one function: by row, and by position or name."""
+    """Create one function, which ``call`` writes: by row, and by position or name."""
     columns = model.signature.columns
     level = [_unused("level", model)] if takes_level else []
     row = _unused("row", model)
-    by_row = _overload([row, *level], _of_row(place, udf, model, row, level))
+    by_row = _overload([row, *level], _of_row(place, call, model, row, level))
     names = [quote(column.name) for column in columns]
-    by_value = _call(place, udf, model, "", level)
+    by_value = call([features_struct(place, model), *level])
     created = f"{place.create} {place.macro(function)}"
     if len(columns) < _FEWEST_FOR_POSITION:
         # A row and a single value are both one argument: the type of the value decides.
@@ -118,13 +122,13 @@ def _overload(parameters: list[str], body: str) -> str:
     return f"({', '.join(parameters)}) AS {body}"
 
 
-def _of_row(place: Place, udf: str, model: Model, row: str, level: list[str]) -> str:
+def _of_row(place: Place, call: Call, model: Model, row: str, level: list[str]) -> str:
     if len(model.signature.columns) <= _WIDE:
-        return _call(place, udf, model, f"{row}.", level)
+        return call([features_struct(place, model, f"{row}."), *level])
     # DuckDB copies the whole row into each field access of a macro's parameter: quadratic in the
     # columns. A lambda binds the row once; it only costs what a narrow row would lose in pruning.
-    call = _call(place, udf, model, "each_row.", level)
-    return f"list_transform([{row}], lambda each_row: {call})[1]"
+    each = call([features_struct(place, model, "each_row."), *level])
+    return f"list_transform([{row}], lambda each_row: {each})[1]"
 
 
 def features_struct(place: Place, model: Model, prefix: str = "") -> str:
@@ -156,8 +160,9 @@ def _checked(place: Place, model: Model, column: Column, value: str) -> str:
     )
 
 
-def _call(place: Place, udf: str, model: Model, prefix: str, level: list[str]) -> str:
-    return f"{quote(udf)}({', '.join([features_struct(place, model, prefix), *level])})"
+def call_udf(udf: str) -> Call:
+    """Write the call of a function that Python has."""
+    return lambda arguments: f"{quote(udf)}({', '.join(arguments)})"
 
 
 def _unused(wanted: str, model: Model) -> str:

@@ -19,6 +19,10 @@ _PREDICT = "predict"
 KINDS = (_PREDICT, "predict_proba", "explain", "interval", "version")
 """Every kind of function that a registration can make."""
 
+_GENERIC = {"predict", "predict_proba"}
+"""Functions of the extension that a registration may hide: each has a second name."""
+_SECOND_NAME = "foresql_predict"
+
 _UNREGISTERED = "register the model in this process first"
 
 
@@ -68,7 +72,11 @@ def claim(connection: duckdb.DuckDBPyConnection, place: Place, wanted: Iterable[
     )
     udfs: dict[str, None] = {}
     macros: dict[tuple[str, str, str], None] = {}
-    for database, schema, function, definition, internal in _present(connection, place.name):
+    present = _present(connection, place.name)
+    generic = _GENERIC if any(entry[2] == _SECOND_NAME for entry in present) else set[str]()
+    for database, schema, function, definition, internal in present:
+        if internal and (function in generic or function not in wanted):
+            continue
         found = own.findall(definition)
         if function.lower() in wanted and not found:
             whose = "DuckDB's or Python's" if internal else "yours or another model's"
@@ -95,7 +103,7 @@ def _present(
         "AND (list_contains($names, lower(function_name)) "
         "OR function_type = 'macro' AND starts_with(lower(function_name), $check))",
         {
-            "names": [function_name(name, kind).lower() for kind in KINDS],
+            "names": [_SECOND_NAME, *(function_name(name, kind).lower() for kind in KINDS)],
             "check": f"{name}: column ".lower(),
         },
     ).fetchall()

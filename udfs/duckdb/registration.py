@@ -22,11 +22,13 @@ from .macros import (
     CHECK_SCHEMA,
     Place,
     argument_of,
+    call_udf,
     check_macros,
     function_macro,
     literal,
     quote,
 )
+from .native import native_calls
 from .ownership import KINDS, claim, function_name, mark
 from .recent import OnceScorer
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from ...ir import Model
     from ...kernels import Scorer
     from .functions import Function
+    from .macros import Call
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 # No keyword, but DuckDB reads date(x) as a cast.
@@ -84,13 +87,14 @@ class Registration:
         unregister(self._connection, self.name, temporary=self._place.is_temporary)
 
 
-def register_scorer(
+def register_scorer(  # noqa: PLR0913 - keyword options of one call
     connection: duckdb.DuckDBPyConnection,
     scorer: Scorer,
     name: str,
     *,
     version: int | None = None,
     temporary: bool = False,
+    bundle: str | None = None,
 ) -> Registration:
     """Make a model's functions callable in SQL, replacing those of the same name.
 
@@ -104,6 +108,10 @@ def register_scorer(
         The model's version, for its ``version`` function; it has none without.
     temporary
         Keep the macros in this connection alone and write nothing to its database.
+    bundle
+        Where the model's bundle is, if it holds a native program, as the extension reads it: an
+        absolute path, a ``#``, and the digest. With the extension, ``predict`` and
+        ``predict_proba`` then run natively.
 
     Raises
     ------
@@ -117,15 +125,18 @@ def register_scorer(
     if version is not None:
         names["version"] = function_name(name, "version")
     marks = {kind: mark(name, kind, secrets.token_hex(4)) for kind in names}
+    native = native_calls(connection, scorer.model, functions, marks, bundle)
+    calls = {**{kind: call_udf(marked) for kind, marked in marks.items()}, **native}
     with _registering, _explained(name):
         place = _place(connection, name, is_temporary=temporary)
         replaced = claim(connection, place, names.values())
         try:
             for function in functions:
-                _create_udf(connection, marks[function.kind], function, scorer)
+                if function.kind not in native:
+                    _create_udf(connection, marks[function.kind], function, scorer)
             with _transaction(connection):
                 replaced.drop(connection)
-                for statement in _macros(place, scorer.model, functions, names, marks):
+                for statement in _macros(place, scorer.model, functions, names, calls):
                     connection.execute(statement)
                 if version is not None:
                     statement = _version_macro(place, names["version"], marks["version"], version)
@@ -163,7 +174,7 @@ def _macros(
     model: Model,
     functions: Sequence[Function],
     names: Mapping[str, str],
-    marks: Mapping[str, str],
+    calls: Mapping[str, Call],
 ) -> Iterator[str]:
     if not place.is_temporary:
         yield f"CREATE SCHEMA IF NOT EXISTS {CHECK_SCHEMA}"
@@ -171,7 +182,7 @@ def _macros(
     for function in functions:
         kind = function.kind
         level = function.takes_level
-        yield function_macro(place, names[kind], marks[kind], model, takes_level=level)
+        yield function_macro(place, names[kind], calls[kind], model, takes_level=level)
 
 
 def _version_macro(place: Place, function: str, marked: str, version: int) -> str:
