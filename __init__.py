@@ -13,8 +13,17 @@ from .errors import (
 )
 from .frontends import OnnxModel
 from .registry import Registry
-from .scoring import open_model, register, run_query, score_file
-from .udfs.duckdb import Registration, unregister
+from .scoring import (
+    OnlineModel,
+    compile_sql,
+    load,
+    open_model,
+    register,
+    run_query,
+    score_batches,
+    score_file,
+)
+from .udfs.duckdb import Registration, connect, unregister
 
 __version__ = "0.1.0"
 
@@ -23,6 +32,7 @@ __all__ = [
     "Certificate",
     "CertificationError",
     "ForesqlError",
+    "OnlineModel",
     "OnnxModel",
     "Published",
     "Registration",
@@ -33,11 +43,15 @@ __all__ = [
     "SignatureError",
     "UnsupportedModelError",
     "certify",
+    "compile_sql",
+    "connect",
     "import_model",
+    "load",
     "open_model",
     "publish",
     "register",
     "run_query",
+    "score_batches",
     "score_file",
     "unregister",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .compiling import compile_command
 from .demo import demo
 from .importing import import_command
 from .models import models, promote, rollback, show
@@ -35,6 +36,7 @@ for command in (
     rollback,
     sql,
     score,
+    compile_command,
     certify,
 ):
     main.add_command(command)

@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from ..scoring import run_query, score_file
 from ..scoring.query import open_database
+from ..scoring.streams import BATCH_ROWS
 from .options import (
     EXIT_FAILED,
     explained,
@@ -78,6 +79,17 @@ def _objects(relation: duckdb.DuckDBPyRelation | None) -> list[dict[str, Any]]:
 @click.argument("source", type=click.Path())
 @click.argument("output", type=click.Path())
 @click.option("--overwrite", is_flag=True, help="Replace the output file if it exists.")
+@click.option("--columns", help="The input's columns to carry over, by commas; all by default.")
+@click.option(
+    "--threads", type=click.IntRange(1), help="Threads that score; one a core by default."
+)
+@click.option(
+    "--batch-rows",
+    type=click.IntRange(1),
+    default=BATCH_ROWS,
+    show_default=True,
+    help="The most rows to score at a time.",
+)
 @registry_option
 @json_option
 @explained
@@ -86,10 +98,15 @@ def score(
     source: str,
     output: str,
     overwrite: bool,
+    columns: str | None,
+    threads: int | None,
+    batch_rows: int,
     registry: str | None,
     as_json: bool,
 ) -> None:
     r"""Score a file into a file: Parquet, CSV or Arrow IPC, of any size.
+
+    The input may be a folder or a pattern of Parquet or Arrow files.
 
     The output has the input's columns, and prediction, probability, model_name, model_version and
     scored_at. It appears when it is whole.
@@ -97,6 +114,7 @@ def score(
     \b
     foresql score delay@champion flights.parquet scored.parquet
     foresql score delay:3 flights.csv scored.csv --overwrite
+    foresql score delay 'days/*.parquet' scored.parquet --columns id,day
     """
     with progress_bar() as bar:
         task = bar.add_task(escape(f"scoring {source}"), total=None)
@@ -105,7 +123,10 @@ def score(
             source,
             output,
             registry=registry,
+            columns=None if columns is None else [name for name in columns.split(",") if name],
             overwrite=overwrite,
+            threads=threads,
+            batch_rows=batch_rows,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     rate = scored.rows / scored.seconds

@@ -1,7 +1,20 @@
 """Bind models to names, and run scoring queries and files."""
 
+from .compiling import compile_sql
 from .files import ScoredFile, score_file
 from .models import open_model, register
+from .online import OnlineModel, load
 from .query import run_query
+from .streams import score_batches
 
-__all__ = ["ScoredFile", "open_model", "register", "run_query", "score_file"]
+__all__ = [
+    "OnlineModel",
+    "ScoredFile",
+    "compile_sql",
+    "load",
+    "open_model",
+    "register",
+    "run_query",
+    "score_batches",
+    "score_file",
+]

@@ -11,9 +11,11 @@ from ..certify.publish import prepare
 from ..errors import RegistrationError
 from ..frontends import Training
 from ..ir.bundle import Bundle, read_bundle
-from ..kernels import Scorer
+from ..kernels import Scorer, build_program
 from ..registry import Registry, default_path
-from ..udfs.duckdb import register_scorer
+from ..udfs.duckdb import register_scorer, registry_of
+from ..udfs.duckdb.extension import loaded_extension
+from .native import pinned_reference, write_temporary
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,6 +33,7 @@ class OpenModel:
     name: str
     version: int | None
     bundle: Bundle
+    path: Path
 
 
 def open_model(reference: str | Path, registry: str | Path | None = None) -> OpenModel:
@@ -42,11 +45,13 @@ def open_model(reference: str | Path, registry: str | Path | None = None) -> Ope
         If there is no such model, or its bundle is not whole.
     """
     if str(reference).endswith(BUNDLE_SUFFIX):
-        bundle = read_bundle(Path(reference))
-        return OpenModel(str(bundle.card.get("name") or Path(reference).stem), None, bundle)
+        path = Path(reference)
+        bundle = read_bundle(path)
+        return OpenModel(str(bundle.card.get("name") or path.stem), None, bundle, path)
     store = Registry.open(Path(registry) if registry else default_path())
     version = store.resolve(str(reference))
-    return OpenModel(version.name, version.version, store.load(version))
+    path = store.bundle_path(version)
+    return OpenModel(version.name, version.version, store.load(version), path)
 
 
 def register(  # noqa: PLR0913 - keyword options of one call
@@ -75,7 +80,8 @@ def register(  # noqa: PLR0913 - keyword options of one call
         For an estimator: the frame that was passed to ``fit``. The estimator is compared with its
         translation on some of its rows and on the model's own boundaries before it is used.
     registry
-        The registry's folder; by default ``FORESQL_REGISTRY`` or ``./foresql_registry``.
+        The registry's folder; by default the one that :func:`~foresql.connect` was given,
+        ``FORESQL_REGISTRY`` or ``./foresql_registry``.
     temporary
         Keep the functions' macros in this connection alone, and write nothing to its database:
         for one that is read-only. Otherwise all cursors and threads of the database see them.
@@ -93,11 +99,16 @@ def register(  # noqa: PLR0913 - keyword options of one call
     >>> con.sql("SELECT predict(t) FROM t")  # doctest: +SKIP
     """
     if isinstance(model, str | Path):
-        opened = open_model(model, registry)
-        scorer = Scorer(opened.bundle.model)
+        opened = open_model(model, registry or registry_of(connection))
+        scorer = Scorer(opened.bundle.model, opened.bundle.program)
         name = name or f"predict_{opened.name}"
         return register_scorer(
-            connection, scorer, name, version=opened.version, temporary=temporary
+            connection,
+            scorer,
+            name,
+            version=opened.version,
+            temporary=temporary,
+            bundle=pinned_reference(opened.path, opened.bundle),
         )
     if like is None:
         message = (
@@ -109,4 +120,11 @@ def register(  # noqa: PLR0913 - keyword options of one call
     converted = prepare(model, training, opaque=opaque)
     training = training.only(converted.signature.names)
     certify(converted, model, training, rows=_QUICK_ROWS, routes=("kernel",))
-    return register_scorer(connection, Scorer(converted), name or "predict", temporary=temporary)
+    program = build_program(converted)
+    bundle = None
+    if program and loaded_extension(connection):
+        bundle = write_temporary(Bundle(converted, program=program))
+    scorer = Scorer(converted, program)
+    return register_scorer(
+        connection, scorer, name or "predict", temporary=temporary, bundle=bundle
+    )

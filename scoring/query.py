@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import duckdb
 
 from ..errors import RegistrationError
 from ..registry import Registry, default_path
+from ..udfs.duckdb import connect, registry_of
 from ..udfs.duckdb.ownership import KINDS, function_name
 from .models import register
 
@@ -38,7 +40,7 @@ def run_query(
     RegistrationError
         If the query does not parse, or calls a function of a model that is not there.
     """
-    path = Path(registry) if registry else default_path()
+    path = Path(registry or registry_of(connection) or default_path())
     models = callable_models(path) if path.exists() else {}
     lacking = _register_called(connection, query, models, path)
     try:
@@ -94,13 +96,14 @@ def open_database(path: str | Path | None, *, write: bool = False) -> duckdb.Duc
     RegistrationError
         If the file cannot be opened.
     """
-    if path is None:
-        return duckdb.connect()
-    if not write and not Path(path).exists():
+    if path is not None and not write and not Path(path).exists():
         message = f"There is no database file {path}."
         raise RegistrationError(message)
     try:
-        return duckdb.connect(path, read_only=not write)
+        with warnings.catch_warnings():
+            # That functions are Python's here changes no answer, so a command does not say it.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return connect(path or ":memory:", read_only=path is not None and not write)
     except duckdb.Error as error:
         message = f"The database {path} cannot be opened: {error}"
         raise RegistrationError(message) from error

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from foresql import ScoringError
-from foresql.scoring import files
+from foresql.scoring import parquet
 
 FORMATS = ["parquet", "csv", "arrow"]
 PAIRS = [(source, output) for source in FORMATS for output in FORMATS]
@@ -97,8 +97,7 @@ def test_what_a_csv_cannot_hold_is_named(score, orders, tmp_path, model, column)
     assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
 
 
-def test_more_rows_than_a_batch(score, orders, estimators, tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "BATCH_ROWS", 1000)
+def test_more_rows_than_a_batch(score, orders, estimators, tmp_path):
     many = orders.sample(9_137, replace=True, random_state=1).reset_index(drop=True)
     many["id"] = many.index
     write(many, tmp_path / "in.parquet")
@@ -107,6 +106,7 @@ def test_more_rows_than_a_batch(score, orders, estimators, tmp_path, monkeypatch
         "amount",
         "in.parquet",
         "out.parquet",
+        batch_rows=1000,
         progress=lambda done, total: seen.append((done, total)),
     )
     found = pq.read_table(tmp_path / "out.parquet")
@@ -240,3 +240,136 @@ def test_csv_flags_that_are_none(score, orders, tmp_path):
     with pytest.raises(ScoringError, match="cannot be read"):
         score("amount", "in.csv", "out.parquet")
     assert not (tmp_path / "out.parquet").exists()
+
+
+@pytest.fixture
+def parts(orders, estimators, tmp_path):
+    """Write five files that belong together, and give all their rows."""
+    many = orders.sample(6_000, replace=True, random_state=2).reset_index(drop=True)
+    many["id"] = many.index
+    (tmp_path / "days").mkdir()
+
+    def make(ending):
+        for index in range(5):
+            part = many[index * 1200 : (index + 1) * 1200]
+            path = tmp_path / "days" / f"day-{index}.{ending}"
+            if ending == "parquet":
+                part.to_parquet(path, row_group_size=170, index=False)
+            else:
+                write(part.reset_index(drop=True), path)
+        return many, estimators["amount"].predict(many[orders.columns]).tolist()
+
+    return make
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+@pytest.mark.parametrize("source", ["days", "days/*.{}", "days/day-[0-4].*"])
+def test_several_files_are_read_in_the_order_of_their_names(score, parts, tmp_path, ending, source):
+    many, predictions = parts(ending)
+    for other in ("_SUCCESS", "notes.txt", f".day-9.{ending}", f"_day.{ending}"):
+        (tmp_path / "days" / other).write_text("no data")
+    seen = []
+    scored = score(
+        "amount",
+        source.format(ending),
+        "out.parquet",
+        columns=["id"],
+        batch_rows=500,
+        threads=3,
+        progress=lambda *call: seen.append(call),
+    )
+    found = pq.read_table(tmp_path / "out.parquet")
+    assert found.column_names == ["id", *ADDED]
+    assert found["id"].to_pylist() == list(range(6_000))
+    assert found["prediction"].to_pylist() == predictions
+    assert scored.rows == len(many)
+    assert seen[-1] == (6_000, 6_000)
+    assert len(seen) > 10
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda days: (days / "day-7.csv").write_text("a\n1\n"), "all be Parquet, or all Arrow"),
+        (
+            lambda days: pq.write_table(pa.table({"id": [1]}), days / "day-7.parquet"),
+            r"day-7\.parquet has other columns than .*day-0\.parquet",
+        ),
+        (lambda days: (days / "day-3.parquet").write_bytes(b"PAR1"), "cannot be read"),
+    ],
+)
+def test_files_that_do_not_belong_together(score, parts, tmp_path, change, message):
+    parts("parquet")
+    change(tmp_path / "days")
+    with pytest.raises(ScoringError, match=message):
+        score("amount", "days", "out.parquet")
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_no_file_matches(score, tmp_path):
+    with pytest.raises(ScoringError, match=r"none\*\.parquet cannot be read: there is no file"):
+        score("amount", "none*.parquet", "out.parquet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_output_is_none_of_the_inputs(score, parts):
+    parts("parquet")
+    with pytest.raises(ScoringError, match="exists"):
+        score("amount", "days", "days/day-2.parquet", overwrite=True)
+
+
+@pytest.fixture(params=[1, 10**9])
+def part_bytes(request, monkeypatch):
+    """Read row groups in turn, a batch at a time, or each as a part."""
+    monkeypatch.setattr(parquet, "PART_BYTES", request.param)
+
+
+@pytest.mark.usefixtures("part_bytes")
+@pytest.mark.parametrize("rows_in_a_group", [100, 2_500, 10_000])
+def test_row_groups_of_any_size(score, parts, tmp_path, rows_in_a_group):
+    many, predictions = parts("parquet")
+    many.to_parquet(tmp_path / "in.parquet", row_group_size=rows_in_a_group)
+    score("amount", "in.parquet", "out.parquet", batch_rows=700, threads=3)
+    found = pq.read_table(tmp_path / "out.parquet")
+    assert found["id"].to_pylist() == list(range(6_000))
+    assert found["prediction"].to_pylist() == predictions
+    assert (
+        found["zip"].to_pylist()
+        == many["zip"].astype(object).where(many["zip"].notna(), None).tolist()
+    )
+
+
+KINDS = {
+    "int8": ("items", pa.int8()),
+    "uint64": ("items", pa.uint64()),
+    "float32": ("total", pa.float32()),
+    "decimal": ("total", pa.decimal128(20, 6)),
+    "text": ("zip", pa.string()),
+    "large text": ("zip", pa.large_string()),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_ways_of_reading_agree(score, orders, tmp_path, monkeypatch, kind):
+    name, arrow_type = KINDS[kind]
+    table = pa.Table.from_pandas(orders, preserve_index=False)
+    at = table.column_names.index(name)
+    table = table.set_column(at, name, table[name].cast(arrow_type, safe=False))
+    pq.write_table(table, tmp_path / "in.parquet")
+    score("amount", "in.parquet", "direct.parquet")
+    monkeypatch.setattr("foresql.scoring.sources.is_direct", lambda *_: False)
+    score("amount", "in.parquet", "duckdb.parquet")
+    direct, through = (pq.read_table(tmp_path / f"{way}.parquet") for way in ("direct", "duckdb"))
+    assert direct.column_names == through.column_names
+    for column in ("prediction", "zip", "total", "items", "express"):
+        assert direct[column].to_pylist() == through[column].to_pylist()
+
+
+def test_text_that_is_no_text_is_refused(score, orders, tmp_path):
+    """Bytes that are no UTF-8: DuckDB refuses them, and so does the direct way."""
+    table = pa.Table.from_pandas(orders, preserve_index=False)
+    broken = pa.array([b"\xff\xfe"] * len(orders)).view(pa.string())
+    pq.write_table(table.set_column(0, "zip", broken), tmp_path / "in.parquet")
+    with pytest.raises(ScoringError, match="cannot be read"):
+        score("amount", "in.parquet", "out.parquet")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]

@@ -14,7 +14,6 @@ import pytest
 
 import foresql
 from foresql import ScoringError, SignatureError
-from foresql.scoring import files
 
 
 def test_scored_at_is_now(score, orders, tmp_path):
@@ -140,23 +139,19 @@ def test_a_csv_whose_types_change_on_the_way(score, orders, tmp_path):
 
 
 @pytest.mark.parametrize("output", ["parquet", "csv", "arrow"])
-def test_a_row_that_the_library_refuses_leaves_no_file(
-    score, orders, tmp_path, output, monkeypatch
-):
-    monkeypatch.setattr(files, "BATCH_ROWS", 1000)
+def test_a_row_that_the_library_refuses_leaves_no_file(score, orders, tmp_path, output):
     many = pd.concat([orders[["items"]]] * 50, ignore_index=True)
     many.loc[len(many) - 1, "items"] = 77
     many.to_parquet(tmp_path / "in.parquet")
     (tmp_path / f"out.{output}").write_text("old")
     with pytest.raises(ScoringError, match="'items' holds 77"):
-        score("strict", "in.parquet", f"out.{output}", overwrite=True)
+        score("strict", "in.parquet", f"out.{output}", overwrite=True, batch_rows=1000)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.parquet", f"out.{output}"]
     assert (tmp_path / f"out.{output}").read_text() == "old"
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_a_failure_in_the_middle_leaves_no_file(score, orders, tmp_path, error, monkeypatch):
-    monkeypatch.setattr(files, "BATCH_ROWS", 1000)
+def test_a_failure_in_the_middle_leaves_no_file(score, orders, tmp_path, error):
     pd.concat([orders] * 50).to_parquet(tmp_path / "in.parquet")
 
     def stop(done, _):
@@ -164,7 +159,7 @@ def test_a_failure_in_the_middle_leaves_no_file(score, orders, tmp_path, error, 
             raise error
 
     with pytest.raises(error):
-        score("amount", "in.parquet", "out.parquet", progress=stop)
+        score("amount", "in.parquet", "out.parquet", progress=stop, batch_rows=1000)
     assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
 
 
