@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
 import lightgbm as lgb
@@ -13,31 +15,38 @@ from measuring import Row, compare, report
 import foresql
 from foresql.kernels.native import load_library
 from foresql.kernels.native.library import SETTING
+from foresql.udfs.duckdb.extension import loaded_extension
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 ROWS, COLUMNS = 1_000_000, 20
 NAMES = [f"x{index}" for index in range(COLUMNS)]
+STRUCT = "{" + ", ".join(f"'{name}': t.{name}" for name in NAMES) + "}"
+
+
+class Route(NamedTuple):
+    """One of our ways into DuckDB, and how many times as fast as the usual one it shall be."""
+
+    name: str
+    kernel: str
+    is_native: bool
+    bar: float
+
+
+ROUTES = (
+    Route("arrow UDF, numpy", "numpy", is_native=False, bar=1.5),
+    Route("arrow UDF", "", is_native=False, bar=5.0),
+    Route("extension", "", is_native=True, bar=25.0),
+)
 
 
 def main() -> None:
-    """Compare with the peer on one of LightGBM's threads, and on as many as it likes."""
+    """Compare on one thread and on all: DuckDB calls both sides from as many."""
     matrix, booster = model()
-    with duckdb.connect() as connection:
-        columns = [pa.array(column) for column in matrix.T]
-        connection.register("arrow", pa.table(columns, names=NAMES))
-        connection.execute("CREATE TABLE t AS FROM arrow")
-        sample = pa.table([column[:20_000] for column in columns], names=NAMES)
-        kernels = {"numpy": 1.5} | ({"native": 5.0} if load_library() else {})
-        for kernel in kernels:
-            os.environ[SETTING] = kernel if kernel == "numpy" else ""
-            foresql.register(connection, booster, name=f"predict_{kernel}", like=sample)
-        report(
-            "duckdb_udf",
-            [
-                against(connection, booster, threads, kernel, bar)
-                for kernel, bar in kernels.items()
-                for threads in (1, 0)
-            ],
-        )
+    columns = dict(zip(NAMES, map(pa.array, matrix.T), strict=True))
+    routes = ROUTES if load_library() else ROUTES[:1]
+    report("duckdb_udf", [row for route in routes for row in against(route, booster, columns)])
 
 
 def model() -> tuple[np.ndarray, lgb.Booster]:
@@ -50,41 +59,59 @@ def model() -> tuple[np.ndarray, lgb.Booster]:
     return matrix, lgb.train(options, data, 100)
 
 
-def against(
-    connection: duckdb.DuckDBPyConnection,
-    booster: lgb.Booster,
-    threads: int,
-    kernel: str,
-    bar: float,
-) -> Row:
-    """Compare with the usual UDF; ``threads`` 0 lets LightGBM use all cores."""
+def against(route: Route, booster: lgb.Booster, columns: dict[str, pa.Array]) -> list[Row]:
+    """Register both functions in one connection, and query them in turn."""
+    with opened(route) as connection:
+        if route.is_native and loaded_extension(connection) is None:
+            return []
+        connection.register("arrow", pa.table(columns))
+        connection.execute("CREATE TABLE t AS FROM arrow")
+        sample = pa.table({name: column[:20_000] for name, column in columns.items()})
+        foresql.register(connection, booster, name="predict_m", like=sample)
+        create_usual(connection, booster)
+        [(difference,)] = connection.execute(
+            f"SELECT max(abs(predict_m(t) - usual({STRUCT}))) FROM t USING SAMPLE 20000"
+        ).fetchall()
+        rows = []
+        for threads in (1, os.cpu_count() or 1):
+            connection.execute(f"SET threads = {threads}")
+            row = compare(
+                f"SELECT sum(predict(t)), {ROWS:,} rows x {COLUMNS} columns: {route.name}",
+                "arrow UDF around Booster.predict",
+                lambda: connection.execute("SELECT sum(predict_m(t)) FROM t").fetchall(),
+                lambda: connection.execute(f"SELECT sum(usual({STRUCT})) FROM t").fetchall(),
+                bar=route.bar,
+                max_diff=difference,
+                rounds=5,
+                threads=threads,
+            )
+            rows.append(row)
+        return rows
+
+
+@contextmanager
+def opened(route: Route) -> Generator[duckdb.DuckDBPyConnection]:
+    """Connect with the route's kernel, with or without the extension."""
+    os.environ[SETTING] = route.kernel
+    with foresql.connect() if route.is_native else duckdb.connect() as connection:
+        yield connection
+
+
+def create_usual(connection: duckdb.DuckDBPyConnection, booster: lgb.Booster) -> None:
+    """Make the function that everybody writes, on one LightGBM thread for each of DuckDB's."""
 
     def usual(rows: pa.StructArray | pa.ChunkedArray) -> pa.Array:
         whole = rows.combine_chunks() if isinstance(rows, pa.ChunkedArray) else rows
         fields = [field.to_numpy(zero_copy_only=False) for field in whole.flatten()]
-        return pa.array(booster.predict(np.stack(fields, axis=1), num_threads=threads))
+        return pa.array(booster.predict(np.stack(fields, axis=1), num_threads=1))
 
-    name = f"usual_{threads}_{kernel}"
     connection.create_function(
-        name,
+        "usual",
         usual,
         [duckdb.struct_type(dict.fromkeys(NAMES, "DOUBLE"))],
         duckdb.sqltype("DOUBLE"),
         type="arrow",
         null_handling="special",
-    )
-    struct = "{" + ", ".join(f"'{column}': t.{column}" for column in NAMES) + "}"
-    [(difference,)] = connection.execute(
-        f"SELECT max(abs(predict_{kernel}(t) - {name}({struct}))) FROM t USING SAMPLE 20000"
-    ).fetchall()
-    return compare(
-        f"SELECT sum(predict(t)), {ROWS:,} rows x {COLUMNS} columns: {kernel}",
-        f"arrow UDF around Booster.predict, {threads or 'all'} LightGBM threads",
-        lambda: connection.execute(f"SELECT sum(predict_{kernel}(t)) FROM t").fetchall(),
-        lambda: connection.execute(f"SELECT sum({name}({struct})) FROM t").fetchall(),
-        bar=bar,
-        max_diff=difference,
-        rounds=5,
     )
 
 
