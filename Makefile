@@ -2,23 +2,27 @@
 #   make demo    the main job on real flights, end to end
 #   make test    all checks and all tests
 #   make check   style, types, import rules
+#   make sanitize  the native kernels' tests under AddressSanitizer and UBSan (gcc)
+#   make fuzz    feed broken bytes to the native kernels and to the readers of files (clang)
 #   make bench   every benchmark in turn
 #   make docs    write what is made from the code: docs/coverage.md, a table of the README
 #   make clean   remove what the other targets made
 
 PYTHON ?= python3
 WORKERS ?= 2
+SECONDS ?= 60
+TARGETS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test check sanitize fuzz bench docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
 # A stamp records which extras are installed, and for which pyproject.toml.
-$(VENV)/.installed-%: pyproject.toml setup.py kernels/native/forest.c kernels/native/blend.h
+$(VENV)/.installed-%: pyproject.toml setup.py $(wildcard kernels/native/*.[ch] udfs/duckdb/extension/*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "foresql needs Python 3.11 or newer; set one with: make PYTHON=python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -38,6 +42,12 @@ check: $(VENV)/.installed-dev
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -q tests/architecture/test_imports.py
 
+sanitize: $(VENV)/.installed-dev
+	$(BIN)/python tests/fuzz/sanitize.py
+
+fuzz: $(VENV)/.installed-fuzz
+	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(TARGETS)
+
 bench: $(VENV)/.installed-dev
 	@for script in benchmarks/*.py; do \
 		echo "== $$script"; \
@@ -48,6 +58,6 @@ docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/coverage.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .fuzz .peers
 	rm -rf dbt_project/target dbt_project/logs dbt_project/dbt_packages
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
