@@ -36,6 +36,11 @@ class Case(NamedTuple):
     rows: int
 
     @property
+    def model(self) -> str:
+        """The name in the registry."""
+        return f"trees_{self.trees}"
+
+    @property
     def names(self) -> list[str]:
         """The model's columns."""
         return [f"x{index}" for index in range(self.columns)]
@@ -56,14 +61,14 @@ def against(folder: Path, case: Case) -> Row:
     source = write(folder / "in.parquet", case, case.rows)
     tenth = write(folder / "tenth.parquet", case, case.rows // 10)
     like = pq.ParquetFile(tenth).read_row_group(0, columns=case.names).slice(0, 5_000)
-    foresql.publish("model", booster, like=like, registry=folder / "registry", probe_rows=500)
+    foresql.publish(case.model, booster, like=like, registry=folder / "registry", probe_rows=500)
     ours, theirs = folder / "ours.parquet", folder / "theirs.parquet"
     times: tuple[list[float], list[float]] = ([], [])
-    memory = score(folder, tenth, ours)
+    memory = score(folder, case.model, tenth, ours)
     peak = 0.0
     for _ in range(ROUNDS):
         started = time.perf_counter()
-        peak = max(peak, score(folder, source, ours))
+        peak = max(peak, score(folder, case.model, source, ours))
         times[0].append(time.perf_counter() - started)
         started = time.perf_counter()
         loop(booster, case, source, theirs)
@@ -102,9 +107,9 @@ def write(path: Path, case: Case, rows: int) -> Path:
     return path
 
 
-def score(folder: Path, source: Path, output: Path) -> float:
+def score(folder: Path, model: str, source: Path, output: Path) -> float:
     """Run the command; give its peak memory in MB."""
-    command = [Path(sys.executable).with_name("foresql"), "score", "model", source, output]
+    command = [Path(sys.executable).with_name("foresql"), "score", model, source, output]
     options = ["--columns", "id", "--overwrite", "--registry", folder / "registry"]
     with subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL) as process:  # noqa: S603
         _, status, usage = os.wait4(process.pid, 0)

@@ -73,8 +73,13 @@ static int check_feature(const Forest *f, const Lengths *n, const Feature *featu
     return wrong || feature->kind != BY_GRID ? wrong : check_grid(f, n, feature);
 }
 
+/* Sums in float32 round a leaf before it is added, so only leaves that stay what they are fit. */
+static int is_float32(double leaf) { return (double)(float)leaf == leaf || isnan(leaf); }
+
 static int check_leaves(const Forest *f, const Lengths *n) {
     if (f->first_leaf[0] != 0 || f->first_leaf[f->trees] > n->leaves) return BAD_LEAVES;
+    for (int64_t i = 0; f->single && i < n->leaves; i++)
+        if (!is_float32(f->leaves[i])) return BAD_LEAVES;
     for (int tree = 0; tree < f->trees; tree++) {
         if (f->first_leaf[tree + 1] <= f->first_leaf[tree]) return BAD_LEAVES;
         if (f->output[tree] < 0 || f->output[tree] >= f->outputs) return BAD_OUTPUT;

@@ -88,7 +88,8 @@ EXPORT int foresql_best(void) {
 }
 
 typedef void (*RunBlock)(const Forest *, const double *const *columns, int64_t start, int rows,
-                         int ahead, uint8_t *codes, uint8_t *slots, double *sums);
+                         int ahead, uint8_t *codes, uint8_t *slots, double *sums,
+                         float *singles);
 
 static RunBlock run_block_of(int variant) {
 #if defined(HAS_VARIANTS)
@@ -101,7 +102,8 @@ static RunBlock run_block_of(int variant) {
 
 EXPORT int64_t foresql_scratch(const Forest *forest) {
     int64_t bytes = (int64_t)forest->columns + forest->slots;
-    return (bytes + (int64_t)forest->outputs * (int64_t)sizeof(double)) * BLOCK + ALIGNMENT;
+    bytes += forest->outputs * (int64_t)(sizeof(double) + sizeof(float));
+    return bytes * BLOCK + ALIGNMENT;
 }
 
 EXPORT void foresql_run(const Forest *forest, const double *const *columns, int64_t rows,
@@ -109,7 +111,8 @@ EXPORT void foresql_run(const Forest *forest, const double *const *columns, int6
     const RunBlock run_block = run_block_of(variant);
     uint8_t *aligned = scratch + (ALIGNMENT - (uintptr_t)scratch % ALIGNMENT) % ALIGNMENT;
     double *sums = (double *)aligned;
-    uint8_t *codes = aligned + (int64_t)forest->outputs * BLOCK * (int64_t)sizeof(double);
+    float *singles = (float *)(sums + (int64_t)forest->outputs * BLOCK);
+    uint8_t *codes = (uint8_t *)(singles + (int64_t)forest->outputs * BLOCK);
     uint8_t *slots = codes + (int64_t)forest->columns * BLOCK;
     for (int64_t start = 0; start < rows; start += BLOCK) {
         const int count = rows - start < BLOCK ? (int)(rows - start) : BLOCK;
@@ -121,7 +124,7 @@ EXPORT void foresql_run(const Forest *forest, const double *const *columns, int6
             memcpy(sum, scores + i * stride + start, bytes);
             memset(sum + count, 0, BLOCK * sizeof(double) - bytes);
         }
-        run_block(forest, columns, start, count, ahead, codes, slots, sums);
+        run_block(forest, columns, start, count, ahead, codes, slots, sums, singles);
         for (int i = 0; i < forest->outputs; i++)
             memcpy(scores + i * stride + start, sums + (int64_t)i * BLOCK, bytes);
     }

@@ -79,7 +79,7 @@ typedef struct {
     const int64_t *first_split;  /* [batches + 1] */
     const uint8_t *sets;
     const uint8_t *root;         /* [trees] the slot with the tree's leaf numbers */
-    const double *leaves;
+    const double *leaves;        /* where `single`, float32 values: then the sums are in float32 */
     const int64_t *first_leaf;   /* [trees + 1] */
     const int32_t *output;       /* [trees] */
 } Forest;

@@ -77,10 +77,12 @@ class NativeForest:
     def of(cls, step: Forest, codings: Mapping[int, Coding]) -> NativeForest | None:
         """Prepare a forest, or give None where the kernel or the forest does not allow it."""
         library = load_library()
-        tables = build_tables(step.trees, codings) if library is not None and codings else None
-        if library is None or tables is None:
+        if library is None or not codings:
             return None
         single = step.precision.value == "float32"
+        tables = build_tables(step.trees, codings, is_single=single)
+        if tables is None:
+            return None
         return cls(library, tables, outputs=len(step.outputs), single=single)
 
     def check(self, inputs: int) -> int:

@@ -48,7 +48,7 @@ def forest_tables(step: Forest | LinearForest) -> ForestTables | None:
     is_single = not isinstance(step, LinearForest) and step.precision is Precision.FLOAT32
     codings = {} if is_linear else codings_of(trees)
     # Without a split there is nothing to blend.
-    blend = build_tables(trees, codings) if codings else None
+    blend = build_tables(trees, codings, is_single=is_single) if codings else None
     walk = build_walk_tables(trees, share_twins=not is_linear)
     if blend is None and walk is None:
         return None

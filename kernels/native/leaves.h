@@ -2,21 +2,24 @@
  *
  * Every addition is rounded once, as in the numpy kernel. With AVX-512 the leaves of a small tree
  * lie in registers, and a permutation fetches those of 8 rows: the order in which coding.h stores
- * rows puts the 8 leaf numbers into 8 lanes by a shift.
+ * rows puts the 8 leaf numbers into 8 lanes by a shift. single.h has the sums in float32.
  */
 
 #if LEVEL == AVX512
 
 enum { MOST_IN_REGISTERS = 64 };
 
+/* Eight leaves from the first; zeros where the tree has no more. */
+static INLINE __m512d eight_leaves(const double *leaves, int count, int first) {
+    const int left = count - first;
+    __mmask8 there = (__mmask8)(left >= 8 ? 255 : left <= 0 ? 0 : (1 << left) - 1);
+    return _mm512_maskz_loadu_pd(there, leaves + (left > 0 ? first : 0));
+}
+
 static INLINE void add_from_registers(const double *leaves, int count, const uint8_t *found,
-                                      double *sums, int single, int pairs) {
+                                      double *sums, int pairs) {
     __m512d table[8];
-    UNROLLED for (int i = 0; i < 2 * pairs; i++) {
-        int left = count - 8 * i;
-        __mmask8 there = (__mmask8)(left >= 8 ? 255 : left <= 0 ? 0 : (1 << left) - 1);
-        table[i] = _mm512_maskz_loadu_pd(there, leaves + (left > 0 ? 8 * i : 0));
-    }
+    UNROLLED for (int i = 0; i < 2 * pairs; i++) table[i] = eight_leaves(leaves, count, 8 * i);
     for (int start = 0; start < BLOCK; start += 64) {
         const __m512i numbers = _mm512_load_si512(found + start);
         UNROLLED for (int b = 0; b < 8; b++) {
@@ -35,18 +38,15 @@ static INLINE void add_from_registers(const double *leaves, int count, const uin
                     leaf = _mm512_mask_mov_pd(leaf, upper, other);
                 }
             }
-            __m512d sum = _mm512_add_pd(_mm512_load_pd(to), leaf);
-            if (single) sum = _mm512_cvtps_pd(_mm512_cvtpd_ps(sum));
-            _mm512_store_pd(to, sum);
+            _mm512_store_pd(to, _mm512_add_pd(_mm512_load_pd(to), leaf));
         }
     }
 }
 
-static void add_small_tree(const double *leaves, int count, const uint8_t *found, double *sums,
-                           int single) {
-    if (count <= 16) add_from_registers(leaves, count, found, sums, single, 1);
-    else if (count <= 32) add_from_registers(leaves, count, found, sums, single, 2);
-    else add_from_registers(leaves, count, found, sums, single, 4);
+static void add_small_tree(const double *leaves, int count, const uint8_t *found, double *sums) {
+    if (count <= 16) add_from_registers(leaves, count, found, sums, 1);
+    else if (count <= 32) add_from_registers(leaves, count, found, sums, 2);
+    else add_from_registers(leaves, count, found, sums, 4);
 }
 
 #endif
@@ -59,12 +59,8 @@ static void add_small_tree(const double *leaves, int count, const uint8_t *found
         for (int i = 0; i < 8; i++) \
             for (int j = 0; j < 8; j++)
 
-static void NAME(add_tree)(const double *leaves, const uint8_t *found, double *sums, int single) {
-    EACH_ROW {
-        const int row = start + 8 * i + j;
-        const double sum = sums[row] + leaves[found[PLACE(start, i, j)]];
-        sums[row] = single ? (double)(float)sum : sum;
-    }
+static void NAME(add_tree)(const double *leaves, const uint8_t *found, double *sums) {
+    EACH_ROW sums[start + 8 * i + j] += leaves[found[PLACE(start, i, j)]];
 }
 
 /* Four trees in one pass over the sums; each row's additions are in the same order. */
@@ -81,8 +77,8 @@ static void NAME(add_four)(const double *const *leaves, const uint8_t *const *fo
 
 static INLINE int NAME(four_of_one)(const Forest *forest, int tree, int end) {
     const int32_t *output = forest->output + tree;
-    return !forest->single && tree + 4 <= end && output[0] == output[1] &&
-           output[0] == output[2] && output[0] == output[3];
+    return tree + 4 <= end && output[0] == output[1] && output[0] == output[2] &&
+           output[0] == output[3];
 }
 
 /* Add a batch of trees to sums, double[outputs][BLOCK]. */
@@ -100,13 +96,13 @@ static void NAME(add_batch)(const Forest *forest, int batch, const uint8_t *slot
 #if LEVEL == AVX512
         int64_t count = forest->first_leaf[tree + 1] - forest->first_leaf[tree];
         if (count <= MOST_IN_REGISTERS) {
-            add_small_tree(leaves[0], (int)count, found[0], to, forest->single);
+            add_small_tree(leaves[0], (int)count, found[0], to);
             tree++;
             continue;
         }
 #endif
         if (together == 4) NAME(add_four)(leaves, found, to);
-        else NAME(add_tree)(leaves[0], found[0], to, forest->single);
+        else NAME(add_tree)(leaves[0], found[0], to);
         tree += together;
     }
 }

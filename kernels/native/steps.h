@@ -53,8 +53,8 @@ static int refused(Block *run, int32_t input, int64_t row) {
     return RUN_REFUSED;
 }
 
-/* Find the first row for which a condition on x holds. The first loop has no exit: it is a vector
- * loop, and most blocks end there. */
+/* Find the first row for which a condition on x holds, if any. The first loop has no exit: it is a
+ * vector loop, and most blocks end there. */
 #define REFUSE_WHERE(condition)                           \
     do {                                                  \
         int found = 0;                                    \
@@ -62,22 +62,49 @@ static int refused(Block *run, int32_t input, int64_t row) {
             double x = column[i];                         \
             found |= (condition);                         \
         }                                                 \
-        for (int64_t i = 0; found && i < rows; i++) {     \
+        if (found) REFUSE_FIRST(condition);               \
+    } while (0)
+
+#define REFUSE_FIRST(condition)                           \
+    do {                                                  \
+        for (int64_t i = 0; i < rows; i++) {              \
             double x = column[i];                         \
             if (condition) return refused(run, index, i); \
         }                                                 \
     } while (0)
 
+/* The bits of a number without its sign. They ascend with its size, to infinity's and then NaN's. */
+static uint64_t size_of(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits & INT64_MAX;
+}
+
+/* Whether the size of any value lies between two. Compilers make a vector loop of this for all
+ * machines, as it compares by subtracting. */
+static int any_between(const double *column, int64_t rows, uint64_t low, uint64_t high) {
+    uint64_t between = 0;
+    for (int64_t i = 0; i < rows; i++) {
+        const uint64_t size = size_of(column[i]);
+        between |= (low - size) & (size - high);
+    }
+    return (int)(between >> 63);
+}
+
 static int refuse_numbers(Block *run, const Operation *op) {
+    const uint64_t infinite = size_of(HUGE_VAL);
     const int64_t rows = run->rows;
     const double *limits = op->tables ? doubles(run, op, 0) : NULL;
     for (int32_t index = 0; index < op->ins; index++) {
         const double *column = input(run, op, index);
         if (op->code == REFUSE_MISSING) REFUSE_WHERE(x != x);
-        else if (op->code == REFUSE_INFINITE) REFUSE_WHERE(fabs(x) > DBL_MAX);
-        else if (op->code == REFUSE_LARGE) {
-            double limit = limits[0];
-            REFUSE_WHERE((fabs(x) > limit) & (fabs(x) <= DBL_MAX));
+        else if (op->code == REFUSE_INFINITE) {
+            if (any_between(column, rows, infinite - 1, infinite + 1))
+                REFUSE_FIRST(fabs(x) > DBL_MAX);
+        } else if (op->code == REFUSE_LARGE) {
+            const double limit = limits[0];
+            if (!(limit >= 0.0) || any_between(column, rows, size_of(limit), infinite))
+                REFUSE_FIRST((fabs(x) > limit) & (fabs(x) <= DBL_MAX));
         } else {
             double low = limits[0], high = limits[1];
             REFUSE_WHERE((x < low) | (x > high));
@@ -87,6 +114,7 @@ static int refuse_numbers(Block *run, const Operation *op) {
 }
 
 #undef REFUSE_WHERE
+#undef REFUSE_FIRST
 
 static int refuse_codes(Block *run, const Operation *op) {
     const int32_t *codes = code_input(run, op, 0);

@@ -65,8 +65,16 @@ class Tables:
         return len(self.first_tree) - 1
 
 
-def build_tables(trees: Trees, codings: Mapping[int, Coding]) -> Tables | None:
-    """Build the tables, or give None for a forest that does not fit into bytes."""
+def build_tables(
+    trees: Trees, codings: Mapping[int, Coding], *, is_single: bool = False
+) -> Tables | None:
+    """Build the tables, or give None for a forest that does not fit into bytes.
+
+    With ``is_single`` the sums are in float32, and so must the leaves be: to add any other and
+    round the sum is not to round the leaf and add it. No library's forest has such.
+    """
+    if is_single and not _are_float32(trees.value[trees.feature == LEAF]):
+        return None
     ranges = leaf_ranges(trees)
     features = build_features(trees, codings)
     if features is None or features.columns >= MOST_COLUMNS or ranges.most_leaves > MOST_LEAVES:
@@ -93,6 +101,11 @@ def build_tables(trees: Trees, codings: Mapping[int, Coding]) -> Tables | None:
         columns=features.columns,
         slots=chains.slots,
     )
+
+
+def _are_float32(leaves: NDArray[np.float64]) -> bool:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.array_equal(leaves.astype(np.float32), leaves, equal_nan=True)
 
 
 def _leaves(

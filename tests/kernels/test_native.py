@@ -97,13 +97,11 @@ def inputs_of(rng, trees, sets, features, rows):
     return dict(enumerate(columns))
 
 
-def both(  # noqa: PLR0913, PLR0917 - a forest, its rows, and where to run
-    monkeypatch, variant, trees, columns, outputs=1, precision=s.Precision.FLOAT64
-):
+def both(monkeypatch, variant, trees, columns):
     """Score natively and in numpy."""
     rows = len(columns[0])
     names = tuple(f"x{index}" for index in columns)
-    step = s.Forest(names, tuple(f"y{i}" for i in range(outputs)), trees, np.ones(1), precision)
+    step = s.Forest(names, ("y",), trees, np.ones(1), s.Precision.FLOAT64)
     codings = codings_of(trees)
     read = {index: columns[index] for index in codings}
     monkeypatch.setenv(SETTING, variant)
@@ -111,7 +109,7 @@ def both(  # noqa: PLR0913, PLR0917 - a forest, its rows, and where to run
     assert native is not None
     found = []
     for forest in (native, NumpyForest.of(step, codings)):
-        scores = np.full((outputs, rows), 0.5)
+        scores = np.full((1, rows), 0.5)
         forest.add_to(scores, read)
         found.append(scores)
     return found
@@ -206,16 +204,96 @@ def test_other_builds(monkeypatch, tmp_path, command):
     for variant in ("baseline", "avx2", "avx512")[: library.best + 1]:
         for case in CASES:
             check_same_bits(monkeypatch, variant, case, [577])
+        for leaves in LEAVES:
+            for size in (31, 64, 129):
+                check_float32_sums(monkeypatch, variant, leaves, size, [577])
+
+
+FLOAT32 = np.finfo(np.float32)
+LEAVES = {
+    "of mixed size": lambda rng, n: rng.normal(size=n) * 10.0 ** rng.integers(-9, 8, n),
+    "small": lambda rng, n: rng.normal(size=n),
+    "zeros": lambda rng, n: rng.choice([-0.0, 0.0, -1.0, 1.0], n, p=[0.9, 0.02, 0.04, 0.04]),
+    "denormal": lambda rng, n: rng.integers(-9, 10, n) * FLOAT32.smallest_subnormal,
+    "half a unit": lambda rng, n: rng.choice([1.0, -1.0, *(2.0**-24 * np.arange(-3, 4))], n),
+    "huge": lambda rng, n: rng.choice([0.0, 1.0, -1.0, 2.0**-24, 0.75], n) * FLOAT32.max,
+}
+START = {"zeros": -0.0, "denormal": 1e-45, "huge": 1e38}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_float32_sums(monkeypatch, variant):
-    rng = np.random.default_rng(5)
-    trees = random_forest(rng, trees=40)
-    columns = inputs_of(rng, trees, {}, 6, 700)
-    native, numpy = both(monkeypatch, variant, trees, columns, precision=s.Precision.FLOAT32)
-    assert np.array_equal(native, numpy)
-    assert np.array_equal(native, native.astype(np.float32))
+@pytest.mark.parametrize("size", [2, 31, 32, 33, 64, 65, 128, 129, 256])
+@pytest.mark.parametrize("leaves", LEAVES)
+def test_float32_sums(monkeypatch, variant, size, leaves):
+    check_float32_sums(monkeypatch, variant, leaves, size, [1, 63, 513, 700])
+
+
+def check_float32_sums(monkeypatch, variant, leaves, size, row_counts):
+    step = float32_forest(leaves, size)
+    codings = codings_of(step.trees)
+    monkeypatch.setenv(SETTING, variant)
+    native = NativeForest.of(step, codings)
+    assert native.check(len(step.inputs)) == 0
+    for rows in row_counts:
+        columns = float32_rows(leaves, size, rows)
+        expected = float32_scores(leaves, size, rows)
+        # No float32 is 0.1: it is rounded before the first addition.
+        found = np.full((2, rows), START.get(leaves, 0.1))
+        native.add_to(found, columns)
+        is_nan = np.isnan(expected)
+        assert np.array_equal(np.isnan(found), is_nan)
+        assert np.array_equal(found[~is_nan].view(np.int64), expected[~is_nan].view(np.int64))
+
+
+def float32_rows(leaves, size, rows):
+    trees = float32_forest(leaves, size).trees
+    columns = inputs_of(np.random.default_rng(rows), trees, {}, 6, rows)
+    return {index: columns[index] for index in codings_of(trees)}
+
+
+@cache
+def float32_scores(leaves, size, rows, precision=s.Precision.FLOAT32):
+    """Score in numpy, in float32 or, for comparison, in float64."""
+    step = dataclasses.replace(float32_forest(leaves, size), precision=precision)
+    scores = np.full((2, rows), START.get(leaves, 0.1))
+    with np.errstate(all="ignore"):
+        numpy = NumpyForest.of(step, codings_of(step.trees))
+        numpy.add_to(scores, float32_rows(leaves, size, rows))
+    return scores
+
+
+@cache
+def float32_forest(leaves, size):
+    rng = np.random.default_rng([size, *leaves.encode()])
+    trees = random_forest(rng, trees=12, size=size, outputs=2, values=np.linspace(-2, 2, 90))
+    value = LEAVES[leaves](rng, len(trees.value)).astype(np.float32).astype(np.float64)
+    trees = dataclasses.replace(trees, value=value)
+    inputs = tuple(f"x{i}" for i in range(6))
+    return s.Forest(inputs, ("y0", "y1"), trees, np.ones(2), s.Precision.FLOAT32)
+
+
+def test_the_cases_of_float32_round_and_overflow():
+    sums = {leaves: float32_scores(leaves, 64, 700) for leaves in LEAVES}
+    for leaves in ("of mixed size", "small", "half a unit"):
+        exact = float32_scores(leaves, 64, 700, s.Precision.FLOAT64)
+        assert (sums[leaves] != exact.astype(np.float32)).mean() > 0.1
+    zeros, denormal = sums["zeros"], np.abs(sums["denormal"])
+    assert np.signbit(zeros[zeros == 0]).any()
+    assert ((denormal > 0) & (denormal < FLOAT32.tiny)).any()
+    assert np.isinf(sums["huge"]).any()
+
+
+def test_leaves_that_are_no_float32_are_left_to_others():
+    step = float32_forest("small", 31)
+    value = step.trees.value.copy()
+    value[np.flatnonzero(step.trees.feature < 0)[-1]] = 0.1
+    other = dataclasses.replace(step, trees=dataclasses.replace(step.trees, value=value))
+    codings = codings_of(step.trees)
+    assert NativeForest.of(other, codings) is None
+    native = NativeForest.of(step, codings)
+    assert native.check(6) == 0
+    native._tables.leaves[-1] = 0.1
+    assert native.check(6) != 0
 
 
 def test_threads_do_not_meet(monkeypatch):

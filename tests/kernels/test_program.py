@@ -140,16 +140,24 @@ def test_functions_of_many_numbers(function):
     check(model_of(numbers(1), s.Elementwise(("x0",), ("y",), Function(function))), table)
 
 
+LARGEST = 3.4028234663852886e38
+BEYOND = math.nextafter(LARGEST, math.inf)
+LARGE = (LARGEST, BEYOND, -LARGEST, -BEYOND, 1.7976931348623157e308, -1.7976931348623157e308)
+ODD = (math.nan, -math.nan, math.inf, -math.inf, *LARGE, 3.5, 1.0000000000000002, 0.1, -0.0, 5e-324)
+
+
 @pytest.mark.parametrize(
     "step",
     [
         s.Require(X, "Est", missing=True, infinite=False),
         s.Require(X, "Est", missing=False, infinite=True),
-        s.Require(X, "Est", missing=False, infinite=False, largest=3.4028234663852886e38),
+        s.Require(X, "Est", missing=False, infinite=False, largest=LARGEST),
+        s.Require(X, "Est", missing=False, infinite=False, largest=1.0),
+        s.Require(X, "Est", missing=False, infinite=False, largest=0.0),
         s.RequireRange(X, "Est", -1e10, 2.0),
     ],
 )
-@pytest.mark.parametrize("odd", [None, math.nan, math.inf, -1e300, 3.5, 1e15, 0.1])
+@pytest.mark.parametrize("odd", [None, *ODD])
 def test_refusals(step, odd):
     columns = {name: np.arange(600.0) % 2 for name in X}
     if odd is not None:

@@ -90,6 +90,7 @@ def test_same_bits(monkeypatch, variant, precision, depths):
     for seed, rows in enumerate((1, 64, 511, 512, 513, 1500)):
         rng = np.random.default_rng([seed, len(depths)])
         trees = symmetric_trees(rng, depths)
+        trees.value[:] = trees.value.astype(precision.value)
         assert order_levels(trees) is not None
         native, numpy = both(trees, rows_of(rng, trees, rows), precision)
         assert np.array_equal(native, numpy)
