@@ -17,7 +17,13 @@ from pathlib import Path
 
 from sanitized import FLAGS, REPOSITORY, clang_with_atheris, sanitized_package
 
-TARGETS = ("program", "bundle", "files", "forest")
+TARGETS = ("program", "duckdb_bundle", "duckdb_registry", "bundle", "files", "forest")
+IN_C = {
+    "program": (),
+    "duckdb_bundle": ("message", "sha256", "bundle_file"),
+    "duckdb_registry": ("message", "sha256", "record", "reference", "registry_file"),
+}
+"""Targets without Python, and what they need of the DuckDB extension beside the kernel."""
 LIMITS = ("-timeout=20", "-rss_limit_mb=4096", "-max_len=100000", "-print_final_stats=1")
 STORE = REPOSITORY / ".fuzz"
 
@@ -41,7 +47,7 @@ def main() -> int:
         for target in given.targets:
             inputs = [given.input] if given.input else folders_of(target, seeds)
             command = fuzzer_of(target, package)
-            used = native if target == "program" else environment
+            used = native if target in IN_C else environment
             options = [*LIMITS, f"-artifact_prefix={STORE / target}{os.sep}"]
             if not given.input:
                 options.append(f"-max_total_time={given.seconds}")
@@ -55,10 +61,15 @@ def main() -> int:
 def fuzzer_of(target: str, package: Path) -> list[str | Path]:
     """Give the command that fuzzes a target; one in C is compiled with libFuzzer first."""
     folder = package / "tests" / "fuzz"
-    if target != "program":
+    if target not in IN_C:
         return [sys.executable, folder / f"fuzz_{target}.py"]
-    sources = [folder / "fuzz_program.c", *sorted((package / "kernels" / "native").glob("*.c"))]
-    program = folder / "fuzz_program"
+    program = folder / f"fuzz_{target}"
+    extension = package / "udfs" / "duckdb" / "extension"
+    sources = [
+        program.with_suffix(".c"),
+        *sorted((package / "kernels" / "native").glob("*.c")),
+        *(extension / f"{name}.c" for name in IN_C[target]),
+    ]
     subprocess.run(
         ["clang", "-fsanitize=fuzzer", *FLAGS, "-o", program, *sources, "-lm"], check=True
     )

@@ -1,6 +1,7 @@
 """Write small models, as bundles and as model files, for the fuzzers to start from."""
 
 import sys
+import tempfile
 from pathlib import Path
 
 import lightgbm as lgb
@@ -18,8 +19,11 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from foresql.frontends import Training, convert
 from foresql.ir.bundle import Bundle, encode_bundle
 from foresql.kernels.native.program import build_program
+from foresql.registry import Registry
 
 ROWS = 120
+REFERENCES = ("m@champion", "m:1", "m:2", "m", "root/m@champion", "m@none", "x/y.foresql")
+SEPARATOR = b"\x1e"
 
 
 def make_frame() -> pd.DataFrame:
@@ -61,23 +65,44 @@ def models(frame: pd.DataFrame) -> dict[str, object]:
     }
 
 
+def write_registries(folder: Path, bundle: Bundle) -> None:
+    """Write the records of a registry, behind each kind of reference."""
+    with tempfile.TemporaryDirectory() as place:
+        store = Registry.open(Path(place) / "root", create=True)
+        for version in (1, 2):
+            store.add_version("m", bundle, description=f"number {version}")
+        store.move_alias("m", "champion", 1, expected=None)
+        store.move_alias("m", "champion", 2, expected=1)
+        records = SEPARATOR.join(
+            str(path.relative_to(place)).encode() + SEPARATOR + path.read_bytes()
+            for path in sorted(store.path.rglob("*.json"))
+        )
+    for number, reference in enumerate((*REFERENCES, f"m.foresql#{'0' * 64}")):
+        (folder / f"{number}").write_bytes(reference.encode() + SEPARATOR + records)
+
+
 def main(folder: Path) -> None:
-    """Write ``bundle``, ``files`` and ``program``, a folder for each fuzzer."""
+    """Write a folder for each fuzzer that needs seeds."""
     frame = make_frame()
-    for name in ("bundle", "files", "program"):
+    for name in ("bundle", "files", "program", "duckdb_bundle", "duckdb_registry"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name, model in models(frame).items():
         columns = frame[list(getattr(model, "feature_names_in_", frame.columns))]
         converted = convert(model, Training.of(columns, model))
         content, _ = encode_bundle(Bundle(converted))
         (folder / "bundle" / name).write_bytes(content)
-        (folder / "program" / name).write_bytes(build_program(converted))
+        program = build_program(converted)
+        (folder / "program" / name).write_bytes(program)
+        bundle = Bundle(converted, {"name": name}, program)
+        content, _ = encode_bundle(bundle)
+        (folder / "duckdb_bundle" / name).write_bytes(content)
         booster = getattr(model, "booster_", None)
         if booster is not None:
             booster.save_model(folder / "files" / f"{name}.txt")
         if isinstance(model, xgb.XGBClassifier):
             for suffix in ("json", "ubj"):
                 model.save_model(folder / "files" / f"{name}.{suffix}")
+    write_registries(folder / "duckdb_registry", bundle)
     catboost = CatBoostRegressor(
         iterations=2, depth=2, cat_features=["city"], verbose=False, allow_writing_files=False
     )
