@@ -150,6 +150,7 @@ static int check_batch(const Forest *f, const Lengths *n, int batch) {
 }
 
 EXPORT int foresql_check(const Forest *forest, const Lengths *lengths, int64_t inputs) {
+    int64_t cells = 0;
     int wrong = check_counts(forest, lengths), columns = 0;
     if (wrong) return wrong;
     for (int i = 0; i < forest->features; i++) {
@@ -159,6 +160,9 @@ EXPORT int foresql_check(const Forest *forest, const Lengths *lengths, int64_t i
         /* One feature's columns follow the other's, so no split reads codes that nobody wrote. */
         if (feature->column != columns) return BAD_FEATURE;
         columns += feature->kind == BY_CATEGORY ? 2 : 1;
+        /* Two features share a grid where they code NaN apart: each cell is checked twice at most. */
+        if (feature->kind == BY_GRID) cells += (int64_t)feature->last + 1;
+        if (cells > 2 * lengths->bytes) return BAD_GRID;
     }
     if (columns != forest->columns) return BAD_COUNTS;
     if ((wrong = check_leaves(forest, lengths))) return wrong;

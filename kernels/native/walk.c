@@ -308,25 +308,28 @@ static int check_feature(const Walk *walk, const WalkFeature *f, const WalkLengt
            walk->words[f->missing_left] > ((int64_t)f->count + 1) / 32;
 }
 
-/* Only a column of categories has words: then its keys are at most f->count + 1. */
-static int check_words(const Walk *walk) {
-    for (int32_t column = 0; column < walk->columns; column++) {
-        int writers = 0, categories = 0;
-        for (int32_t j = 0; j < walk->features; j++) {
-            const WalkFeature *f = walk->feature + j;
-            int writes = f->missing_left == column || f->missing_right == column;
-            writers += writes;
-            categories += writes && f->kind == WALK_CATEGORY;
-        }
-        if (writers > (column > 0) || (column > 0 && writers == 0)) return 0;
-        if (categories == 0 && walk->words[column] != 0) return 0;
+/* The columns of keys follow each other as the features do, behind column 0, so one feature writes
+ * each. Only a column of categories has words: then its keys are at most f->count + 1. */
+static int check_columns(const Walk *walk) {
+    int32_t next = 1;
+    if (walk->words[0] != 0) return 0;
+    for (int32_t j = 0; j < walk->features; j++) {
+        const WalkFeature *f = walk->feature + j;
+        const int32_t first = next;
+        if (f->missing_left >= 0 && f->missing_left != next++) return 0;
+        if (f->missing_right >= 0 && f->missing_right != next++) return 0;
+        if (f->kind == WALK_CATEGORY) continue;
+        for (int32_t column = first; column < next; column++)
+            if (walk->words[column] != 0) return 0;
     }
-    return 1;
+    return next == walk->columns;
 }
 
-/* The nodes are in breadth-first order, so the children that come next are known. */
-static int check_tree(const Walk *walk, const WalkTree *tree, const WalkLengths *lengths) {
-    if (tree->nodes < 2 || tree->first_node < 0) return 0;
+/* A tree's nodes begin where those of the one before end, so each node is checked once. They are in
+ * breadth-first order, so the children that come next are known. */
+static int check_tree(const Walk *walk, const WalkTree *tree, int64_t first_node,
+                      const WalkLengths *lengths) {
+    if (tree->nodes < 2 || tree->first_node != first_node) return 0;
     if (tree->first_node > lengths->nodes - tree->nodes) return 0;
     if (tree->classes < 1 || tree->first_output < 0) return 0;
     if (tree->first_output > lengths->output - tree->classes) return 0;
@@ -380,11 +383,13 @@ EXPORT int foresql_check_walk(const Walk *walk, const WalkLengths *lengths) {
         if (walk->words[column] < 0) return 0;
     for (int32_t j = 0; j < walk->features; j++)
         if (!check_feature(walk, walk->feature + j, lengths)) return 0;
-    if (!check_words(walk)) return 0;
+    if (!check_columns(walk)) return 0;
     for (int64_t j = 0; j < lengths->output; j++)
         if (walk->output[j] < 0 || walk->output[j] >= walk->outputs) return 0;
+    int64_t first_node = 0;
     for (int32_t i = 0; i < walk->trees; i++) {
-        if (!check_tree(walk, walk->tree + i, lengths)) return 0;
+        if (!check_tree(walk, walk->tree + i, first_node, lengths)) return 0;
+        first_node += walk->tree[i].nodes;
         if (walk->linear && walk->tree[i].classes != 1) return 0;
     }
     return !walk->linear || check_linear(walk->linear, lengths);

@@ -18,7 +18,7 @@ from foresql.kernels.coding import codings_of
 from foresql.kernels.native import Library, NativeForest, load_library
 from foresql.kernels.native import forest as native_forest
 from foresql.kernels.native.library import SETTING
-from foresql.kernels.native.tables import Tables
+from foresql.kernels.native.tables import Tables, build_tables
 from foresql.kernels.numpy_forest import NumpyForest
 
 LIBRARY = load_library()
@@ -385,6 +385,22 @@ def test_damaged_tables_are_found(array):
             assert native.check(6) != 0, (field, value, place)
             entries[place] = kept
     assert native.check(6) == 0
+
+
+def test_cells_that_would_be_checked_again_and_again_are_found():
+    """All features share the cells of the first: a short file of long work."""
+    trees = random_forest(np.random.default_rng(3), trees=40, size=31)
+    tables = build_tables(trees, codings_of(trees))
+    first, features = tables.feature[0], len(tables.feature)
+    assert first["kind"] == 0
+    feature = np.repeat(tables.feature[:1], features)
+    feature["column"] = np.arange(features)
+    cells = tables.bytes[: int(first["bytes"] + first["last"]) + 1]
+    for spare, is_safe in ((0, False), (features * len(cells), True)):
+        own = np.append(cells, np.zeros(spare, np.uint8))
+        shared = dataclasses.replace(tables, feature=feature, bytes=own)
+        native = NativeForest(LIBRARY, shared, outputs=1, single=False)
+        assert (native.check(6) == 0) == is_safe
 
 
 def matters(tables, array, field, place):

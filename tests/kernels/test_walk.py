@@ -278,6 +278,18 @@ def test_indices_out_of_bounds_are_found(table, field, place, value, forests):
     assert not walk.is_in_bounds(5)
 
 
+def test_what_would_be_checked_again_and_again_is_found(forests):
+    """Trees that share nodes, and features that share columns: a short file of long work."""
+    step = forests.step(forests.make(6, [300, 40]))
+    shared = NativeWalk.of(step)
+    shared.tables.tree[1] = shared.tables.tree[0]
+    assert not shared.is_in_bounds(5)
+    swapped = NativeWalk.of(step)
+    feature = swapped.tables.feature
+    feature[:2] = feature[:2][::-1].copy()
+    assert not swapped.is_in_bounds(5)
+
+
 def test_what_the_check_lets_pass_runs(forests):
     """Flip bytes of all tables: what is not refused runs, to whatever scores."""
     rng = np.random.default_rng(9)
