@@ -1,7 +1,7 @@
 /* Error messages: what, where, what to do. */
 
-#ifndef FORESQL_MESSAGE_H
-#define FORESQL_MESSAGE_H
+#ifndef FORESQL_DUCKDB_MESSAGE_H
+#define FORESQL_DUCKDB_MESSAGE_H
 
 typedef struct {
     char text[2048];

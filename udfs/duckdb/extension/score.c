@@ -6,8 +6,6 @@
 
 #include "score.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
