@@ -2,7 +2,7 @@
  *
  * A digest would stop a plain fuzzer at the door. So the mutator takes a bundle apart, edits a
  * member, and packs and signs all again: it does what an attacker would. Then it may still put an odd
- * number into the directory.
+ * number into the directory, or cut it.
  */
 
 #include "../../kernels/native/program.h"
@@ -172,15 +172,40 @@ static void edit(Part *part) {
     part->bytes = made;
 }
 
-/* Put an odd number into the directory or the end, which are the last bytes. */
-static void edit_directory(uint8_t *data, size_t size, int parts, unsigned seed) {
+/* Put an odd number into a member's entry, or into the end, which is behind the last entry. */
+static void edit_directory(uint8_t *data, size_t size, const Part *parts, int count, unsigned seed) {
     static const size_t odd[] = {0, 1, 30, 255, 256, 65535, 65536, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF};
-    const size_t entries = END + (CENTRAL + 16) * (size_t)parts, tail = entries < size ? entries : size;
-    const int width = seed % 3 == 0 ? 1 : seed % 3 == 1 ? 2 : 4;
-    if (tail <= 4) return;
-    uint8_t *place = data + size - tail + seed / 16 * 2654435761u % (tail - 4);
-    const size_t value = odd[seed / 8 % (sizeof odd / sizeof *odd)];
-    put_number(place, seed & 4 ? value : number(place, width) + (value & 1 ? 1 : (size_t)-1), width);
+    static const int of_entry[] = {8, 10, 16, 20, 20, 24, 28, 30, 38, 42};
+    static const int of_end[] = {8, 10, 12, 16, 18};
+    const int chosen = (int)(seed % (unsigned)(count + 2)), width = seed / 512 % 4 ? 4 : 2;
+    const int entry = chosen > count ? count - 1 : chosen; /* the last one more often */
+    uint8_t *place = data + number(data + size - END + 16, 4);
+    for (int i = 0; i < entry; i++) place += CENTRAL + parts[i].name_size;
+    const int field = entry == count ? of_end[seed / 64 % 5] : of_entry[seed / 64 % 10];
+    size_t value = odd[seed / 2048 % (sizeof odd / sizeof *odd)];
+    if (seed & 32) value = number(place + field, width) + (value & 1 ? 1 : (size_t)-1);
+    put_number(place + field, value, width);
+    if (field == 20) put_number(place + 24, value, width); /* a size stands there twice */
+}
+
+/* Exchange the last member and another, often the program, but not the manifest, which is first. */
+static void swap_parts(Part *parts, int count, unsigned seed) {
+    if (count < 3) return;
+    Part *program = part_of(parts, count, "program.bin"), *last = parts + count - 1;
+    Part *one = program && seed & 1 ? program : parts + 1 + seed / 2 % (unsigned)(count - 1);
+    const Part kept = *one;
+    *one = *last;
+    *last = kept;
+}
+
+/* Take bytes from the directory's end, of which the end then says so. */
+static size_t cut_directory(uint8_t *data, size_t size, unsigned seed) {
+    uint8_t *end = data + size - END;
+    const size_t directory = number(end + 12, 4), cut = 1 + seed % (CENTRAL + 16);
+    if (cut > directory) return size;
+    put_number(end + 12, directory - cut, 4);
+    memmove(end - cut, end, END);
+    return size - cut;
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed) {
@@ -193,8 +218,10 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
         Part *part = part_of(parts, count, favourites[seed / 16 % 3]);
         edit(part && seed / 64 % 8 ? part : parts + seed / 512 % (unsigned)count);
         if (seed / 32 % 16) sign(parts, count);
+        if (seed % 16 == 3 || seed % 16 == 9) swap_parts(parts, count, seed / 64);
         made = put_together(parts, count, data, most);
-        if (made && seed % 8 == 1) edit_directory(data, made, count, seed / 16);
+        if (made && seed % 8 == 1) edit_directory(data, made, parts, count, seed / 128);
+        if (made && seed % 16 == 2) made = cut_directory(data, made, seed / 16);
     }
     for (int i = 0; i < count; i++) free(parts[i].bytes);
     if (!made) memcpy(data, whole, size);

@@ -73,7 +73,8 @@ def fuzzer_of(target: str, package: Path) -> list[str | Path]:
     subprocess.run(
         ["clang", "-fsanitize=fuzzer", *FLAGS, "-o", program, *sources, "-lm"], check=True
     )
-    return [program]
+    dictionary = program.with_suffix(".dict")
+    return [program, f"-dict={dictionary}"] if dictionary.exists() else [program]
 
 
 def write_seeds(package: Path, seeds: Path) -> None:
