@@ -172,7 +172,7 @@ class TestCalls:
             "native(900, 3, true, 'AA')",
             "native(rain := true, carrier := 'AA', seats := 3, distance := 900)",
             "predict($m, {CARRIER: 'AA', n: [1], Rain: true, seats: 3::UTINYINT, distance: 9e2})",
-            "predict($m, 900::DECIMAL(18, 3), 3::HUGEINT, true, 'AA'::enum_of_carriers)",
+            "foresql_predict($m, 900::DECIMAL(18, 3), 3::HUGEINT, true, 'AA'::enum_of_carriers)",
             "foresql_predict($m, 900::FLOAT, 3::SMALLINT, true, 'AA')",
         )
         con.execute("CREATE TYPE enum_of_carriers AS ENUM ('UA', 'AA')")
@@ -180,13 +180,19 @@ class TestCalls:
         answers = con.execute(f"SELECT {sql}").fetchall()[0]
         assert len(set(answers)) == 1
 
+    @pytest.mark.parametrize("values", ["900, 3, true, 'AA'", "seats := 3, distance := 900", "9"])
+    def test_values_without_a_row_are_refused(self, con, native, regressor, values):
+        _, reference = native(regressor)
+        with pytest.raises(duckdb.BinderException, match="reads a row"):
+            con.execute(f"SELECT predict('{reference}', {values})")
+
     def test_null_is_missing(self, con, native, regressor):
         _, reference = native(regressor)
         row = "{distance: NULL, seats: NULL::INTEGER, rain: NULL::BOOLEAN, carrier: NULL::VARCHAR}"
         empty = "NULL::STRUCT(distance DOUBLE, seats INTEGER, rain BOOLEAN, carrier VARCHAR)"
         [answers] = con.execute(
             f"SELECT predict('{reference}', {row}), predict('{reference}', {empty}), "
-            f"predict('{reference}', NULL, NULL, NULL, NULL), native({row}), native({empty})"
+            f"foresql_predict('{reference}', NULL, NULL, NULL, NULL), native({row}), native({empty})"
         ).fetchall()
         assert len(set(answers)) == 1
         assert answers[0] is not None
@@ -255,13 +261,15 @@ class TestCalls:
             pytest.skip("a key of times has no native form")
         _, m = native(fitted)
         types = ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS")
-        calls = ", ".join(f"predict('{m}', '2024-01-02'::{each}, 0)" for each in types)
+        calls = ", ".join(f"foresql_predict('{m}', '2024-01-02'::{each}, 0)" for each in types)
         answers = con.execute(f"SELECT {calls}, native('2024-01-02'::DATE, 0)").fetchall()[0]
         assert len(set(answers)) == 1
         with pytest.raises(duckdb.Error, match="not whole microseconds"):
-            con.execute(f"SELECT predict('{m}', '2024-01-02 00:00:00.0000001'::TIMESTAMP_NS, 0)")
+            con.execute(
+                f"SELECT foresql_predict('{m}', '2024-01-02 00:00:00.0000001'::TIMESTAMP_NS, 0)"
+            )
         with pytest.raises(duckdb.BinderException, match="must be a date or time"):
-            con.execute(f"SELECT predict('{m}', '2024-01-02'::TIMESTAMPTZ, 0)")
+            con.execute(f"SELECT foresql_predict('{m}', '2024-01-02'::TIMESTAMPTZ, 0)")
 
 
 class TestConnection:
@@ -286,13 +294,13 @@ class TestConnection:
         assert con.execute("SELECT predict(3, 9)").fetchall() == [(pytest.approx(6),)]
         registration.unregister()
         with pytest.raises(duckdb.BinderException, match="names no model"):
-            con.execute("SELECT predict('', 9)")
+            con.execute("SELECT predict('', {x: 9})")
 
     def test_files_that_duckdb_may_not_read(self, native, con, line):
         _, reference = native(line)
         con.execute("SET enable_external_access = false")
         with pytest.raises(duckdb.BinderException, match="disabled by configuration"):
-            con.execute(f"SELECT predict('{reference}', 1)")
+            con.execute(f"SELECT foresql_predict('{reference}', 1)")
         register_scorer(con, line.scorer, "arrow", bundle=reference)
         assert not is_native(con, "arrow")
 

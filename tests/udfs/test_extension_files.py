@@ -43,7 +43,7 @@ def score(con, tmp_path):
     def run(content: bytes) -> float:
         path = tmp_path / "m.foresql"
         path.write_bytes(content)
-        return con.execute(f"SELECT predict('{path}', 3)").fetchall()[0][0]
+        return con.execute(f"SELECT foresql_predict('{path}', 3)").fetchall()[0][0]
 
     return run
 
@@ -109,7 +109,7 @@ class TestBundles:
         path.write_bytes(pack(members))
         # A connection of its own, which has no such model open.
         with foresql.connect() as con, pytest.raises(duckdb.BinderException, match="was edited"):
-            con.execute(f"SELECT predict('{path}', 3)")
+            con.execute(f"SELECT foresql_predict('{path}', 3)")
 
     def test_an_edited_manifest(self, score, content):
         members = unpack(content)
@@ -155,7 +155,7 @@ class TestBundles:
         other.write_bytes(content)
         for reference in (f"{path}#{'0' * 64}", other):
             with pytest.raises(duckdb.BinderException, match="it is another bundle"):
-                con.execute(f"SELECT predict('{reference}', 3)")
+                con.execute(f"SELECT foresql_predict('{reference}', 3)")
 
     def test_a_folder_and_a_missing_file(self, con, tmp_path):
         (tmp_path / "folder.foresql").mkdir()
@@ -185,7 +185,9 @@ def registry(published, tmp_path) -> Registry:
 def predict(con, registry):
     """Score 1 with a reference into the registry."""
     con.execute(f"SET GLOBAL foresql_registry = '{registry.path}'")
-    yield lambda reference: con.execute(f"SELECT predict('{reference}', 1)").fetchall()[0][0]
+    yield lambda reference: con.execute(f"SELECT foresql_predict('{reference}', 1)").fetchall()[0][
+        0
+    ]
     con.execute("RESET GLOBAL foresql_registry")
 
 

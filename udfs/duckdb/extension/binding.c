@@ -17,13 +17,14 @@
 #define REGISTRY_VARIABLE "FORESQL_REGISTRY"
 #define EXACT_IN_DOUBLE ((int64_t)1 << 53)
 
-CallInfo *new_call_info(Cache *cache, const Function *function)
+CallInfo *new_call_info(Cache *cache, const Function *function, int takes_values)
 {
     CallInfo *info = malloc(sizeof *info);
     if (info != NULL) {
         hold_cache(cache);
         info->cache = cache;
         info->function = function;
+        info->takes_values = takes_values;
     }
     return info;
 }
@@ -205,7 +206,7 @@ static int bind_model(duckdb_bind_info info, duckdb_client_context context, cons
     if (binding->model == NULL || check_answers(binding, message))
         return 1;
     binding->columns = foresql_program_columns(binding->model->program);
-    return bind_sources(info, binding, message);
+    return bind_sources(info, binding, call->takes_values, message);
 }
 
 void bind_call(duckdb_bind_info info)

@@ -50,9 +50,10 @@ void bind_call(duckdb_bind_info info);
 typedef struct {
     Cache *cache;
     const Function *function;
+    int takes_values; /* columns by position, and not only a row */
 } CallInfo;
 
-CallInfo *new_call_info(Cache *cache, const Function *function);
+CallInfo *new_call_info(Cache *cache, const Function *function, int takes_values);
 void free_call_info(void *info);
 
 #endif

@@ -45,9 +45,9 @@ static duckdb_logical_type return_type(Gives gives)
 }
 
 static int register_function(duckdb_connection connection, Cache *cache, const Function *function,
-                             const char *name)
+                             const char *name, int takes_values)
 {
-    CallInfo *call = new_call_info(cache, function);
+    CallInfo *call = new_call_info(cache, function, takes_values);
     if (call == NULL)
         return 1;
     duckdb_scalar_function made = duckdb.create_scalar_function();
@@ -94,8 +94,8 @@ static int register_all(duckdb_connection connection, Cache *cache)
     int failed = register_option(connection);
     for (size_t i = 0; i < sizeof functions / sizeof *functions && !failed; i++) {
         snprintf(second, sizeof second, "foresql_%s", functions[i].name);
-        failed = register_function(connection, cache, &functions[i], functions[i].name) ||
-                 register_function(connection, cache, &functions[i], second);
+        failed = register_function(connection, cache, &functions[i], functions[i].name, 0) ||
+                 register_function(connection, cache, &functions[i], second, 1); /* for macros */
     }
     return failed;
 }

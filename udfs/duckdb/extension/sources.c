@@ -178,8 +178,14 @@ static int bind_source(const Binding *binding, const Given *given, int32_t index
     return describe(source, type) ? fail(message, "There is no memory for an ENUM's values.") : 0;
 }
 
-static int check_count(const Binding *binding, const Given *given, Message *message)
+static int check_count(const Binding *binding, const Given *given, int takes_values,
+                       Message *message)
 {
+    /* DuckDB drops the names of arguments, so f(b := 1, a := 2) would be read as f(1, 2). */
+    if (!given->by_row && !takes_values)
+        return fail(message, "Model '%.300s' reads a row. Give the name of a table or its alias, or "
+                    "a struct such as {column: value, ...}: values alone would be taken by "
+                    "position, whatever names they have.", binding->reference);
     if (given->by_row || given->count == (idx_t)binding->columns)
         return 0;
     return fail(message, "Model '%.300s' has %d columns, and the call gives %lld. Give a row, such "
@@ -187,7 +193,7 @@ static int check_count(const Binding *binding, const Given *given, Message *mess
                 binding->reference, binding->columns, (long long)given->count);
 }
 
-int bind_sources(duckdb_bind_info info, Binding *binding, Message *message)
+int bind_sources(duckdb_bind_info info, Binding *binding, int takes_values, Message *message)
 {
     Given given = {0, 0, NULL, NULL};
     int failed = read_given(info, &given);
@@ -195,7 +201,7 @@ int bind_sources(duckdb_bind_info info, Binding *binding, Message *message)
     if (failed || binding->sources == NULL)
         failed = fail(message, "There is no memory to bind the columns.");
     else
-        failed = check_count(binding, &given, message);
+        failed = check_count(binding, &given, takes_values, message);
     for (int32_t i = 0; i < binding->columns && !failed; i++)
         failed = bind_source(binding, &given, i, message);
     binding->by_row = given.by_row;
