@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -47,18 +48,30 @@ class RowScorer:
         answers = self._program.answers(values) if self._program is not None else None
         return self._by_arrow(values) if answers is None else answers
 
-    def _values(self, row: Mapping[str, object] | Sequence[object]) -> Sequence[Any]:
+    def _values(self, row: Any) -> Sequence[Any]:
         if type(row) is dict or isinstance(row, Mapping):
-            try:
-                return self._pick(row)
-            except KeyError as error:
-                there = ", ".join(map(str, list(row)[:20]))
-                message = f"Column {error.args[0]!r} is missing. There are: {there}."
-                raise SignatureError(message) from error
+            return self._named(row)
+        if hasattr(
+            row, "keys"
+        ):  # a pandas Series, a row of sqlite3: names in an order of their own
+            return self._named(dict(zip(row.keys(), row, strict=True)))
+        if isinstance(row, str | bytes | bytearray | AbstractSet) or not hasattr(row, "__len__"):
+            message = (
+                f"A row is a mapping or a sequence of values, and this is a {type(row).__name__}."
+            )
+            raise SignatureError(message)
         if len(row) != len(self.names):
             message = f"The model reads {len(self.names)} columns, and the row has {len(row)}."
             raise SignatureError(message)
         return row
+
+    def _named(self, row: Mapping[str, object]) -> Sequence[Any]:
+        try:
+            return self._pick(row)
+        except KeyError as error:
+            there = ", ".join(map(str, list(row)[:20]))
+            message = f"Column {error.args[0]!r} is missing. There are: {there}."
+            raise SignatureError(message) from error
 
     def _by_arrow(self, values: Sequence[Any]) -> list[float]:
         """Score a batch of one row; whatever is wrong with a value is said here."""
@@ -71,10 +84,10 @@ class RowScorer:
 def _array(value: object) -> pa.Array:
     # A single NaN is a missing value to a caller, whatever the column's type.
     is_missing = value is None or (isinstance(value, float) and value != value)  # noqa: PLR0124 - NaN
-    if type(value) is int and value.bit_length() > _INTEGER_BITS:
-        value = float(value)
     try:
+        if type(value) is int and value.bit_length() > _INTEGER_BITS:
+            value = float(value)
         return pa.nulls(1) if is_missing else pa.array([value])
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowNotImplementedError, OverflowError, TypeError, ValueError) as error:
         message = f"{value!r} is no value of a column: {error}."
         raise SignatureError(message) from error

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ..frame import Decoder, Vocabulary
     from .program import NativeProgram
 
+# Other rows may have names of their own, and these in another order.
+_IN_ORDER = frozenset((list, tuple, np.ndarray))
 _PLAIN = {ColumnType.BIGINT: int, ColumnType.BOOLEAN: bool, ColumnType.VARCHAR: str}
 _CALL = struct.Struct("@2PqPq2Pqi")
 _LEAST, _LARGEST = -(2**63), 2**63 - 1
@@ -69,7 +71,8 @@ class RowProgram:
         def answers(row: Any) -> Sequence[float]:
             try:
                 lane = local.lane
-                pack(lane.values, 0, *(pick(row) if type(row) is dict else row))
+                values = pick(row) if type(row) is dict else row if type(row) in _IN_ORDER else ()
+                pack(lane.values, 0, *values)
             except (AttributeError, KeyError, struct.error, TypeError, ValueError, OverflowError):
                 return otherwise(row)
             return otherwise(row) if call(lane.call) else lane.answers

@@ -1,5 +1,8 @@
 """Models that answer for single rows: the library's own answers."""
 
+import sqlite3
+from contextlib import closing
+
 import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
@@ -7,7 +10,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeClassifier
 
 import foresql
-from foresql import OnlineModel
+from foresql import OnlineModel, SignatureError
 
 
 @pytest.fixture
@@ -47,3 +50,30 @@ def test_a_file(frame, tmp_path):
     published("one", LinearRegression().fit(frame, frame.sum(axis=1)), frame, tmp_path)
     path = next((tmp_path / "bundles").glob("*.foresql"))
     assert foresql.load(path).version is None
+
+
+def test_rows_with_names_of_their_own_are_read_by_name(frame, tmp_path):
+    model = published("one", LinearRegression().fit(frame, frame.iloc[:, 0]), frame, tmp_path)
+    row = frame.iloc[3]
+    expected = model.predict(row.to_dict())
+    assert model.predict(row[::-1]) == expected
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.row_factory = sqlite3.Row
+        columns = ", ".join(f'{value} AS "{name}"' for name, value in row[::-1].items())
+        assert model.predict(connection.execute(f"SELECT {columns}").fetchone()) == expected
+    with pytest.raises(SignatureError, match=r"is missing. There are: 0, 1"):
+        model.predict(row.reset_index(drop=True))
+
+
+@pytest.mark.parametrize("row", [None, 3, "abcd", b"abcd", {1, 2, 3, 4}, (v for v in range(4))])
+def test_what_is_no_row(row, frame, tmp_path):
+    model = published("one", LinearRegression().fit(frame, frame.iloc[:, 0]), frame, tmp_path)
+    with pytest.raises(SignatureError, match="A row is a mapping or a sequence"):
+        model.predict(row)
+
+
+@pytest.mark.parametrize("value", [10**400, pd.NaT])
+def test_what_is_no_value(value, frame, tmp_path):
+    model = published("one", LinearRegression().fit(frame, frame.iloc[:, 0]), frame, tmp_path)
+    with pytest.raises(SignatureError, match="is no value of a column"):
+        model.predict([value, 1, 1, 1])
