@@ -124,8 +124,10 @@ def _checked_paths(source: Path, output: Path, *, overwrite: bool) -> list[Path]
     if not output.parent.is_dir():
         message = f"There is no folder {output.parent}."
         raise ScoringError(message)
-    is_input = output.exists() and any(output.samefile(path) for path in files)
-    if output.exists() and (not overwrite or is_input):
+    if output.exists() and any(output.samefile(path) for path in files):
+        message = f"{output} exists, and is what would be read. Give another name for the output."
+        raise ScoringError(message)
+    if output.exists() and not overwrite:
         message = f"{output} exists. Give another name, or overwrite=True (--overwrite)."
         raise ScoringError(message)
     return files

@@ -66,7 +66,7 @@ def test_the_input_is_never_overwritten(score, orders, tmp_path, link):
     if link:
         output = "link.parquet"
         link(tmp_path / "in.parquet", tmp_path / output)
-    with pytest.raises(ScoringError, match="exists"):
+    with pytest.raises(ScoringError, match="is what would be read"):
         score("amount", "in.parquet", output, overwrite=True)
     assert (tmp_path / "in.parquet").read_bytes() == before
 
