@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..errors import ForesqlError
 from ..models_sql import FORMS, targets
 from ..scoring import compile_sql
 from .options import explained, json_option, print_json, registry_option
@@ -71,7 +72,11 @@ def compile_command(
         registry=registry,
     )
     if output is not None:
-        Path(output).write_text(f"{statement};\n", encoding="utf-8")
+        try:
+            Path(output).write_text(f"{statement};\n", encoding="utf-8")
+        except OSError as error:
+            message = f"{output} cannot be written: {error.strerror}."
+            raise ForesqlError(message) from error
     if as_json:
         print_json({"target": to, "form": form, "sql": statement})
     elif output is None:

@@ -138,3 +138,11 @@ def test_score_overwrites_when_it_is_told(run, run_json):
 def test_score_that_fails(run_json, shop, arguments, kind):
     (shop / "other.csv").write_text("a,b\n1,2\n")
     assert run_json("score", *arguments, code=1)["error"]["kind"] == kind
+
+
+def test_compile_into_a_file(run, run_json, shop):
+    compile_returns = ("compile", "returns@champion", "--to", "duckdb", "--from", "t", "-o")
+    run(*compile_returns, "scored.sql")
+    assert "FROM t" in (shop / "scored.sql").read_text("utf-8")
+    error = run_json(*compile_returns, "none/scored.sql", code=1)["error"]
+    assert "scored.sql cannot be written: No such file or directory" in error["message"]
