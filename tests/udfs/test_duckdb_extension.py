@@ -192,7 +192,8 @@ class TestCalls:
         empty = "NULL::STRUCT(distance DOUBLE, seats INTEGER, rain BOOLEAN, carrier VARCHAR)"
         [answers] = con.execute(
             f"SELECT predict('{reference}', {row}), predict('{reference}', {empty}), "
-            f"foresql_predict('{reference}', NULL, NULL, NULL, NULL), native({row}), native({empty})"
+            f"foresql_predict('{reference}', NULL, NULL, NULL, NULL), native({row}), "
+            f"native({empty})"
         ).fetchall()
         assert len(set(answers)) == 1
         assert answers[0] is not None
@@ -217,20 +218,20 @@ class TestCalls:
     @pytest.mark.parametrize(
         ("call", "message"),
         [
-            ("predict($m, 'x')", "column 'x' must be a number, and it is VARCHAR"),
+            ("foresql_predict($m, 'x')", "column 'x' must be a number, and it is VARCHAR"),
             ("predict($m, {y: 1})", "needs column 'x' (a number), and the row has no such field"),
-            ("predict($m, 1, 2)", "has 1 columns, and the call gives 2"),
-            ("predict($m, true)", "must be a number, and it is BOOLEAN"),
-            ("predict($m)", "has 1 columns, and the call gives 0"),
+            ("foresql_predict($m, 1, 2)", "has 1 columns, and the call gives 2"),
+            ("foresql_predict($m, true)", "must be a number, and it is BOOLEAN"),
+            ("foresql_predict($m)", "has 1 columns, and the call gives 0"),
             ("predict_label($m, 1)", "predicts numbers. Use predict."),
             ("predict_proba($m, 1)", "gives no class probabilities"),
             ("predict(NULL, 1)", "The first argument names the model"),
             ("predict(x::VARCHAR, 1)", "The first argument names the model"),
             ("predict('no such thing', 1)", "'no such thing' names no model"),
             ("predict('/none.foresql', 1)", "/none.foresql cannot be opened"),
-            ("predict($m, (x / 3)::DECIMAL(38, 30))", "too many digits to be exact"),
-            ("predict($m, 1e20::HUGEINT)", "beyond 64 bits. Cast the column to DOUBLE"),
-            ("predict($m, NULL)", "LinearRegression accepts no"),
+            ("foresql_predict($m, (x / 3)::DECIMAL(38, 30))", "too many digits to be exact"),
+            ("foresql_predict($m, 1e20::HUGEINT)", "beyond 64 bits. Cast the column to DOUBLE"),
+            ("foresql_predict($m, NULL)", "LinearRegression accepts no"),
         ],
     )
     def test_what_is_wrong_is_said(self, con, native, line, call, message):

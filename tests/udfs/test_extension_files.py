@@ -149,7 +149,7 @@ class TestBundles:
         digest = hashlib.sha256(unpack(content)["manifest.json"]).hexdigest()
         path = tmp_path / "m.foresql"
         path.write_bytes(content)
-        call = f"SELECT predict('{path}#{digest}', 3)"
+        call = f"SELECT foresql_predict('{path}#{digest}', 3)"
         assert con.execute(call).fetchall() == [(pytest.approx(7),)]
         other = tmp_path / f"{'0' * 64}.foresql"
         other.write_bytes(content)
@@ -161,7 +161,7 @@ class TestBundles:
         (tmp_path / "folder.foresql").mkdir()
         for name in ("folder.foresql", "none.foresql"):
             with pytest.raises(duckdb.BinderException, match=name):
-                con.execute(f"SELECT predict('{tmp_path / name}', 3)")
+                con.execute(f"SELECT foresql_predict('{tmp_path / name}', 3)")
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,8 @@ def registry(published, tmp_path) -> Registry:
 def predict(con, registry):
     """Score 1 with a reference into the registry."""
     con.execute(f"SET GLOBAL foresql_registry = '{registry.path}'")
-    yield lambda reference: con.execute(f"SELECT foresql_predict('{reference}', 1)").fetchall()[0][
+    call = "SELECT foresql_predict($reference, 1)"
+    yield lambda reference: con.execute(call.replace("$reference", f"'{reference}'")).fetchall()[0][
         0
     ]
     con.execute("RESET GLOBAL foresql_registry")
@@ -204,7 +205,7 @@ class TestRegistries:
 
     def test_an_alias_that_moves_is_seen_by_the_next_query(self, con, registry, predict):
         assert predict("delay@champion") == pytest.approx(3)
-        con.execute("PREPARE bound AS SELECT predict('delay@champion', $1::DOUBLE)")
+        con.execute("PREPARE bound AS SELECT foresql_predict('delay@champion', $1::DOUBLE)")
         registry.move_alias("delay", "champion", 3, expected=2)
         assert predict("delay@champion") == pytest.approx(4)
         registry.rollback("delay", "champion")
@@ -222,7 +223,7 @@ class TestRegistries:
     def test_connect_takes_a_registry(self, registry):
         with foresql.connect(registry=registry.path) as connection:
             foresql.register(connection, "delay@champion")
-            call = "SELECT predict_delay(1), predict('delay@champion', 1)"
+            call = "SELECT predict_delay(1), foresql_predict('delay@champion', 1)"
             assert connection.execute(call).fetchall() == [(pytest.approx(3), pytest.approx(3))]
 
     @pytest.mark.parametrize(
