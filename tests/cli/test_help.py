@@ -9,7 +9,7 @@ COMMANDS = sorted(main.commands)
 
 
 def test_all_commands_are_there():
-    named = "certify demo import models promote publish rollback score show sql"
+    named = "certify compile demo import models promote publish rollback score show sql"
     assert named.split() == COMMANDS
 
 

@@ -144,7 +144,8 @@ def clock(monkeypatch):
             now[0] += seconds - 1.0
             return SCORER.score(batch)
 
-        return OnceScorer(SimpleNamespace(model=SCORER.model, decoder=SCORER.decoder, score=score))
+        parts = {"model": SCORER.model, "decoder": SCORER.decoder, "program": SCORER.program}
+        return OnceScorer(SimpleNamespace(**parts, score=score))
 
     monkeypatch.setattr(recent, "perf_counter", tick)
     return scoring
