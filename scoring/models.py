@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..udfs.duckdb import Registration
 
 _QUICK_ROWS = 2000
+_QUICK_ROUTES = ("kernel", "reloaded")  # the steps, and the program that is going to run
 BUNDLE_SUFFIX = ".foresql"
 
 
@@ -119,7 +120,7 @@ def register(  # noqa: PLR0913 - keyword options of one call
     training = Training.of(like, model)
     converted = prepare(model, training, opaque=opaque)
     training = training.only(converted.signature.names)
-    certify(converted, model, training, rows=_QUICK_ROWS, routes=("kernel",))
+    certify(converted, model, training, rows=_QUICK_ROWS, routes=_QUICK_ROUTES)
     program = build_program(converted)
     bundle = None
     if program and loaded_extension(connection):
