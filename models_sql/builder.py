@@ -11,9 +11,12 @@ from ..ir import ColumnType
 from ..ir.steps import outputs_of
 from .columns import Indicator, Key, Number
 from .expressions import Expression, bare, case, chain, either, fill, ref, text
+from .model_tables import ModelTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    import pyarrow as pa
 
     from ..ir import Model
     from ..ir.steps import Function, Step
@@ -34,11 +37,21 @@ class Definition:
 class Builder:
     """Collects what the steps of a model become."""
 
-    def __init__(self, model: Model, target: Target, *, double_sums: bool, fold_case: bool) -> None:
+    def __init__(
+        self,
+        model: Model,
+        target: Target,
+        *,
+        double_sums: bool,
+        fold_case: bool,
+        tables_prefix: str = "model",
+    ) -> None:
         """Start with the columns of the signature, each of which is read once."""
         self.model = model
         self.target = target
         self.double_sums = double_sums
+        self.tables: list[ModelTable] = []
+        self._tables_prefix = tables_prefix
         self._fold_case = fold_case
         self.definitions: dict[str, Definition] = {}
         self.refusals: list[Expression] = []
@@ -145,6 +158,12 @@ class Builder:
     def keep(self, name: str) -> Expression:
         """Carry a column of the table to the result."""
         return ref(self._add(Definition(text(self.identifier(name)), is_source=True)))
+
+    def add_table(self, purpose: str, data: pa.Table) -> Expression:
+        """Let the model bring a table of its own, and give its quoted name."""
+        name = f"{self._tables_prefix}_{purpose}{len(self.tables)}"
+        self.tables.append(ModelTable(name, data))
+        return text(self.target.quoted(name))
 
     def identifier(self, name: str) -> str:
         """Quote a name, which may be written as the engine stores names without quotes."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..ir import Model
     from .expressions import Expression
+    from .model_tables import ModelTable
     from .target import Target
 
 _TWO = 2
@@ -38,11 +39,14 @@ class Query:
     approximate
         Those that go through a function whose last bit engines differ in, by up to 2 ulp. All
         others are the kernel's, bit for bit.
+    tables
+        What must be there before it runs; most models need none.
     """
 
     text: str
     columns: tuple[str, ...]
     approximate: frozenset[str]
+    tables: tuple[ModelTable, ...] = ()
 
 
 def compile_query(  # noqa: PLR0913 - keyword options of one call
@@ -54,6 +58,7 @@ def compile_query(  # noqa: PLR0913 - keyword options of one call
     strategy: str = "case",
     double_sums: bool = False,
     fold_case: bool = False,
+    tables_prefix: str = "model",
 ) -> Query:
     """Write a model as a SELECT over ``source``.
 
@@ -71,13 +76,21 @@ def compile_query(  # noqa: PLR0913 - keyword options of one call
         Add float32 sums in float64 where the target has no float32.
     fold_case
         Write the names of columns as the target stores names that are not quoted.
+    tables_prefix
+        How the names of tables that the model brings begin.
 
     Raises
     ------
     UnsupportedModelError
         If a step has no exact SQL there, or the statement is too long.
     """
-    builder = Builder(model, target, double_sums=double_sums, fold_case=fold_case)
+    builder = Builder(
+        model,
+        target,
+        double_sums=double_sums,
+        fold_case=fold_case,
+        tables_prefix=tables_prefix,
+    )
     chosen = strategy_of(strategy)
     selected = [Selected(builder.identifier(name), builder.keep(name)) for name in keep]
     for step in model.steps:
@@ -89,7 +102,8 @@ def compile_query(  # noqa: PLR0913 - keyword options of one call
     query, widest = lay_out(builder.definitions, selected, target, source)
     _check_limits(query, widest, target)
     approximate = {name for name, column in answer_names(model) if builder.is_approximate(column)}
-    return Query(query, tuple(name for name, _ in answers), frozenset(approximate))
+    names = tuple(name for name, _ in answers)
+    return Query(query, names, frozenset(approximate), tuple(builder.tables))
 
 
 def answer_names(model: Model) -> Iterator[tuple[str, str]]:
