@@ -78,7 +78,7 @@ def test_a_model_that_was_let_go_says_so(con, line, monkeypatch):
 
 
 def test_models_of_closed_connections_are_freed(line, monkeypatch):
-    monkeypatch.setattr(callables, "_KEPT", 4)
+    monkeypatch.setattr(callables, "_KEPT", 2)
 
     class Counted(Scorer):
         """Can be referred to weakly."""
@@ -91,12 +91,12 @@ def test_models_of_closed_connections_are_freed(line, monkeypatch):
             register_scorer(con, scorer, "predict")
         del scorer, con
     gc.collect()
-    # Two functions each; the last ones are kept for queries that may still run with them.
+    # The last ones are kept for queries that may still run with them.
     assert sum(each() is not None for each in scorers) <= 3
 
 
 def test_replaced_models_are_freed(con, line, monkeypatch):
-    monkeypatch.setattr(callables, "_KEPT", 4)
+    monkeypatch.setattr(callables, "_KEPT", 2)
 
     class Counted(Scorer):
         """Can be referred to weakly."""

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from .functions import Function
 
-_KEPT = 16
-"""So many functions that were let go last still answer the queries that run with them."""
+_KEPT = 8
+"""So many registrations that were let go last still answer the queries that run with them."""
 
 
 class _Shell(NamedTuple):
@@ -32,7 +32,7 @@ class _Shell(NamedTuple):
 
 _shells: list[Callable[..., pa.Array]] = []
 _alive: dict[str, _Shell] = {}
-_retired: deque[list[Function]] = deque()
+_retired: deque[list[_Shell]] = deque()
 
 
 def make_callable(udf: str, function: Function) -> Callable[..., pa.Array]:
@@ -45,12 +45,13 @@ def make_callable(udf: str, function: Function) -> Callable[..., pa.Array]:
 
 
 def retire(udfs: Iterable[str]) -> None:
-    """Let models go: not at once, for queries may still run with them."""
-    for udf in udfs:
-        if udf in _alive:
-            _retired.append(_alive.pop(udf).held)
+    """Let the functions of one registration go: not at once, for queries may still run with them."""
+    shells = [_alive.pop(udf) for udf in udfs if udf in _alive]
+    if shells:
+        _retired.append(shells)
     while len(_retired) > _KEPT:
-        _retired.popleft().clear()
+        for shell in _retired.popleft():
+            shell.held.clear()
 
 
 def _make_shell(function: Function) -> _Shell:
