@@ -45,7 +45,7 @@ def make_callable(udf: str, function: Function) -> Callable[..., pa.Array]:
 
 
 def retire(udfs: Iterable[str]) -> None:
-    """Let the functions of one registration go: not at once, for queries may still run with them."""
+    """Let a registration's functions go: not at once, for queries may still run with them."""
     shells = [_alive.pop(udf) for udf in udfs if udf in _alive]
     if shells:
         _retired.append(shells)
