@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
 import click
 
 from .compiling import compile_command
@@ -11,6 +16,11 @@ from .models import models, promote, rollback, show
 from .options import EXIT_CODES, unwrapped
 from .publishing import certify, publish
 from .scoring import score, sql
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+EXIT_TERMINATED = 128 + signal.SIGTERM
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
@@ -24,6 +34,13 @@ def main() -> None:
     foresql publish delay train.py:model --data train.parquet --alias champion
     foresql sql "SELECT predict_delay(f) FROM 'flights.parquet' f"
     """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    """End as an error does, so that what is half written goes."""
+    sys.exit(EXIT_TERMINATED)
 
 
 for command in (

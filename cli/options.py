@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 EXIT_FAILED, EXIT_NOT_CERTIFIED = 1, 3
-EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not certified."
+EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not certified, 143 terminated."
 
 # Messages and progress go to stderr, so that stdout holds the result alone.
 SCREEN = Console(stderr=True)

@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import duckdb
 import pytest
 
 FORESQL = Path(sys.executable).with_name("foresql")
@@ -63,3 +65,25 @@ def test_a_reader_that_stops_early(shop):
         assert process.stdout.readline() == b"[\n"
         process.stdout.close()
         assert b"Traceback" not in process.stderr.read()
+
+
+def test_a_terminated_command_leaves_nothing(shop, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("folder")
+    given = folder / "in.parquet"
+    with duckdb.connect() as con:
+        con.execute(
+            f"COPY (SELECT t.* FROM '{shop / 'train.parquet'}' t, range(10_000)) TO '{given}'"
+        )
+    command = [FORESQL, "score", "returns@champion", given, folder / "out.parquet"]
+    with subprocess.Popen(
+        [*command, "--threads", "1", "--batch-rows", "1000"],
+        cwd=shop,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as process:
+        while process.poll() is None and len(list(folder.iterdir())) < 2:
+            time.sleep(0.01)
+        process.terminate()
+        assert b"Traceback" not in process.stderr.read()
+    assert process.returncode == 143
+    assert [path.name for path in folder.iterdir()] == ["in.parquet"]
