@@ -69,7 +69,21 @@ def projected(
     try:
         return relation.set_alias("source_row").project(", ".join(selected))
     except duckdb.BinderException as error:
-        raise SignatureError(str(error)) from error
+        raise SignatureError(_explained(str(error), relation, model)) from error
+
+
+def _explained(error: str, relation: duckdb.DuckDBPyRelation, model: Model) -> str:
+    """Say which column is of the wrong type: DuckDB names the check that took none of its type."""
+    types = {
+        name.casefold(): kind for name, kind in zip(relation.columns, relation.types, strict=True)
+    }
+    for column in model.signature.columns:
+        check = quote(f"{_CHECKS.name}: column {column.name} must be ")
+        _, found, rest = error.partition(f"Macro {check[:-1]}")
+        if found:
+            wanted, kind = rest.partition('"')[0], types[column.name.casefold()]
+            return f"Column {column.name!r} must be {wanted}, and it is {kind}."
+    return error
 
 
 def is_direct(schema: pa.Schema, model: Model, carried: Iterable[str]) -> bool:

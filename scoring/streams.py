@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -15,12 +16,16 @@ from .pipeline import cores, in_order
 from .sources import Wanted, open_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
     from .sources import Part, Source
 
 BATCH_ROWS = 131_072
+
+_WHAT_GIVES_BATCHES = (
+    "give a pyarrow.RecordBatchReader, a table, or an iterable of pyarrow.RecordBatch"
+)
 
 
 @runtime_checkable
@@ -115,14 +120,41 @@ def _scored_stream(
         yield from answers_of(source, wanted.answering, threads)
 
 
-def _reader_of(batches: ArrowStream | Iterable[pa.RecordBatch]) -> pa.RecordBatchReader:
+def _reader_of(batches: object) -> pa.RecordBatchReader:
     if isinstance(batches, pa.RecordBatchReader):
         return batches
     if isinstance(batches, ArrowStream):
         return pa.RecordBatchReader.from_stream(batches)
-    drawn = iter(batches)
+    if not isinstance(batches, Iterable):
+        message = f"{type(batches).__name__} gives no batches: {_WHAT_GIVES_BATCHES}."
+        raise ScoringError(message)
+    drawn = _checked(batches)
     first = next(drawn, None)
     if first is None:
         message = "There is no batch, and so no schema: give a pyarrow.RecordBatchReader."
         raise ScoringError(message)
     return pa.RecordBatchReader.from_batches(first.schema, chain([first], drawn))
+
+
+def _checked(batches: Iterable[object]) -> Generator[pa.RecordBatch]:
+    """Give batches of one schema."""
+    schema: pa.Schema | None = None
+    for index, given in enumerate(batches):
+        if not isinstance(given, pa.RecordBatch):
+            message = f"Batch {index} is a {type(given).__name__}: {_WHAT_GIVES_BATCHES}."
+            raise ScoringError(message)
+        batch: pa.RecordBatch = given
+        if schema is None:
+            schema = batch.schema
+        if not batch.schema.equals(schema):
+            changed = {*_columns(schema)} ^ {*_columns(batch.schema)}
+            message = (
+                f"Batch {index} has other columns than the first: "
+                f"{', '.join(sorted(changed)) or 'in another order'}. Cast it, or select from it."
+            )
+            raise ScoringError(message)
+        yield batch
+
+
+def _columns(schema: pa.Schema) -> Iterator[str]:
+    return (f"{field.name} {field.type}" for field in schema)

@@ -106,9 +106,9 @@ def test_paths_that_cannot_be_used(score, orders, tmp_path, case):
     [
         (lambda f: f.drop(columns=["zip", "total"]), r"lacks columns .*\['zip', 'total'\]"),
         (lambda f: f.rename(columns={"zip": "z i p"}), r"\['zip'\]"),
-        (lambda f: f.assign(items="many"), "column items must be a number"),
-        (lambda f: f.assign(zip=1067), "column zip must be text"),
-        (lambda f: f.assign(express=1), "column express must be a boolean"),
+        (lambda f: f.assign(items="many"), "Column 'items' must be a number, and it is VARCHAR"),
+        (lambda f: f.assign(zip=1067), "Column 'zip' must be text"),
+        (lambda f: f.assign(express=1), "Column 'express' must be a boolean"),
         (lambda f: f.assign(Prediction=1), r"already has columns \['prediction'\].*rename"),
         (lambda f: f.assign(scored_at=1, MODEL_NAME=2), r"\['model_name', 'scored_at'\]"),
     ],

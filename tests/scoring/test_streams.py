@@ -78,10 +78,10 @@ def test_only_some_columns_are_carried_over(stream, table):
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("items", pa.array(["many"]), "column items must be a number"),
-        ("express", pa.array([1]), "column express must be a boolean"),
-        ("zip", pa.array([1067]), "column zip must be text"),
-        ("total", pa.array([True]), "column total must be a number"),
+        ("items", pa.array(["many"]), "Column 'items' must be a number"),
+        ("express", pa.array([1]), "Column 'express' must be a boolean"),
+        ("zip", pa.array([1067]), "Column 'zip' must be text"),
+        ("total", pa.array([True]), "Column 'total' must be a number"),
     ],
 )
 def test_a_wrong_type_is_refused_before_a_row_is_read(stream, table, name, values, message):
@@ -97,6 +97,27 @@ def test_a_row_that_the_library_refuses_ends_the_stream_there(stream, orders):
     assert sum(found.read_next_batch().num_rows for _ in range(4)) == 2_000
     with pytest.raises(ScoringError, match="'items' holds 77"):
         found.read_next_batch()
+
+
+def test_batches_of_other_columns_are_refused(stream, table):
+    batches = table.to_batches(max_chunksize=700)
+    renamed = batches[1].rename_columns(["n" if c == "items" else c for c in table.column_names])
+    with pytest.raises(
+        ScoringError, match="Batch 1 has other columns than the first: items"
+    ):
+        stream("amount", [batches[0], renamed]).read_all()
+    turned = batches[1].select(table.column_names[::-1])
+    with pytest.raises(ScoringError, match="in another order"):
+        stream("amount", [batches[0], turned]).read_all()
+
+
+def test_what_gives_no_batches_is_refused(stream, table):
+    with pytest.raises(ScoringError, match="int gives no batches: give a"):
+        stream("amount", 5)
+    with pytest.raises(ScoringError, match="Batch 0 is a str: give a"):
+        stream("amount", "rows")
+    with pytest.raises(ScoringError, match="Batch 1 is a dict: give a"):
+        stream("amount", [table.to_batches()[0], {"items": [1]}]).read_all()
 
 
 def test_an_error_of_the_stream_comes_as_it_is(stream, table):
