@@ -102,9 +102,7 @@ def test_a_row_that_the_library_refuses_ends_the_stream_there(stream, orders):
 def test_batches_of_other_columns_are_refused(stream, table):
     batches = table.to_batches(max_chunksize=700)
     renamed = batches[1].rename_columns(["n" if c == "items" else c for c in table.column_names])
-    with pytest.raises(
-        ScoringError, match="Batch 1 has other columns than the first: items"
-    ):
+    with pytest.raises(ScoringError, match="Batch 1 has other columns than the first: items"):
         stream("amount", [batches[0], renamed]).read_all()
     turned = batches[1].select(table.column_names[::-1])
     with pytest.raises(ScoringError, match="in another order"):
