@@ -41,9 +41,16 @@ def float32_sigmoid(x: float) -> float:
     return float(np.float32(1.0 / float(denominator)))
 
 
+def power_of_two(x: float) -> float:
+    """Give 2 to the power of a number by numpy, as the kernel does."""
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.power(2.0, x))
+
+
 LINKS: Mapping[Function, Real] = {
     Function.SIGMOID: sigmoid,
     Function.FLOAT32_SIGMOID: float32_sigmoid,
+    Function.NUMPY_POWER_OF_TWO: power_of_two,
 }
 
 _OPERATORS: Mapping[Operator, Callable[[float, float], float]] = {
@@ -111,25 +118,26 @@ def boundary_of(holds: Callable[[float], bool]) -> Boundary | None:
 
     None where it is the same at both ends, or turns more than once near that number.
     """
-    low, high = _place(-math.inf), _place(math.inf)
+    low, high = place_of(-math.inf), place_of(math.inf)
     at_low, at_high = holds(-math.inf), holds(math.inf)
     if at_low == at_high:
         return None
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if holds(_number(middle)) == at_high else (middle, high)
+        low, high = (low, middle) if holds(number_at(middle)) == at_high else (middle, high)
     for place in range(low - _WITHIN, low + _WITHIN):
-        if holds(_number(place)) != (at_low if place <= low else at_high):
+        if holds(number_at(place)) != (at_low if place <= low else at_high):
             return None
-    return Boundary(_number(low), holds_below=at_low)
+    return Boundary(number_at(low), holds_below=at_low)
 
 
-def _place(value: float) -> int:
+def place_of(value: float) -> int:
     """Give a float64 its number, counted in ascending order."""
     bits = int(np.float64(value).view(np.int64))
     return bits if bits >= 0 else -(bits + _BITS)
 
 
-def _number(place: int) -> float:
+def number_at(place: int) -> float:
+    """Give the float64 of a number in that order."""
     bits = place if place >= 0 else -place - _BITS
     return float(np.int64(bits).view(np.float64))
