@@ -10,8 +10,8 @@ from ..errors import UnsupportedModelError
 from ..ir import ColumnType
 from ..ir.steps import outputs_of
 from .columns import Indicator, Key, Number
-from .expressions import Expression, bare, case, chain, either, fill, ref, text
-from .model_tables import ModelTable
+from .expressions import Expression, bare, case, chain, either, fill, ref, text, unlike
+from .model_tables import ModelTable, table_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,20 +24,29 @@ if TYPE_CHECKING:
     from .target import Target
 
 ZERO, ONE = 0.0, 1.0
+UNCERTAIN_ROW = "the UDF"
+"""What the message for a row holds whose answer SQL cannot tell for certain."""
+USE_THE_UDF = "use the UDF: foresql.register(con, model) in DuckDB, or foresql score for files."
+"""The way out of every refusal, which is another route to the same answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A column of the statement; one that ``is_source`` reads the table that is scored."""
+    """A column of the statement.
+
+    One that ``is_source`` reads the table that is scored. One that ``stays`` is never written
+    where it is read: within a list it would be computed for each of its numbers.
+    """
 
     expression: Expression
     is_source: bool = False
+    stays: bool = False
 
 
 class Builder:
     """Collects what the steps of a model become."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the options of a compilation
         self,
         model: Model,
         target: Target,
@@ -45,14 +54,21 @@ class Builder:
         double_sums: bool,
         fold_case: bool,
         tables_prefix: str = "model",
+        names: Sequence[str] = (),
     ) -> None:
-        """Start with the columns of the signature, each of which is read once."""
+        """Start with the columns of the signature, each of which is read once.
+
+        ``names`` are those of the result: no column of the statement has one of them.
+        """
         self.model = model
         self.target = target
         self.double_sums = double_sums
         self.tables: list[ModelTable] = []
+        self.relations: dict[str, str] = {}
+        self.strategies: set[str] = set()
         self._tables_prefix = tables_prefix
         self._fold_case = fold_case
+        self._prefix = unlike("c", [*model.signature.names, *names])
         self.definitions: dict[str, Definition] = {}
         self.refusals: list[Expression] = []
         self._required: set[tuple[str, str]] = set()
@@ -61,6 +77,8 @@ class Builder:
         self._sources: dict[tuple[str, bool], Column] = {}
         self._clean: dict[str, Number] = {}
         self._approximate: set[str] = set()
+        self._summed: set[str] = set()
+        self.errors: dict[str, Expression] = {}
         self._step: Step | None = None
         self._refused: Number | None = None
 
@@ -93,9 +111,9 @@ class Builder:
         """Give a column as a number in which NULL is the only missing one."""
         return self.cleaned(self.number(name))
 
-    def exact(self, name: str) -> Number:
-        """Give a clean column for a step that jumps, such as a split: its bits must be certain."""
-        column = self.clean(name)
+    def exact(self, name: str, *, clean: bool = True) -> Number:
+        """Give a column for a step that jumps, such as a split: its bits must be certain."""
+        column = self.clean(name) if clean else self.number(name)
         if column.name in self._approximate:
             self.refuse(
                 "it jumps where a value lies on a split, and reads the result of a function whose "
@@ -107,6 +125,10 @@ class Builder:
         """Whether the last bits of a column depend on the engine's functions."""
         return self.number(name).name in self._approximate
 
+    def is_summed(self, name: str) -> bool:
+        """Whether the terms of a sum before a column are approximate: its size bounds nothing."""
+        return self.number(name).name in self._summed
+
     def cleaned(self, column: Number) -> Number:
         """Turn NaN into NULL, once."""
         test = self.target.is_nan
@@ -115,9 +137,10 @@ class Builder:
         if column.name not in self._clean:
             x = ref(column.name)
             without = case([(fill(test, x, is_atom=False), text("NULL"))], x)
-            self._clean[column.name] = self.define(
-                without, null=True, nan=False, whole=column.whole
-            )
+            found = self.define(without, null=True, nan=False, whole=column.whole)
+            self._clean[column.name] = found
+            if column.name in self.errors:
+                self.errors[found.name] = self.errors[column.name]
         return self._clean[column.name]
 
     def source_of(self, name: str) -> str:
@@ -135,7 +158,7 @@ class Builder:
         """Write a column of the model."""
         self._columns[name] = column
 
-    def define(
+    def define(  # noqa: PLR0913 - what is known of a column
         self,
         expression: Expression,
         *,
@@ -143,15 +166,23 @@ class Builder:
         nan: bool,
         whole: bool = False,
         approximate: bool = False,
+        summed: bool = False,
+        certain: bool = False,
+        stays: bool = False,
     ) -> Number:
         """Make a number column.
 
         ``nan`` says whether arithmetic may give NaN there, and ``approximate`` whether its last
-        bits depend on the engine's functions; so do those of all columns that read it.
+        bits depend on the engine's functions; so do those of all columns that read it, unless they
+        are ``certain``. What is ``summed`` is as far off as the rounding of its terms, not of the
+        sum. For ``stays`` see :class:`Definition`.
         """
-        name = self._add(Definition(self._checked(expression)))
-        if approximate or not self._approximate.isdisjoint(expression.refs()):
+        name = self._add(Definition(self._checked(expression), stays=stays))
+        read = () if certain else tuple(expression.refs())
+        if approximate or summed or not self._approximate.isdisjoint(read):
             self._approximate.add(name)
+        if summed or not self._summed.isdisjoint(read):
+            self._summed.add(name)
         has_nan = self.target.is_nan is not None
         return Number(name, null or (nan and not has_nan), nan and has_nan, whole)
 
@@ -159,11 +190,21 @@ class Builder:
         """Carry a column of the table to the result."""
         return ref(self._add(Definition(text(self.identifier(name)), is_source=True)))
 
-    def add_table(self, purpose: str, data: pa.Table) -> Expression:
+    def carry(self, constant: Expression) -> Expression:
+        """Read what is the same in all rows, once, and carry it from the first stage on."""
+        return ref(self._add(Definition(constant, is_source=True)))
+
+    def add_table(self, purpose: str, data: pa.Table, key: str | None = None) -> Expression:
         """Let the model bring a table of its own, and give its quoted name."""
-        name = f"{self._tables_prefix}_{purpose}{len(self.tables)}"
-        self.tables.append(ModelTable(name, data))
+        name = table_name(self._tables_prefix, purpose, len(self.tables), data)
+        self.tables.append(ModelTable(name, data, key))
         return text(self.target.quoted(name))
+
+    def add_relation(self, query: str) -> str:
+        """Let a query over constants stand beside the rows, computed once, and give its name."""
+        name = f"t{len(self.relations)}"
+        self.relations[name] = query
+        return name
 
     def identifier(self, name: str) -> str:
         """Quote a name, which may be written as the engine stores names without quotes."""
@@ -244,6 +285,16 @@ class Builder:
         refusal = fill(named.replace("{value}", "{2}"), bare(condition), literal, ref(value))
         self.refusals.append(ref(self.define(refusal, null=False, nan=False).name))
 
+    def roundings_problem(self, count: int) -> str | None:
+        """Say why a sum of so many terms, rounded to float32 after each, is never planned."""
+        most = self.target.limits.roundings
+        if most is None or count <= most or self.target.to_float32 is None:
+            return None
+        return (
+            f"it rounds to float32 {count:,} times in a row, and {self.target.title} takes "
+            f"exponential time to plan more than {most}"
+        )
+
     def refuse(self, reason: str) -> NoReturn:
         """Refuse the step that is written now.
 
@@ -256,7 +307,7 @@ class Builder:
         raise UnsupportedModelError(
             f"{step} in SQL for {self.target.title}",
             reason + ".",
-            "use the UDF: foresql.register(con, model) in DuckDB, or foresql score for files.",
+            USE_THE_UDF,
         )
 
     def _checked(self, expression: Expression) -> Expression:
@@ -266,7 +317,7 @@ class Builder:
         return expression
 
     def _add(self, definition: Definition) -> str:
-        name = f"c{len(self.definitions)}"
+        name = f"{self._prefix}{len(self.definitions)}"
         self.definitions[name] = definition
         return name
 

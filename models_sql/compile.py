@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from ..errors import UnsupportedModelError
 from ..ir import ColumnType
-from .builder import Builder
+from .accuracy import carried
+from .builder import USE_THE_UDF, Builder
 from .columns import Key
 from .expressions import case, fill, ref, text
 from .forests import strategy_of
 from .layout import Selected, lay_out
-from .steps import emit_step
+from .steps import check_step, emit_step
 from .steps.lookups import key_literal
 
 if TYPE_CHECKING:
@@ -39,14 +40,24 @@ class Query:
     approximate
         Those that go through a function whose last bit engines differ in, by up to 2 ulp. All
         others are the kernel's, bit for bit.
+    carried
+        Those of the approximate that may be farther off: they go through other functions, by up to
+        8 ulp each, or through sums, which carry such differences on.
+    summed
+        Those of them that add approximate terms over stored points, within the terms' roundings.
     tables
         What must be there before it runs; most models need none.
+    strategies
+        How its forests are written.
     """
 
     text: str
     columns: tuple[str, ...]
     approximate: frozenset[str]
     tables: tuple[ModelTable, ...] = ()
+    carried: frozenset[str] = frozenset()
+    strategies: tuple[str, ...] = ()
+    summed: frozenset[str] = frozenset()
 
 
 def compile_query(  # noqa: PLR0913 - keyword options of one call
@@ -55,7 +66,7 @@ def compile_query(  # noqa: PLR0913 - keyword options of one call
     source: str,
     *,
     keep: Sequence[str] = (),
-    strategy: str = "case",
+    strategy: str = "auto",
     double_sums: bool = False,
     fold_case: bool = False,
     tables_prefix: str = "model",
@@ -84,26 +95,42 @@ def compile_query(  # noqa: PLR0913 - keyword options of one call
     UnsupportedModelError
         If a step has no exact SQL there, or the statement is too long.
     """
+    answered = [name for name, _ in answer_names(model)]
     builder = Builder(
         model,
         target,
         double_sums=double_sums,
         fold_case=fold_case,
         tables_prefix=tables_prefix,
+        names=(*keep, *answered),
     )
     chosen = strategy_of(strategy)
     selected = [Selected(builder.identifier(name), builder.keep(name)) for name in keep]
+    for step in model.steps:
+        check_step(step, builder, chosen)
     for step in model.steps:
         emit_step(step, builder, chosen)
     answers = list(_answers(model, builder))
     _check_names([*keep, *(name for name, _ in answers)])
     for name, expression in answers:
         selected.append(Selected(builder.identifier(name), _refusing(builder, expression)))
-    query, widest = lay_out(builder.definitions, selected, target, source)
+    query, widest = lay_out(builder.definitions, selected, target, source, builder.relations)
     _check_limits(query, widest, target)
     approximate = {name for name, column in answer_names(model) if builder.is_approximate(column)}
     names = tuple(name for name, _ in answers)
-    return Query(query, names, frozenset(approximate), tuple(builder.tables))
+    answers_of = dict(answer_names(model))
+    summed = {name for name, column in answers_of.items() if builder.is_summed(column)}
+    farther = carried(model)
+    far = approximate & {name for name, column in answers_of.items() if column in farther}
+    return Query(
+        query,
+        names,
+        frozenset(approximate),
+        tables=tuple(builder.tables),
+        carried=frozenset(far | summed),
+        strategies=tuple(sorted(builder.strategies)),
+        summed=frozenset(summed),
+    )
 
 
 def answer_names(model: Model) -> Iterator[tuple[str, str]]:
@@ -113,10 +140,19 @@ def answer_names(model: Model) -> Iterator[tuple[str, str]]:
     if outputs.classes is not None and len(outputs.probabilities) == _TWO:
         yield "probability", outputs.probabilities[1]
     else:
-        labels = map(str, outputs.classes or ())
-        for label, column in zip(labels, outputs.probabilities, strict=False):
+        for label, column in zip(label_names(model), outputs.probabilities, strict=False):
             yield f"probability_{label}", column
     yield from _numbered("margin", outputs.margins)
+
+
+def label_names(model: Model) -> list[str]:
+    """Give the ends of the names of probabilities: labels, or numbers for labels like each other.
+
+    Names of columns are the same where they differ in case only.
+    """
+    labels = [str(label) for label in model.outputs.classes or ()]
+    are_distinct = len({label.casefold() for label in labels}) == len(labels)
+    return labels if are_distinct else [str(index) for index in range(len(labels))]
 
 
 def _numbered(name: str, columns: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -182,11 +218,11 @@ def _check_limits(query: str, widest: int, target: Target) -> None:
         raise UnsupportedModelError(
             f"The model in SQL for {target.title}",
             f"the statement has {size:,} bytes, and {limits.bytes:,} is the most.",
-            "use the UDF, or a model of fewer or smaller trees.",
+            USE_THE_UDF,
         )
     if widest > limits.columns:
         raise UnsupportedModelError(
             f"The model in SQL for {target.title}",
             f"a SELECT has {widest:,} columns, and {limits.columns:,} is the most.",
-            "use the UDF, or a model of fewer columns.",
+            USE_THE_UDF,
         )

@@ -22,7 +22,25 @@ class Ref:
     name: str
 
 
-Part: TypeAlias = str | Ref
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A reference to a relation that stands in the statement beside the rows.
+
+    Attributes
+    ----------
+    relation, column
+        What is read.
+    key
+        The column of the rows that equals the relation's ``k``, in exactly one of its rows; None
+        where the relation is a single row.
+    """
+
+    relation: str
+    column: str
+    key: str | None = None
+
+
+Part: TypeAlias = str | Ref | Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +71,15 @@ class Expression:
 
     def refs(self) -> Iterator[str]:
         """Name the columns that it reads, as often as it reads them."""
-        return (part.name for part in self.parts if isinstance(part, Ref))
+        for part in self.parts:
+            if isinstance(part, Ref):
+                yield part.name
+            elif isinstance(part, Cell) and part.key is not None:
+                yield part.key
+
+    def cells(self) -> Iterator[Cell]:
+        """Give what it reads of relations."""
+        return (part for part in self.parts if isinstance(part, Cell))
 
     def replaced(self, by: Mapping[str, Expression]) -> Expression:
         """Put expressions in place of references to what they define."""
@@ -72,7 +98,7 @@ class Expression:
 
     def __str__(self) -> str:
         """Give the SQL."""
-        return "".join(part if isinstance(part, str) else part.name for part in self.parts)
+        return "".join(map(_written, self.parts))
 
 
 LINE = "\n      "
@@ -80,6 +106,27 @@ LINE = "\n      "
 _LONG_TERM = 60
 _REF_LETTERS = 4
 _PLACE = re.compile(r"\{(\w*)\}")
+
+
+def _written(part: Part) -> str:
+    match part:
+        case Ref(name):
+            return name
+        case Cell(relation, column):
+            return f"{relation}.{column}"
+        case _:
+            return part
+
+
+def unlike(letter: str, names: Iterable[str]) -> str:
+    """Give a prefix such that no name, in any case, is the prefix and a number.
+
+    In ClickHouse an alias hides a column of the same name, in other places of its SELECT too.
+    """
+    prefix, given = letter, [name.casefold() for name in names]
+    while any(re.fullmatch(rf"{prefix}\d+", name) for name in given):
+        prefix += letter
+    return prefix
 
 
 def text(sql: str) -> Expression:
@@ -90,6 +137,11 @@ def text(sql: str) -> Expression:
 def ref(name: str) -> Expression:
     """Make an expression that is a column."""
     return Expression((Ref(name),), 0, is_atom=True)
+
+
+def cell(relation: str, column: str, key: str | None = None) -> Expression:
+    """Make an expression that is a column of a relation."""
+    return Expression((Cell(relation, column, key),), 0, is_atom=True)
 
 
 def fill(template: str, *arguments: Expression, is_atom: bool = True) -> Expression:
@@ -108,6 +160,13 @@ def fill(template: str, *arguments: Expression, is_atom: bool = True) -> Express
         position += 1
         parts += in_parentheses(argument)
     return Expression(_merged(parts), 1 + _deepest(arguments), is_atom, most_cases(arguments))
+
+
+def fill_named(template: str, *, is_atom: bool = True, **arguments: Expression) -> Expression:
+    """Put expressions into the places ``{name}`` of a template, each of which has one."""
+    places = {name: str(place) for place, name in enumerate(arguments)}
+    numbered = _PLACE.sub(lambda found: f"{{{places[found[1]]}}}", template)
+    return fill(numbered, *arguments.values(), is_atom=is_atom)
 
 
 def chain(operator: str, terms: Iterable[Expression]) -> Expression:

@@ -2,17 +2,20 @@
 
 A definition that is read once and short stands where it is read. Any other is a column of its own,
 in the earliest stage that can compute it, so nothing is computed twice. What is not read is left
-out.
+out. A stage that reads relations of constants is joined with them.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .expressions import unlike
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from .builder import Definition
     from .expressions import Expression
@@ -31,9 +34,13 @@ class Selected:
 
 
 def lay_out(
-    definitions: Mapping[str, Definition], selected: list[Selected], target: Target, source: str
+    definitions: Mapping[str, Definition],
+    selected: list[Selected],
+    target: Target,
+    source: str,
+    relations: Mapping[str, str],
 ) -> tuple[str, int]:
-    """Write the whole query.
+    """Write the whole query; ``relations`` are queries over constants, by their names.
 
     Returns
     -------
@@ -50,15 +57,37 @@ def lay_out(
     stages = list(_stages(columns, results, levels))
     widest = max([len(results), *(len(carried) + len(new) for carried, new in stages)])
     written: list[str] = []
-    before = source
+    before, prefix = source, unlike("s", re.findall(r"\w+", source))
     for index, (carried, new) in enumerate(stages):
         lines = [", ".join(carried)] if carried else []
         lines += [f"{columns[name]} AS {name}" for name in new]
-        query = _select(lines, before, "    ")
-        written.append(target.stage.replace("{name}", f"s{index}").replace("{query}", query))
-        before = f"s{index}"
-    final = _select([f"{each.expression} AS {each.name}" for each in results], before, "")
+        joined = _joined(before, (columns[name] for name in new))
+        query = _select(lines, joined, "    ")
+        before = f"{prefix}{index}"
+        written.append(target.stage.replace("{name}", before).replace("{query}", query))
+        if index == 0:
+            # Behind the only stage that names what is scored, which may be called as they are.
+            written += _constants(relations, target)
+    joined = _joined(before, (each.expression for each in results))
+    final = _select([f"{each.expression} AS {each.name}" for each in results], joined, "")
     return "WITH " + ",\n".join(written) + "\n" + final, widest
+
+
+def _constants(relations: Mapping[str, str], target: Target) -> Iterator[str]:
+    for name, query in relations.items():
+        yield target.relation.replace("{name}", name).replace("{query}", query)
+
+
+def _joined(before: str, expressions: Iterable[Expression]) -> str:
+    """Name what a stage reads: the stage before, and relations."""
+    keys = {(each.relation, each.key): None for read in expressions for each in read.cells()}
+    joined = [before]
+    for relation, key in keys:
+        if key is None:
+            joined.append(f"CROSS JOIN {relation}")
+        else:
+            joined.append(f"JOIN {relation} ON {before}.{key} = {relation}.k")
+    return "\n      ".join(joined)
 
 
 def _select(lines: list[str], source: str, indent: str) -> str:
@@ -71,13 +100,17 @@ def _inlined(
 ) -> tuple[dict[str, Expression], list[Selected]]:
     """Put what is short and read once where it is read, and leave out what is not read."""
     uses = _uses(definitions, selected)
+    keys = {
+        each.key for definition in definitions.values() for each in definition.expression.cells()
+    }
     inside: dict[str, Expression] = {}
     columns: dict[str, Expression] = {}
     for name, definition in definitions.items():
         if not uses[name]:
             continue
         expression = _replaced(definition.expression, inside, columns, target)
-        if uses[name] == 1 and not definition.is_source and expression.size <= _SHORT:
+        is_apart = definition.is_source or definition.stays or name in keys
+        if uses[name] == 1 and not is_apart and expression.size <= _SHORT:
             inside[name] = expression
         else:
             columns[name] = expression

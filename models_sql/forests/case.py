@@ -10,24 +10,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...ir.steps import Precision
 from ...ir.trees import LEAF
-from ..expressions import Expression, bare, case, chain, fill, ref
+from ..expressions import Expression, case, chain, fill, ref
 from .splits import Splits
+from .sums import check_leaves, put_sums, sum_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
+    from ...ir import Trees
     from ...ir.steps import Forest, LinearForest
     from ..builder import Builder
     from ..expressions import Part
+    from ..target import Target
 
     WriteLeaf = Callable[[int], Expression]
 
 _RESERVE = 4
 """Levels that are left for what stands around a tree."""
-_BYTES_A_NODE = 20
-"""The least that a split or a leaf takes, to refuse what is far too long before it is written."""
+_BYTES_A_SPLIT = 18
+"""What stands around a threshold: ``WHEN c1 <=  THEN`` and spaces."""
+_SAMPLE = 4_000
+"""Literals of which the length is looked at."""
+_SURELY = 0.97
+"""How much of the length that they tell is certain."""
 
 
 class CaseStrategy:
@@ -38,39 +46,34 @@ class CaseStrategy:
     def problem(self, step: Forest, builder: Builder) -> str | None:
         """Refuse what is longer than a statement, and float32 where there is none."""
         limits, target = builder.target.limits, builder.target
-        nodes = len(step.trees.feature)
-        if nodes * _BYTES_A_NODE > limits.bytes:
+        if least_bytes(step.trees, target) > limits.bytes:
+            nodes = len(step.trees.feature)
             return (
                 f"its {nodes:,} nodes make a statement beyond the {limits.bytes:,} bytes that "
                 f"{target.title} takes"
             )
-        if step.precision is Precision.FLOAT32 and target.to_float32 is None:
-            if builder.double_sums:
-                return None
-            return (
-                f"its trees are added in float32, which {target.title} lacks; double_sums=True "
-                "(the option --double-sums) adds them in double, and answers then agree to about "
-                "1e-6 of their size"
-            )
-        return None
+        return sum_problem(step, builder)
 
     def emit(self, step: Forest, builder: Builder) -> None:
         """Write one sum an output."""
-        values = step.trees.value[step.trees.feature == LEAF]
-        if not (np.isfinite(values).all() and np.isfinite(step.start).all()):
-            builder.refuse("a leaf is not finite")
+        check_leaves(step, builder)
         trees = CaseTrees(
             step, builder, lambda node: builder.literal(float(step.trees.value[node]))
         )
-        for index, output in enumerate(step.outputs):
-            start = builder.literal(float(step.start[index]))
-            terms = [trees.tree(t) for t in np.flatnonzero(step.trees.output == index).tolist()]
-            if step.precision is Precision.FLOAT32 and builder.target.to_float32 is not None:
-                _check_float32(step, builder)
-                total = _float32_sum([start, *terms], builder)
-            else:
-                total = builder.sum_of([start, *terms])
-            builder.put(output, builder.define(total, null=False, nan=False))
+        put_sums(step, builder, [trees.tree(tree) for tree in range(step.trees.count)])
+
+
+def least_bytes(trees: Trees, target: Target) -> float:
+    """Tell how long the text of a forest is at least, before it is written."""
+    is_split = (trees.feature != LEAF) & (trees.category_set < 0)
+    splits, leaves = trees.threshold[is_split], trees.value[trees.feature == LEAF]
+    length = len(splits) * (_BYTES_A_SPLIT + _mean_length(splits, target))
+    return _SURELY * (length + len(leaves) * _mean_length(leaves, target))
+
+
+def _mean_length(values: NDArray[np.float64], target: Target) -> float:
+    sample = values[:: max(len(values) // _SAMPLE, 1)].tolist()
+    return sum(len(target.literal(value) or "") for value in sample) / max(len(sample), 1)
 
 
 def emit_linear_forest(step: LinearForest, builder: Builder) -> None:
@@ -172,31 +175,6 @@ class _LinearLeaves:
         instead = builder.literal(float(step.trees.value[node]))
         distinct = list({column.name: column for column in reads}.values())
         return case(builder.where_missing(distinct, instead), chain("+", total))
-
-
-def _check_float32(step: Forest, builder: Builder) -> None:
-    leaves = step.trees.value[step.trees.feature == LEAF]
-    with np.errstate(over="ignore"):
-        if (leaves.astype(np.float32) != leaves).any():
-            builder.refuse("a leaf of its float32 sum is no float32")
-
-
-_LEVELS_A_CAST = 3
-"""How much deeper a cast and a sum are than what is in them."""
-
-
-def _float32_sum(terms: list[Expression], builder: Builder) -> Expression:
-    """Round after every tree. What would be too deep goes on from a column."""
-    template = str(builder.target.to_float32)
-    limits = builder.target.limits
-    deepest = max(term.depth for term in terms)
-    at_once = max(min(limits.terms, limits.depth - deepest - 1) // _LEVELS_A_CAST, 1)
-    total = fill(template, terms[0])
-    for index, term in enumerate(terms[1:], start=1):
-        total = fill(template, bare(chain("+", [total, term])))
-        if index % at_once == 0:
-            total = ref(builder.define(total, null=False, nan=False).name)
-    return total
 
 
 def _joined(parts: list[Part]) -> tuple[Part, ...]:

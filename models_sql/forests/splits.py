@@ -31,29 +31,32 @@ class Split:
 
 
 class Splits:
-    """Writes the splits of one forest."""
+    """Writes the splits of one forest; ``columns`` are the inputs that they read, made ready."""
 
     def __init__(self, trees: Trees, inputs: tuple[str, ...], builder: Builder) -> None:
         """Make each input that is split ready: without NaN, and cut to its integer part."""
         self._trees = trees
+        self._builder = builder
         self._target = builder.target
-        self._columns: dict[int, Number] = {}
+        self.columns: dict[int, Number] = {}
         for feature in sorted({int(f) for f in trees.feature if f >= 0}):
             column = builder.exact(inputs[feature])
             is_set = bool((trees.category_set[trees.feature == feature] >= 0).any())
-            self._columns[feature] = _cut(column, builder) if is_set else column
+            self.columns[feature] = _cut(column, builder) if is_set else column
 
     def split(self, node: int) -> Split | bool:
         """Write the condition of a node; True where all rows go left, False where none does."""
         trees = self._trees
-        column = self._columns[int(trees.feature[node])]
+        column = self.columns[int(trees.feature[node])]
         missing_left = bool(trees.missing_left[node]) and column.null
         if trees.category_set[node] >= 0:
             return self._by_set(column, node, missing_left)
         return self._by_order(column, float(trees.threshold[node]), missing_left)
 
     def _by_order(self, column: Number, threshold: float, missing_left: bool) -> Split | bool:
-        if not self._target.has_denormals and 0 < abs(threshold) < _SMALLEST_NORMAL:
+        if 0 < abs(threshold) < _SMALLEST_NORMAL and not self._target.has_denormals:
+            if self._target.has_denormals is None:
+                self._builder.refuse(f"{self._target.title} may lack the number {threshold!r}")
             # No row holds a number between 0 and the smallest normal one, on either side.
             threshold = 0.0 if threshold > 0 else -_SMALLEST_NORMAL
         written = self._target.literal(threshold)

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from ...ir.steps import Function
 from .. import float32_exp as f32
 from ..expressions import case, fill, ref
+from .exponentials import EXPONENTIALS, OVERFLOWS
+from .normal import write_ndtri
+from .trigonometry import TRIGONOMETRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,16 +22,14 @@ if TYPE_CHECKING:
 
     Writer = Callable[["Number", "Builder"], "Number"]
 
-_OVERFLOWS = 709.782712893384
-"""The largest number whose exponential is finite."""
-_VANISHES = -745.2
-"""Below here an exponential is 0."""
 _SATURATED = 40.0
 """Above here one plus the exponential of the negative is one."""
 _NO_FLOAT32 = (
     "it rounds to float32, which {} lacks; double_sums=True (the option --double-sums) leaves that "
     "out, and answers then agree to about 1e-6 of their size"
 )
+_ROUNDS = 2.0**52
+"""From here on all numbers are whole."""
 _ROUND = 6755399441055744.0
 """Three times 2 to the power of 51: added and taken off again, it rounds to whole numbers, ties to
 even, up to 2 to the power of 51."""
@@ -39,18 +40,9 @@ def emit_elementwise(step: s.Elementwise, builder: Builder) -> None:
     write = _WRITERS.get(step.function)
     if write is None:
         builder.refuse(f"SQL has no {step.function.value} that is certain to agree")
+    read = builder.exact if step.function in _JUMPS else builder.clean
     for name, output in zip(step.inputs, step.outputs, strict=True):
-        builder.put(output, write(builder.clean(name), builder))
-
-
-def exponential(x: Expression, builder: Builder) -> Expression:
-    """Write the exponential of a clean column that is no larger than 709.
-
-    Some engines raise where it vanishes.
-    """
-    vanishes = fill("{} < {}", x, builder.literal(_VANISHES), is_atom=False)
-    power = builder.function(Function.EXP, x)
-    return case([(vanishes, builder.literal(0.0))], power)
+        builder.put(output, write(read(name), builder))
 
 
 def _sigmoid(x: Number, builder: Builder) -> Number:
@@ -58,30 +50,10 @@ def _sigmoid(x: Number, builder: Builder) -> Number:
     column, one = ref(x.name), builder.literal(1.0)
     power = builder.function(Function.EXP, fill("-{}", column, is_atom=False))
     share = fill("{} / ({} + {})", one, one, power, is_atom=False)
-    below = fill("{} < {}", column, builder.literal(-_OVERFLOWS), is_atom=False)
+    below = fill("{} < {}", column, builder.literal(-OVERFLOWS), is_atom=False)
     above = fill("{} > {}", column, builder.literal(_SATURATED), is_atom=False)
     written = case([(below, builder.literal(0.0)), (above, one)], share)
     return builder.define(written, null=x.null, nan=False, approximate=True)
-
-
-def _exp(x: Number, builder: Builder) -> Number:
-    """Write the exponential; where no column can hold infinity, the engine's own error is left."""
-    column = ref(x.name)
-    power = exponential(column, builder)
-    if builder.target.infinity is not None:
-        above = fill("{} > {}", column, builder.literal(_OVERFLOWS), is_atom=False)
-        power = case([(above, builder.literal(math.inf))], power)
-    return builder.define(power, null=x.null, nan=False, approximate=True)
-
-
-def _log(x: Number, builder: Builder) -> Number:
-    """Write the logarithm: missing below 0, and infinite at 0."""
-    column, zero = ref(x.name), builder.literal(0.0)
-    above = fill("{} > {}", column, zero, is_atom=False)
-    at = fill("{} = {}", column, zero, is_atom=False)
-    logarithm = builder.function(Function.LOG, column)
-    written = case([(above, logarithm), (at, builder.literal(-math.inf))], None)
-    return builder.define(written, null=True, nan=False, approximate=True)
 
 
 def _sqrt(x: Number, builder: Builder) -> Number:
@@ -149,6 +121,43 @@ def _rounded(function: Function) -> Writer:
     def write(x: Number, builder: Builder) -> Number:
         rounded = builder.function(function, ref(x.name))
         return builder.define(rounded, null=x.null, nan=False)
+
+    return write
+
+
+def _rint(x: Number, builder: Builder) -> Number:
+    """Round to the nearest whole number, the even one of two, by adding what leaves no digit."""
+    column, limit = ref(x.name), builder.literal(_ROUNDS)
+    branches = [
+        (
+            fill("{0} > {1} AND {0} < {2}", column, builder.literal(0.0), limit, is_atom=False),
+            fill("({0} + {1}) - {1}", column, limit, is_atom=False),
+        ),
+        (
+            fill(
+                "{0} < {1} AND {0} > {2}",
+                *(column, builder.literal(0.0), builder.literal(-_ROUNDS)),
+                is_atom=False,
+            ),
+            fill("-(({1} - {0}) - {1})", column, limit, is_atom=False),
+        ),
+    ]
+    return builder.define(case(branches, column), null=x.null, nan=False)
+
+
+def _trunc(x: Number, builder: Builder) -> Number:
+    column = ref(x.name)
+    below = fill("{} < {}", column, builder.literal(0.0), is_atom=False)
+    up = builder.function(Function.FLOOR, fill("-{}", column, is_atom=False))
+    down = builder.function(Function.FLOOR, column)
+    written = case([(below, fill("-{}", up, is_atom=False))], down)
+    return builder.define(written, null=x.null, nan=False)
+
+
+def _scaled(factor: float) -> Writer:
+    def write(x: Number, builder: Builder) -> Number:
+        product = fill("{} * {}", ref(x.name), builder.literal(factor), is_atom=False)
+        return builder.define(product, null=x.null, nan=False)
 
     return write
 
@@ -240,13 +249,16 @@ def _float32_sigmoid(x: Number, builder: Builder) -> Number:
     return builder.define(share, null=x.null, nan=False)
 
 
+_JUMPS = {Function.SIGN, Function.FLOOR, Function.CEIL, Function.RINT, Function.TRUNC}
 _WRITERS: Mapping[Function, Writer] = {
+    **EXPONENTIALS,
+    **TRIGONOMETRY,
+    Function.SCIPY_NDTRI: write_ndtri,
+    Function.NUMPY_DEG2RAD: _scaled(math.pi / 180.0),
+    Function.NUMPY_RAD2DEG: _scaled(180.0 / math.pi),
+    Function.RINT: _rint,
+    Function.TRUNC: _trunc,
     Function.SIGMOID: _sigmoid,
-    Function.EXP: _exp,
-    Function.NUMPY_EXP: _exp,
-    Function.FMATH_EXP: _exp,
-    Function.LOG: _log,
-    Function.NUMPY_LOG: _log,
     Function.SQRT: _sqrt,
     Function.SQUARE: _square,
     Function.SIGNED_SQUARE: _signed("{0} * {0}"),

@@ -80,6 +80,9 @@ def emit_float32_dot(step: s.Float32Dot, builder: Builder) -> None:
     A product of two float32 is exact in float64, so rounding it once is float32's own product.
     """
     columns = [builder.clean(name) for name in step.inputs]
+    problem = builder.roundings_problem(len(columns))
+    if problem is not None:
+        builder.refuse(problem)
     for index, output in enumerate(step.outputs):
         weights = step.weights[:, index].astype(np.float32).astype(np.float64).tolist()
         start = float(np.float32(step.intercepts[index]))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ...ir.steps import Function, Norm, Precision
 from ..expressions import case, fill, ref, text
-from .functions import exponential, float32_exponential, to_float32
+from .exponentials import FMATH_LEAST, exponential, fmath_power, write_log1p
+from .functions import float32_exponential, to_float32
 
 if TYPE_CHECKING:
     from ...ir import steps as s
@@ -25,11 +27,20 @@ def emit_softmax(step: s.Softmax, builder: Builder) -> None:
     largest = builder.define(builder.largest_of(columns), null=null, nan=False)
     in_float32 = step.precision is Precision.FLOAT32
     powers: list[Number] = []
-    for column in columns:
+    fours = len(columns) // 4 * 4
+    for index, column in enumerate(columns):
         less = fill("{} - {}", ref(column.name), ref(largest.name), is_atom=False)
         if in_float32:
             less = to_float32(less, builder)
-        powers.append(_power(builder.define(less, null=null, nan=True), builder, in_float32))
+        x = builder.cleaned(builder.define(less, null=null, nan=True))
+        if in_float32:
+            powers.append(float32_exponential(x, builder))
+            continue
+        if step.exponential is Function.FMATH_EXP:
+            power = _fmath(x, index < fours, builder)
+        else:
+            power = exponential(ref(x.name), builder)
+        powers.append(builder.define(power, null=x.null, nan=False, approximate=True))
     total_of = builder.sum_of(ref(power.name) for power in powers)
     if in_float32:
         total_of = to_float32(total_of, builder)
@@ -41,12 +52,51 @@ def emit_softmax(step: s.Softmax, builder: Builder) -> None:
         builder.put(output, builder.define(share, null=null, nan=False))
 
 
-def _power(less: Number, builder: Builder, in_float32: bool) -> Number:
-    if in_float32:
-        return float32_exponential(builder.cleaned(less), builder)
-    x = builder.cleaned(less)
-    power = exponential(ref(x.name), builder)
-    return builder.define(power, null=x.null, nan=False, approximate=True)
+def _fmath(x: Number, is_of_four: bool, builder: Builder) -> Expression:
+    """Write fmath's exponential; for less than the smallest normal number it is that, or 0."""
+    least = builder.literal(FMATH_LEAST)
+    below = fill("{} <= {}", ref(x.name), least, is_atom=False)
+    inside = builder.define(case([(below, least)], ref(x.name)), null=x.null, nan=False)
+    ends = builder.literal(2.0**-1022 if is_of_four else 0.0)
+    return case([(below, ends)], fmath_power(inside, builder))
+
+
+def emit_log_softmax(step: s.LogSoftmax, builder: Builder) -> None:
+    """Write the inputs, less the logarithm of the sum of their exponentials, as the kernel adds it.
+
+    Inputs that are equal to the largest are counted; the others' exponentials follow in order.
+    """
+    columns = [builder.clean(name) for name in step.inputs]
+    null = any(column.null for column in columns)
+    largest = builder.define(builder.largest_of(columns), null=null, nan=False)
+    top, zero, one = ref(largest.name), builder.literal(0.0), builder.literal(1.0)
+    counted: list[Expression] = []
+    powers: list[Expression] = []
+    for column in columns:
+        x = ref(column.name)
+        less = builder.define(fill("{} - {}", x, top, is_atom=False), null=null, nan=True)
+        is_top = fill("{} = {}", x, top, is_atom=False)
+        power = case([(is_top, zero)], exponential(ref(less.name), builder))
+        powers.append(ref(builder.define(power, null=null, nan=False, approximate=True).name))
+        counted.append(case([(is_top, one)], zero))
+    ties = ref(builder.define(builder.sum_of(counted), null=null, nan=False).name)
+    rest = ref(builder.define(builder.sum_of(powers), null=null, nan=False).name)
+    share = fill("{} / {}", rest, ties, is_atom=False)
+    others = write_log1p(builder.define(share, null=null, nan=False), builder)
+    logarithm = builder.function(Function.LOG, ties)
+    sum_of_all = fill("({} + {}) + {}", ref(others.name), logarithm, top, is_atom=False)
+    total = builder.define(_finite(top, sum_of_all, top, builder), null=null, nan=False)
+    for column, output in zip(columns, step.outputs, strict=True):
+        written = fill("{} - {}", ref(column.name), ref(total.name), is_atom=False)
+        builder.put(output, builder.define(written, null=null, nan=True, approximate=True))
+
+
+def _finite(x: Expression, then: Expression, other: Expression, builder: Builder) -> Expression:
+    """Choose by whether a number is finite, where a column can hold infinity at all."""
+    if builder.target.infinity is None:
+        return then
+    ends = (builder.literal(-math.inf), builder.literal(math.inf))
+    return case([(fill("{0} > {1} AND {0} < {2}", x, *ends, is_atom=False), then)], other)
 
 
 def emit_normalize(step: s.Normalize, builder: Builder) -> None:

@@ -12,9 +12,8 @@ TARGET = replace(
     title="Databricks",
     dialect="databricks",
     evidence=(
-        "to be checked against "
-        "the SQL reference of Databricks (DOUBLE type, ANSI compliance, raise_error), which "
-        "follows Spark's; sqlglot parses it, no test runs it"
+        "the tests run this text in Spark 4.3; the SQL reference of Databricks (Special floating "
+        "point values, ANSI compliance); unproven: EXP and LN of Photon, limits of nesting"
     ),
     types={
         ColumnType.DOUBLE: "DOUBLE",

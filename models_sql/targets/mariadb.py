@@ -1,4 +1,4 @@
-"""MariaDB: MySQL's dialect, but nothing in a SELECT that ends it with a message."""
+"""MariaDB: MySQL's dialect, but another function that ends a query."""
 
 from dataclasses import replace
 
@@ -8,10 +8,11 @@ TARGET = replace(
     MYSQL,
     name="mariadb",
     title="MariaDB",
-    evidence=(
-        "to be checked against "
-        "the knowledge base of MariaDB (Numeric literals, Derived table merge); sqlglot parses "
-        "it as MySQL's, no test runs it"
+    evidence="run by the tests (MariaDB 10.11)",
+    has_denormals=True,
+    # The name of a lock that is too long ends the query, and the error quotes its first letters.
+    refusal=(
+        "CASE WHEN {condition} THEN "
+        "RELEASE_LOCK(CONCAT({message}, ' ', COALESCE({value}, ''), REPEAT('.', 200))) ELSE 0 END"
     ),
-    refusal=None,
 )

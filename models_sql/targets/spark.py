@@ -1,10 +1,12 @@
 """Spark SQL 4. Doubles follow IEEE 754, but NaN equals itself and is the greatest number.
 
-In ANSI mode, which is the default, a division by zero ends the query.
+In ANSI mode, which is the default, a division by zero ends the query. Texts are compared as bytes:
+a column may have a collation that ignores case.
 """
 
 from ...ir.steps import Function
-from ..target import Limits, Target, decimal, escaped
+from ..storage import Storage
+from ..target import TRIGONOMETRY, Limits, Target, decimal, escaped
 
 
 def number(value: float) -> str:
@@ -12,15 +14,22 @@ def number(value: float) -> str:
     return decimal(value) + "D"
 
 
+_WITHIN = (
+    "CASE WHEN {0} > -4503599627370496e0D AND {0} < 4503599627370496e0D "
+    "THEN CAST(rounded({0}) AS DOUBLE) ELSE {0} END"
+)
+
+
+def binary(text: str) -> str:
+    """Write a text as its bytes."""
+    return f"X'{text.encode().hex().upper()}'"
+
+
 TARGET = Target(
     name="spark",
     title="Spark",
     dialect="spark",
-    evidence=(
-        "to be checked against "
-        "the SQL reference of Spark 4.0 (Literals, Special Values, ANSI compliance); "
-        "sqlglot parses it, no test runs it"
-    ),
+    evidence="run by the tests (Spark 4.3, in ANSI mode)",
     quotes=("`", "`"),
     number=number,
     infinity="CAST('Infinity' AS DOUBLE)",
@@ -28,16 +37,30 @@ TARGET = Target(
     is_nan="isnan({})",
     divides_by_zero=False,
     to_float32="CAST(CAST({} AS FLOAT) AS DOUBLE)",
-    text_literal=escaped,
+    text_key="CAST({} AS BINARY)",
+    text_literal=binary,
     message=escaped,
     time_literal="TIMESTAMP_NTZ '{}'",
     greatest="greatest({})",
+    remainder="({} % {})",
+    power="power({}, {})",
     functions={
         Function.EXP: "exp({})",
         Function.LOG: "ln({})",
         Function.SQRT: "sqrt({})",
-        # floor() gives BIGINT, which ends a query at a number beyond it.
+        # They give BIGINT, which ends a query at a number beyond it; those are whole.
+        Function.FLOOR: _WITHIN.replace("rounded", "floor"),
+        Function.CEIL: _WITHIN.replace("rounded", "ceil"),
+        **TRIGONOMETRY,
     },
     refusal="CASE WHEN {condition} THEN CAST(raise_error({message}) AS INT) ELSE 0 END",
     limits=Limits(bytes=4 * 2**20, terms=100, depth=60, cases=40, columns=5_000),
+    storage=Storage(
+        text="STRING",
+        list_type="ARRAY<{}>",
+        list_values="array({})",
+        suffix="parquet",
+        load=("INSERT INTO {name} SELECT * FROM parquet.`{stage}/{file}`",),
+        client="spark-sql -f FILE",
+    ),
 )

@@ -4,12 +4,10 @@ Declare number columns REAL: in others SQLite keeps what is written to them, of 
 a number column is read as 0 by a cast, so only numbers are cast here, and a query ends at others.
 """
 
-import math
-
 from ...ir.steps import Function
-from ..target import Forms, Limits, Target
-
-_PLACES = 62
+from ..storage import Storage
+from ..target import TRIGONOMETRY, Forms, Limits, Target, quotient
+from ..walks import RowWalk
 
 
 def exact(value: float) -> str:
@@ -17,19 +15,7 @@ def exact(value: float) -> str:
 
     Decimals it rounds in its own way, now and then to the wrong neighbour.
     """
-    if value.is_integer() and abs(value) < 2**53:
-        return f"{int(value)}.0"
-    mantissa, exponent = math.frexp(abs(value))
-    whole, exponent = int(mantissa * 2**53), exponent - 53
-    shared = (whole & -whole).bit_length() - 1
-    whole, exponent = whole >> shared, exponent + shared
-    written = [f"{whole}.0"]
-    while exponent:
-        part = min(abs(exponent), _PLACES)
-        written.append(f"{'/' if exponent < 0 else '*'}{2**part}")
-        exponent += part if exponent < 0 else -part
-    sign = "-" if value < 0 else ""
-    return f"({sign}{''.join(written)})"
+    return quotient(value, "{}.0", places=62)
 
 
 _NO_NUMBER = "json_extract('[]', 'foresql: a number column holds ' || typeof({0}) || {0})"
@@ -55,10 +41,13 @@ TARGET = Target(
     ),
     truths=("0", "1"),
     greatest="max({})",
+    remainder="mod({}, {})",
+    power="pow({}, {})",
     functions={
         Function.EXP: "exp({})",
         Function.LOG: "ln({})",
         Function.SQRT: "sqrt({})",
+        **TRIGONOMETRY,
         Function.FLOOR: "floor({})",
         Function.CEIL: "ceil({})",
     },
@@ -69,5 +58,32 @@ TARGET = Target(
     ),
     stage="{name} AS MATERIALIZED (\n{query}\n)",
     limits=Limits(bytes=1_000_000, terms=400, depth=60, cases=14, columns=2_000),
-    forms=Forms(view="CREATE VIEW {name} AS\n{query}"),
+    walk=RowWalk(
+        row="(SELECT {column} FROM {table} WHERE id = {index})",
+        position="{record} >> {bits}",
+        sum=(
+            "(WITH RECURSIVE w(record, total) AS (\n"
+            "      SELECT n.record, CASE WHEN n.record > 0 THEN {start} "
+            "ELSE {start} + n.value END\n"
+            "      FROM {table} AS n WHERE n.id = {first}\n"
+            "      UNION ALL\n"
+            "      SELECT n.record, CASE WHEN n.record > 0 THEN w.total "
+            "ELSE w.total + n.value END\n"
+            "      FROM w CROSS JOIN {table} AS n WHERE w.record <> 0 AND n.id = "
+            "CASE WHEN w.record < 0 THEN -w.record ELSE {position} END\n"
+            "    ) SELECT total FROM w WHERE record = 0)"
+        ),
+    ),
+    forms=Forms(view="CREATE VIEW {name} AS\n{query}", drop_view="DROP VIEW IF EXISTS {name}"),
+    storage=Storage(
+        key=" PRIMARY KEY",
+        integer="INTEGER",
+        double="REAL",
+        text="TEXT",
+        begin="BEGIN",
+        commit="COMMIT",
+        create="CREATE TABLE IF NOT EXISTS {name} ({columns})",
+        empty="DELETE FROM {name}",
+        client="sqlite3 my.sqlite < FILE",
+    ),
 )

@@ -1,16 +1,16 @@
 """Trino. Doubles follow IEEE 754, and NaN is unequal to everything."""
 
 from ...ir.steps import Function
-from ..target import Limits, Target
+from ..storage import Storage
+from ..target import TRIGONOMETRY, Limits, Target
 
 TARGET = Target(
     name="trino",
     title="Trino",
     dialect="trino",
     evidence=(
-        "to be checked against "
-        "the documentation of Trino (Data types, Mathematical functions, query.max-length); "
-        "sqlglot parses it, no test runs it"
+        "the documentation of Trino (Data types, Mathematical functions) and its source "
+        "(DoubleType, DoubleOperators: Java's doubles); unproven: limits of nesting"
     ),
     infinity="infinity()",
     minus_infinity="-infinity()",
@@ -19,10 +19,13 @@ TARGET = Target(
     to_float32="CAST(CAST({} AS REAL) AS DOUBLE)",
     time_literal="TIMESTAMP '{}'",
     greatest="greatest({})",
+    remainder="mod({}, {})",
+    power="power({}, {})",
     functions={
         Function.EXP: "exp({})",
         Function.LOG: "ln({})",
         Function.SQRT: "sqrt({})",
+        **TRIGONOMETRY,
         Function.FLOOR: "floor({})",
         Function.CEIL: "ceiling({})",
     },
@@ -32,4 +35,9 @@ TARGET = Target(
         "CAST({message} || COALESCE(CAST({value} AS VARCHAR), '') AS INTEGER) ELSE 0 END"
     ),
     limits=Limits(bytes=1_000_000, terms=100, depth=60, cases=40, columns=2_000),
+    storage=Storage(
+        list_type="ARRAY({})",
+        list_values="ARRAY[{}]",
+        client="trino -f FILE",
+    ),
 )
