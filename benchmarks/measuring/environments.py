@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import venv
+from importlib.metadata import version
 from pathlib import Path
 from threading import Timer
 from typing import Any, Self
@@ -26,6 +27,8 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     # daal4py of that name on the index ends in 2024; this one brings it along.
     "onedal": ("scikit-learn-intelex", "lightgbm"),
     "onnxruntime": ("onnxruntime", "onnxmltools", "lightgbm"),
+    # The model is fitted there too, from the same rows: the same version gives the same trees.
+    "orbital": ("orbital", "duckdb", "pandas", f"scikit-learn=={version('scikit-learn')}"),
 }
 
 
@@ -96,7 +99,7 @@ class Peer:
     def load(
         self, model: Path, *, threads: int = 1, limit: float = 150, **options: Any
     ) -> dict[str, Any]:
-        """Load a LightGBM model file; gives ``seconds`` and ``version``.
+        """Load a model file, or rows that orbital fits; gives ``seconds`` and ``version``.
 
         Raises
         ------

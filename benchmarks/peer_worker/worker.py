@@ -87,12 +87,39 @@ def load_onnxruntime(model: str, threads: int) -> Loaded:
     return np.float32, lambda rows: session.run(None, {"rows": rows})[0]
 
 
+def load_orbital(model: str, threads: int) -> Loaded:
+    """Fit scikit-learn to the rows of an .npz file; what orbital writes of it runs in DuckDB."""
+    import duckdb
+    import orbital
+    import pandas as pd
+    from sklearn.ensemble import GradientBoostingRegressor
+    from sklearn.pipeline import Pipeline
+
+    given = np.load(model)
+    names = [f"x{index}" for index in range(given["rows"].shape[1])]
+    trees = GradientBoostingRegressor(random_state=0, max_features=5)
+    pipeline = Pipeline([("model", trees)])
+    pipeline.fit(pd.DataFrame(given["rows"], columns=names), given["target"])
+    double = orbital.types.DoubleColumnType()
+    parsed = orbital.parse_pipeline(pipeline, features=dict.fromkeys(names, double))
+    query = orbital.export_sql("rows", parsed, dialect="duckdb")
+    connection = duckdb.connect(config={"threads": threads})
+
+    def prepare(rows: np.ndarray) -> np.ndarray:
+        connection.register("given", pd.DataFrame(rows, columns=names))
+        connection.execute("CREATE OR REPLACE TABLE rows AS FROM given")
+        return rows
+
+    return prepare, lambda _: next(iter(connection.execute(query).fetchnumpy().values()))
+
+
 PEERS = {
     "lleaves": (load_lleaves, "lleaves"),
     "treelite": (load_treelite, "treelite"),
     "tl2cgen": (load_tl2cgen, "tl2cgen"),
     "onedal": (load_onedal, "scikit-learn-intelex"),
     "onnxruntime": (load_onnxruntime, "onnxruntime"),
+    "orbital": (load_orbital, "orbital"),
 }
 
 

@@ -1,10 +1,14 @@
 """Small models made by hand, so that golden SQL does not change with a library's release."""
 
 import numpy as np
+import pyarrow as pa
 
 from foresql.ir import Column, ColumnType, Model, Outputs, Signature, Trees
 from foresql.ir import steps as s
 from foresql.ir.trees import LEAF
+from foresql.models_sql.expressions import chain, fill, ref
+from foresql.models_sql.forests import CaseStrategy
+from foresql.models_sql.forests.case import CaseTrees
 
 
 def a_forest() -> Trees:
@@ -80,3 +84,26 @@ def pipeline() -> Model:
 
 
 MODELS = {"forest": forest, "pipeline": pipeline}
+
+
+class Leaves(CaseStrategy):
+    """Keeps the leaves in a table, and finds them by a subquery."""
+
+    name = "leaves"
+
+    def emit(self, step, builder):
+        values = step.trees.value
+        table = pa.table({"node": np.arange(len(values)), "value": values})
+        name = builder.add_table("leaves", table)
+        trees = CaseTrees(step, builder, lambda node: builder.literal(float(node)))
+        terms = [builder.literal(float(step.start[0]))]
+        for index in range(len(step.trees.root)):
+            leaf = builder.define(trees.tree(index), null=False, nan=False, whole=True)
+            quoted = builder.target.quoted
+            found = fill(
+                f"(SELECT max(m.{quoted('value')}) FROM {{}} AS m WHERE m.{quoted('node')} = {{}})",
+                name,
+                ref(leaf.name),
+            )
+            terms.append(ref(builder.define(found, null=False, nan=False).name))
+        builder.put(step.outputs[0], builder.define(chain("+", terms), null=False, nan=False))

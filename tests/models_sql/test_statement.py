@@ -1,10 +1,13 @@
 """Forms, names, limits and refusals."""
 
+import dataclasses
 import importlib.util
 import math
 import random
+import re
 import sqlite3
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -15,10 +18,21 @@ import pytest
 from foresql import UnsupportedModelError
 from foresql.ir import Column, ColumnType, Model, Outputs, Signature
 from foresql.ir import steps as s
+from foresql.ir.trees import LEAF
 from foresql.kernels.float32 import exp as kernel_exp
 from foresql.kernels.float32 import sigmoid as kernel_sigmoid
-from foresql.models_sql import Header, Statement, compile_query, target_of, targets, write_statement
+from foresql.models_sql import (
+    Header,
+    Statement,
+    compile_query,
+    steps,
+    target_of,
+    targets,
+    write_statement,
+)
 from foresql.models_sql.float32_exp import exp_float32
+from foresql.models_sql.forests import CaseStrategy
+from foresql.models_sql.forests.case import least_bytes
 from foresql.models_sql.links import boundary_of, float32_sigmoid, sigmoid, trace
 from foresql.models_sql.steps import NO_SQL
 
@@ -52,6 +66,72 @@ def test_a_macro_scores_any_table():
     )
     found = connection.sql("SELECT id, margin FROM scored('flights') ORDER BY id").fetchall()
     assert found == [(1, 0.5 + 0.1 + 1 / 3), (2, 0.5 + 0.1 - 2.0)]
+
+
+@pytest.fixture
+def with_function():
+    """Give a connection with the forest as a function of one row."""
+    connection = duckdb.connect()
+    connection.execute(
+        write_statement(made.forest(), target_of("duckdb"), statement("function"), HEADER)
+    )
+    connection.register(
+        "flights", pa.table({"id": [1, 2], "distance": [1.0, None], "carrier": ["UA", None]})
+    )
+    return connection
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT scored(flights).margin FROM flights ORDER BY id",
+        "SELECT scored(t).margin FROM flights AS t ORDER BY t.id",
+        "SELECT scored({distance: distance, carrier: carrier}).margin FROM flights ORDER BY id",
+        "SELECT answer.margin FROM (SELECT id, scored(f) AS answer FROM flights f) ORDER BY id",
+        # Names of a caller that the macro has inside too.
+        "SELECT scored(given).margin FROM flights AS given ORDER BY id",
+        "SELECT scored(answers).margin FROM flights AS answers ORDER BY id",
+        "SELECT scored(s0).margin FROM flights AS s0 ORDER BY id",
+        "SELECT scored(row).margin FROM flights AS row ORDER BY id",
+        (
+            "SELECT scored({distance: c0, carrier: c1}).margin "
+            "FROM (SELECT id, distance AS c0, carrier AS c1 FROM flights) ORDER BY id"
+        ),
+        (
+            "SELECT scored({distance: carrier, carrier: distance}).margin "
+            "FROM (SELECT id, distance AS carrier, carrier AS distance FROM flights) ORDER BY id"
+        ),
+    ],
+)
+def test_a_function_of_duckdb_takes_a_row(with_function, query):
+    found = [row[0] for row in with_function.sql(query).fetchall()]
+    assert found == [0.5 + 0.1 + 1 / 3, 0.5 + 0.1 - 2.0]
+
+
+def test_a_function_of_duckdb_stands_wherever_an_expression_does(with_function):
+    query = "SELECT id FROM flights f WHERE scored(f).prediction = 'late' AND scored(f).margin > 0"
+    assert with_function.sql(query).fetchall() == [(1,)]
+    query = "SELECT round(sum(scored(f).margin), 6), count(*) FROM flights f GROUP BY f.id % 1"
+    assert with_function.sql(query).fetchall() == [(-0.466667, 2)]
+    with pytest.raises(duckdb.BinderException, match='Could not find key "carrier"'):
+        with_function.sql("SELECT scored({distance: 1}).margin")
+
+
+def test_a_function_of_duckdb_plans_no_join(with_function):
+    plan = with_function.sql("EXPLAIN SELECT scored(f).margin FROM flights f").fetchall()[0][1]
+    assert "JOIN" not in plan
+
+
+def test_a_function_of_duckdb_may_have_a_column_named_row():
+    model = made.forest()
+    signature = Signature((Column("Row", ColumnType.DOUBLE), model.signature.columns[1]))
+    forest = replace(model.steps[1], inputs=("Row", "carrier|code"))
+    steps = (model.steps[0], forest, *model.steps[2:])
+    connection = duckdb.connect()
+    model = Model(signature, steps, model.outputs)
+    connection.execute(write_statement(model, target_of("duckdb"), statement("function"), HEADER))
+    query = "SELECT scored(f).margin FROM (SELECT 1.0 AS \"Row\", 'UA' AS carrier) AS f"
+    assert connection.sql(query).fetchall() == [(0.5 + 0.1 + 1 / 3,)]
 
 
 def test_a_view_keeps_what_the_model_reads_by_default():
@@ -118,7 +198,7 @@ def test_a_function_whose_text_would_end_early_is_refused():
 def test_unknown_target_and_strategy_are_named():
     with pytest.raises(UnsupportedModelError, match="use one of bigquery, clickhouse"):
         target_of("oracle")
-    with pytest.raises(UnsupportedModelError, match="use one of case"):
+    with pytest.raises(UnsupportedModelError, match="use one of auto, case"):
         compile_query(made.forest(), target_of("duckdb"), "t", strategy="magic")
 
 
@@ -147,6 +227,30 @@ def test_a_forest_beyond_the_statement_is_refused():
 def shifted(children, trees):
     blocks = [np.where(trees.feature >= 0, children + 8 * i, 0) for i in range(20_000)]
     return np.concatenate(blocks).astype(np.int32)
+
+
+def test_roundings_that_are_never_planned_are_refused():
+    model = made.forest()
+    forest = next(step for step in model.steps if isinstance(step, s.Forest))
+    leaves = forest.trees.value.clip(-9, 9).astype(np.float32).astype(float)
+    trees = dataclasses.replace(forest.trees, value=leaves)
+    step = dataclasses.replace(forest, trees=trees, precision=s.Precision.FLOAT32)
+    steps = tuple(step if each is forest else each for each in model.steps)
+    model = dataclasses.replace(model, steps=steps)
+    target = target_of("datafusion")
+    assert compile_query(model, target, "t", strategy="case").text
+    limits = dataclasses.replace(target.limits, roundings=1)
+    with pytest.raises(UnsupportedModelError, match="2 times in a row, and DataFusion"):
+        compile_query(model, dataclasses.replace(target, limits=limits), "t", strategy="case")
+
+
+def test_no_column_of_the_statement_has_a_name_of_the_table():
+    column = Column("C2", ColumnType.DOUBLE)
+    dot = s.Dot(("C2",), ("y",), np.array([[2.0]]), np.array([1.0]))
+    model = Model(Signature((column,)), (dot,), Outputs(("y",)))
+    query = compile_query(model, target_of("clickhouse"), '"s1"', keep=("c1",)).text
+    assert '"C2" AS Nullable(Float64)) AS cc1' in query
+    assert "ss0 AS (" in query
 
 
 def test_a_deep_tree_is_cut_into_columns():
@@ -204,10 +308,15 @@ def test_literals_read_back_to_the_same_bits(name):
 
 
 def eval_literal(literal):
-    """Read a literal as its engine does: quotients of SQLite by its own arithmetic."""
-    if literal.startswith("(") or literal.endswith(".0"):
-        return sqlite3.connect(":memory:").execute(f"SELECT {literal}").fetchone()[0]
-    return float(literal.split("::")[0].strip("'").rstrip("D"))
+    """Read a literal as its engine does; what is no single number is a quotient of whole ones."""
+    plain = re.sub(r"::\w+|[()'D]", "", literal)
+    sign, first, rest = re.fullmatch(r"(-?)([^*/]+)(.*)", plain).groups()
+    value = float(first)
+    for operator, whole in re.findall(r"([*/])([^*/]+)", rest):
+        assert float(first).is_integer()
+        assert float(whole).is_integer()
+        value = value * float(whole) if operator == "*" else value / float(whole)
+    return -value if sign else value
 
 
 def test_float32_functions_are_the_kernels():
@@ -237,3 +346,89 @@ def test_a_link_is_traced_through_arithmetic():
     assert traced.base == "margin"
     assert traced.has_link
     assert traced.function(0.0) == 0.5
+
+
+def test_labels_that_differ_in_case_only_are_numbered():
+    model = made.forest()
+    margins = ("negative", "positive", "margin")
+    outputs = Outputs(("label",), ("late", "Late", "LATE"), margins)
+    statement_of = statement("select", keep=())
+    model = Model(model.signature, model.steps, outputs)
+    text = write_statement(model, target_of("duckdb"), statement_of, HEADER)
+    assert "-- Probabilities are numbered by class: 'late', 'Late', 'LATE'." in text
+    assert 'AS "probability_2"' in text
+    connection = duckdb.connect()
+    connection.execute("CREATE TABLE t AS SELECT 1.0 AS distance, 'UA' AS carrier")
+    names = [each[0] for each in connection.sql(text).description]
+    assert names == ["prediction", "probability_0", "probability_1", "probability_2"]
+
+
+@pytest.mark.parametrize("kind", ["VARCHAR", "BOOLEAN", "DATE", "ENUM ('1')", "JSON"])
+def test_duckdb_refuses_what_is_no_number(kind):
+    connection = duckdb.connect()
+    connection.execute(f"CREATE TABLE t (distance {kind}, carrier VARCHAR)")
+    with pytest.raises(duckdb.BinderException, match=r"'\+\(|No function matches"):
+        connection.sql(compile_query(made.forest(), target_of("duckdb"), "t").text)
+
+
+@pytest.mark.parametrize("kind", ["UTINYINT", "HUGEINT", "DECIMAL(38, 10)", "FLOAT"])
+def test_duckdb_takes_numbers_of_all_kinds(kind):
+    connection = duckdb.connect()
+    connection.execute(f"CREATE TABLE t (distance {kind}, carrier VARCHAR)")
+    connection.execute("INSERT INTO t VALUES (1, 'UA')")
+    query = compile_query(made.forest(), target_of("duckdb"), "t").text
+    assert connection.sql(query).fetchall()[0][2] == 0.5 + 0.1 + 1 / 3
+
+
+def test_a_step_without_sql_is_refused_before_a_forest_is_written(monkeypatch):
+    model = made.forest()
+    monkeypatch.setattr(steps, "NO_SQL", {s.Exceeds: "it is the last step"})
+    monkeypatch.setattr(CaseStrategy, "emit", lambda *_: pytest.fail("a forest was written"))
+    with pytest.raises(UnsupportedModelError, match="Exceeds in SQL for DuckDB: it is the last"):
+        compile_query(model, target_of("duckdb"), "t")
+
+
+@pytest.mark.parametrize("name", ["snowflake", "bigquery", "clickhouse", "sqlite", "duckdb"])
+def test_a_refusal_comes_before_the_text(name, monkeypatch):
+    limit = 1_000_000
+    monkeypatch.setattr(CaseStrategy, "emit", lambda *_: pytest.fail("a forest was written"))
+    target = replace(target_of(name), limits=replace(target_of(name).limits, bytes=limit))
+    rng = np.random.default_rng(0)
+    depth, trees = 6, 400
+    model = a_symmetric_model(rng, depth, trees)
+    with pytest.raises(UnsupportedModelError, match=r"(?s)Forest in SQL.*What to do: use the UDF:"):
+        compile_query(model, target, "t", strategy="case")
+
+
+def a_symmetric_model(rng, depth, count):
+    """Make trees whose nodes all split one column, like CatBoost's."""
+    inner, nodes = 2**depth - 1, 2 ** (depth + 1) - 1
+    feature = np.where(np.arange(nodes) < inner, 0, LEAF)
+    left = np.where(feature == 0, 2 * np.arange(nodes) + 1, 0)
+    offsets = np.repeat(np.arange(count) * nodes, nodes)
+    is_split = np.tile(feature == 0, count)
+    trees = type(made.a_forest())(
+        feature=np.tile(feature, count).astype(np.int32),
+        threshold=np.where(is_split, rng.normal(size=count * nodes), 0.0),
+        left=np.where(is_split, np.tile(left, count) + offsets, 0).astype(np.int32),
+        right=np.where(is_split, np.tile(left + 1, count) + offsets, 0).astype(np.int32),
+        missing_left=np.zeros(count * nodes, np.bool_),
+        category_set=np.full(count * nodes, -1, np.int32),
+        set_start=np.zeros(1, np.int64),
+        set_values=np.zeros(0, np.int32),
+        value=np.where(is_split, 0.0, rng.normal(size=count * nodes)),
+        cover=np.ones(count * nodes),
+        root=(np.arange(count) * nodes).astype(np.int32),
+        output=np.zeros(count, np.int32),
+    )
+    step = s.Forest(("x",), ("y",), trees, np.zeros(1), s.Precision.FLOAT64)
+    return Model(Signature((Column("x", ColumnType.DOUBLE),)), (step,), Outputs(("y",)))
+
+
+def test_the_least_length_is_no_more_than_the_length():
+    for name, target in targets().items():
+        model = a_symmetric_model(np.random.default_rng(1), 5, 20)
+        trees = model.steps[0].trees
+        roomy = replace(target, limits=replace(target.limits, bytes=10**9))
+        length = len(compile_query(model, roomy, "t").text.encode())
+        assert 0.6 * length < least_bytes(trees, target) < length, name

@@ -241,6 +241,11 @@ def _made() -> dict[str, Callable[[type], Any]]:
         ["DictionaryLearning", "MiniBatchDictionaryLearning"],
         lambda kind: kind(3, transform_algorithm="threshold", random_state=0),
     )
+    special |= dict.fromkeys(
+        ["MLPClassifier", "MLPRegressor"], lambda kind: kind(hidden_layer_sizes=(10,))
+    )
+    special["BernoulliRBM"] = lambda kind: kind(n_components=8, random_state=0)
+    special["QuantileTransformer"] = lambda kind: kind(n_quantiles=40)
     special["LocalOutlierFactor"] = lambda kind: kind(n_neighbors=5, novelty=True)
     special |= dict.fromkeys(
         ["GaussianRandomProjection", "SparseRandomProjection"], lambda kind: kind(n_components=2)

@@ -1,5 +1,6 @@
 -- Model delay:3, bundle sha256 0000000000000000000000000000000000000000000000000000000000000000.
 -- Certified on 12,345 rows by kernel.
+-- Strategy of the forests: case.
 -- Reads distance double, carrier varchar.
 -- Bit for bit the kernel's: prediction, margin.
 -- Within 2 ulp, as exponentials differ between engines: probability.
@@ -9,7 +10,7 @@ WITH s0 AS (
     SELECT
       "id" AS c0,
       (replace("carrier", '', '') COLLATE C) AS c1,
-      CAST("distance" AS DOUBLE) AS c3
+      CAST(+"distance" AS DOUBLE) AS c3
     FROM flights
 ),
 s1 AS (

@@ -1,10 +1,10 @@
 -- Model delay:3, bundle sha256 0000000000000000000000000000000000000000000000000000000000000000.
 -- Certified on 12,345 rows by kernel.
+-- Strategy of the forests: case.
 -- Reads distance double, carrier varchar.
 -- Bit for bit the kernel's: prediction, margin.
 -- Within 2 ulp, as exponentials differ between engines: probability.
--- SQL for MariaDB; what its claims rest on: to be checked against the knowledge base of MariaDB
---   (Numeric literals, Derived table merge); sqlglot parses it as MySQL's, no test runs it.
+-- SQL for MariaDB; what its claims rest on: run by the tests (MariaDB 10.11).
 CREATE OR REPLACE VIEW `scored` AS
 WITH s0 AS (
     SELECT

@@ -1,11 +1,13 @@
 -- Model delay:3, bundle sha256 0000000000000000000000000000000000000000000000000000000000000000.
 -- Certified on 12,345 rows by kernel.
+-- Strategy of the forests: case.
 -- Reads distance double, carrier varchar.
 -- Bit for bit the kernel's: prediction, margin.
 -- Within 2 ulp, as exponentials differ between engines: probability.
--- SQL for MySQL; what its claims rest on: to be checked against the reference manual of MySQL 8.4
---   (Precision math, Hexadecimal literals, UUID_TO_BIN, Optimizing derived tables); sqlglot parses
---   it, no test runs it.
+-- SQL for MySQL; what its claims rest on: the tests run this text in MariaDB 10.11, but for
+--   refusals; the reference manual of MySQL 8.4 (Optimizing derived tables); unproven: numbers
+--   below 2.2e-308, that UUID_TO_BIN ends a query (a refused row would have no answer), limits of
+--   nesting.
 CREATE OR REPLACE VIEW `scored` AS
 WITH s0 AS (
     SELECT

@@ -1,42 +1,44 @@
 -- Model delay:3, bundle sha256 0000000000000000000000000000000000000000000000000000000000000000.
 -- Certified on 12,345 rows by kernel.
+-- Strategy of the forests: case.
 -- Reads distance double, carrier varchar.
 -- Bit for bit the kernel's: prediction, margin.
 -- Within 2 ulp, as exponentials differ between engines: probability.
--- SQL for Redshift; what its claims rest on: to be checked against the Amazon Redshift developer
---   guide (Floating-point types, CAST, Quotas and limits); sqlglot parses it, no test runs it.
+-- SQL for Redshift; what its claims rest on: the Amazon Redshift developer guide (Numeric types,
+--   Significance of trailing blanks, VARBYTE type, GREATEST and LEAST, LN; 16 MB a statement);
+--   unproven: numbers below 2.2e-308, overflow, last bits of EXP and LN, limits of nesting.
 CREATE OR REPLACE VIEW "scored" AS
 WITH s0 AS (
     SELECT
       "id" AS c0,
-      "carrier" AS c1,
+      CAST("carrier" AS VARBYTE(65535)) AS c1,
       CAST("distance" AS float8) AS c3
     FROM flights
 ),
 s1 AS (
     SELECT
       c0,
-      CASE WHEN c1 IS NULL THEN NULL WHEN c1 = 'UA' THEN '0e0'::float8 WHEN c1 = 'O''Hare' THEN '1e0'::float8 WHEN c1 = ('ü' || CHR(92) || '') THEN '7e0'::float8 ELSE '-1e0'::float8 END AS c2,
-      CASE WHEN c3 = 'NaN'::float8 THEN NULL ELSE c3 END AS c4
+      CASE WHEN c1 IS NULL THEN NULL WHEN c1 = CAST('UA' AS VARBYTE(65535)) THEN 0::float8 WHEN c1 = CAST('O''Hare' AS VARBYTE(65535)) THEN 1::float8 WHEN c1 = CAST(('ü' || CHR(92) || '') AS VARBYTE(65535)) THEN 7::float8 ELSE -1::float8 END AS c2,
+      CASE WHEN (c3 <> c3 OR c3 = 'NaN'::float8) THEN NULL ELSE c3 END AS c4
     FROM s0
 ),
 s2 AS (
     SELECT
       c0,
-      '0.5e0'::float8
-      + CASE WHEN c4 > '1.5e0'::float8 THEN CASE WHEN c4 <= '2.5e-300'::float8 THEN '-0.25e0'::float8 ELSE '1e+300'::float8 END ELSE '0.1e0'::float8 END
-      + CASE WHEN c2 BETWEEN '0e0'::float8 AND '2e0'::float8 OR c2 IN ('7e0'::float8) THEN '0.3333333333333333e0'::float8 ELSE '-2e0'::float8 END AS c5
+      (1::float8/2)
+      + CASE WHEN c4 > (3::float8/2) THEN CASE WHEN c4 <= (7540071506325551::float8/9007199254740992/9007199254740992/9007199254740992/9007199254740992/9007199254740992/9007199254740992/9007199254740992/9007199254740992/9007199254740992/9007199254740992/9007199254740992/9007199254740992/9007199254740992/9007199254740992/9007199254740992/9007199254740992/9007199254740992/9007199254740992/9007199254740992/2199023255552) THEN (-1::float8/4) ELSE (1681218273811815::float8*9007199254740992*9007199254740992*9007199254740992*9007199254740992*9007199254740992*9007199254740992*9007199254740992*9007199254740992*9007199254740992*9007199254740992*9007199254740992*9007199254740992*9007199254740992*9007199254740992*9007199254740992*9007199254740992*9007199254740992*35184372088832) END ELSE (3602879701896397::float8/9007199254740992/4) END
+      + CASE WHEN c2 BETWEEN 0::float8 AND 2::float8 OR c2 IN (7::float8) THEN (6004799503160661::float8/9007199254740992/2) ELSE -2::float8 END AS c5
     FROM s1
 ),
 s3 AS (
     SELECT
       c0, c5,
-      CASE WHEN c5 > '1.6653345369377348e-16'::float8 THEN '1e0'::float8 ELSE '0e0'::float8 END AS c8
+      CASE WHEN c5 > (3::float8/9007199254740992/2) THEN 1::float8 ELSE 0::float8 END AS c8
     FROM s2
 )
 SELECT
   c0 AS "id",
-  CASE WHEN c8 = '0e0'::float8 THEN 'on time' WHEN c8 = '1e0'::float8 THEN 'late' END AS "prediction",
-  CASE WHEN c5 < '-709.782712893384e0'::float8 THEN '0e0'::float8 WHEN c5 > '40e0'::float8 THEN '1e0'::float8 ELSE '1e0'::float8 / ('1e0'::float8 + EXP((-c5))) END AS "probability",
+  CASE WHEN c8 = 0::float8 THEN 'on time' WHEN c8 = 1::float8 THEN 'late' END AS "prediction",
+  CASE WHEN c5 < (-6243314768165359::float8/8796093022208) THEN 0::float8 WHEN c5 > 40::float8 THEN 1::float8 ELSE 1::float8 / (1::float8 + EXP((-c5))) END AS "probability",
   c5 AS "margin"
 FROM s3

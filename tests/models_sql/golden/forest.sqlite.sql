@@ -1,5 +1,6 @@
 -- Model delay:3, bundle sha256 0000000000000000000000000000000000000000000000000000000000000000.
 -- Certified on 12,345 rows by kernel.
+-- Strategy of the forests: case.
 -- Reads distance double, carrier varchar.
 -- Bit for bit the kernel's: prediction, margin.
 -- Within 2 ulp, as exponentials differ between engines: probability.

@@ -1,10 +1,12 @@
 -- Model delay:3, bundle sha256 0000000000000000000000000000000000000000000000000000000000000000.
 -- Certified on 12,345 rows by kernel.
+-- Strategy of the forests: case.
 -- Reads distance double, carrier varchar.
 -- Bit for bit the kernel's: prediction, margin.
 -- Within 2 ulp, as exponentials differ between engines: probability.
--- SQL for Trino; what its claims rest on: to be checked against the documentation of Trino (Data
---   types, Mathematical functions, query.max-length); sqlglot parses it, no test runs it.
+-- SQL for Trino; what its claims rest on: the documentation of Trino (Data types, Mathematical
+--   functions) and its source (DoubleType, DoubleOperators: Java's doubles); unproven: limits of
+--   nesting.
 CREATE OR REPLACE VIEW "scored" AS
 WITH s0 AS (
     SELECT

@@ -2,9 +2,9 @@
 -- Certified on 12,345 rows by kernel.
 -- Reads a b double, n bigint.
 -- Bit for bit the kernel's: prediction.
--- SQL for BigQuery; what its claims rest on: to be checked against the GoogleSQL reference
---   (Lexical structure, Data types, Mathematical functions, ERROR, Quotas); sqlglot parses it, no
---   test runs it.
+-- SQL for BigQuery; what its claims rest on: the ZetaSQL documentation (Floating point semantics,
+--   Floating point literals, Operators) and source (how text and INT64 become FLOAT64); unproven:
+--   last bits of EXP and LN, limits of nesting.
 CREATE OR REPLACE VIEW `scored` AS
 WITH s0 AS (
     SELECT

@@ -2,9 +2,9 @@
 -- Certified on 12,345 rows by kernel.
 -- Reads a b double, n bigint.
 -- Bit for bit the kernel's: prediction.
--- SQL for Databricks; what its claims rest on: to be checked against the SQL reference of
---   Databricks (DOUBLE type, ANSI compliance, raise_error), which follows Spark's; sqlglot parses
---   it, no test runs it.
+-- SQL for Databricks; what its claims rest on: the tests run this text in Spark 4.3; the SQL
+--   reference of Databricks (Special floating point values, ANSI compliance); unproven: EXP and LN
+--   of Photon, limits of nesting.
 CREATE OR REPLACE VIEW `scored` AS
 WITH s0 AS (
     SELECT

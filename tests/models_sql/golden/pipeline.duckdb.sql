@@ -7,8 +7,8 @@ CREATE OR REPLACE VIEW "scored" AS
 WITH s0 AS (
     SELECT
       "id" AS c0,
-      CAST("a b" AS DOUBLE) AS c1,
-      CAST("n" AS DOUBLE) AS c9
+      CAST(+"a b" AS DOUBLE) AS c1,
+      CAST(+"n" AS DOUBLE) AS c9
     FROM flights
 ),
 s1 AS (

@@ -2,9 +2,10 @@
 -- Certified on 12,345 rows by kernel.
 -- Reads a b double, n bigint.
 -- Bit for bit the kernel's: prediction.
--- SQL for MySQL; what its claims rest on: to be checked against the reference manual of MySQL 8.4
---   (Precision math, Hexadecimal literals, UUID_TO_BIN, Optimizing derived tables); sqlglot parses
---   it, no test runs it.
+-- SQL for MySQL; what its claims rest on: the tests run this text in MariaDB 10.11, but for
+--   refusals; the reference manual of MySQL 8.4 (Optimizing derived tables); unproven: numbers
+--   below 2.2e-308, that UUID_TO_BIN ends a query (a refused row would have no answer), limits of
+--   nesting.
 CREATE OR REPLACE VIEW `scored` AS
 WITH s0 AS (
     SELECT

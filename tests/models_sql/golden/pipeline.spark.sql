@@ -2,8 +2,7 @@
 -- Certified on 12,345 rows by kernel.
 -- Reads a b double, n bigint.
 -- Bit for bit the kernel's: prediction.
--- SQL for Spark; what its claims rest on: to be checked against the SQL reference of Spark 4.0
---   (Literals, Special Values, ANSI compliance); sqlglot parses it, no test runs it.
+-- SQL for Spark; what its claims rest on: run by the tests (Spark 4.3, in ANSI mode).
 CREATE OR REPLACE VIEW `scored` AS
 WITH s0 AS (
     SELECT

@@ -2,8 +2,9 @@
 -- Certified on 12,345 rows by kernel.
 -- Reads a b double, n bigint.
 -- Bit for bit the kernel's: prediction.
--- SQL for Trino; what its claims rest on: to be checked against the documentation of Trino (Data
---   types, Mathematical functions, query.max-length); sqlglot parses it, no test runs it.
+-- SQL for Trino; what its claims rest on: the documentation of Trino (Data types, Mathematical
+--   functions) and its source (DoubleType, DoubleOperators: Java's doubles); unproven: limits of
+--   nesting.
 CREATE OR REPLACE VIEW "scored" AS
 WITH s0 AS (
     SELECT

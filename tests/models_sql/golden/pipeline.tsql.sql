@@ -2,9 +2,9 @@
 -- Certified on 12,345 rows by kernel.
 -- Reads a b double, n bigint.
 -- Bit for bit the kernel's: prediction.
--- SQL for SQL Server; what its claims rest on: to be checked against the Transact-SQL reference
---   for SQL Server 2022 (float and real, CASE, GREATEST, CAST and CONVERT); sqlglot parses it, no
---   test runs it.
+-- SQL for SQL Server; what its claims rest on: the Transact-SQL reference (CASE: 10 levels) and
+--   MSSQLSERVER_2570 (a float holds no NaN, infinity or denormal number); unproven: integers
+--   beyond 2**53 as float, last bits of EXP and LN.
 CREATE OR ALTER VIEW [scored] AS
 WITH s0 AS (
     SELECT
@@ -16,7 +16,7 @@ WITH s0 AS (
 s1 AS (
     SELECT
       c0, c5,
-      COALESCE(c1, 0.5e0) / 3e0 AS c3
+      COALESCE(c1, (1e0/2e0)) / 3e0 AS c3
     FROM s0
 ),
 s2 AS (
@@ -27,5 +27,5 @@ s2 AS (
 )
 SELECT
   c0 AS [id],
-  CASE WHEN c8 = 0 THEN (0e0 + (c3 * 0.1e0) + (c5 * (-2e0)) + 1e-05) END AS [prediction]
+  CASE WHEN c8 = 0 THEN (0e0 + (c3 * (3602879701896397e0/9007199254740992e0/4e0)) + (c5 * (-2e0)) + (5902958103587057e0/9007199254740992e0/65536e0)) END AS [prediction]
 FROM s2
