@@ -11,11 +11,15 @@ from ..ir import steps as s
 from .rounding import DOT_ROUNDING, carry_errors, hangs_on_rounding, has_sums
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from ..ir import Model
     from ..kernels.columns import Values
     from .rounding import Errors
+
+    Carry = Callable[[s.Step, Values, Errors], None]
 
 RELATIVE = 1e-15
 """Links may round differently where ``exp`` does."""
@@ -55,8 +59,11 @@ class Doubts:
     overflows: NDArray[np.bool_]
 
 
-def label_doubts(model: Model, values: Values) -> Doubts:
-    """Find the rows whose label depends on the order in which a dot product is added."""
+def label_doubts(model: Model, values: Values, carry: Carry = carry_errors) -> Doubts:
+    """Find the rows whose label depends on the order in which a dot product is added.
+
+    ``carry`` adds the errors of a step's outputs.
+    """
     doubts = Doubts(np.zeros(values.rows, np.bool_), np.zeros(values.rows, np.bool_))
     errors: Errors = {}
     with np.errstate(all="ignore"):
@@ -67,7 +74,7 @@ def label_doubts(model: Model, values: Values) -> Doubts:
                     is_lost = ~np.isfinite(found).all(axis=0)
                     doubts.overflows[:] |= is_lost
                     doubts.ties[:] |= hangs_on_rounding(step, values, errors) & ~is_lost
-            carry_errors(step, values, errors)
+            carry(step, values, errors)
     return doubts
 
 

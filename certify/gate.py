@@ -27,6 +27,7 @@ from .oracle import Answers, ask_library
 from .probes import Probe, make_probes
 from .rounding import has_sums
 from .routes import ROUTES, kernel
+from .sql import SQL, Seen, hold_sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from .routes import Route
 
 PROBE_ROWS = 10_000
+EVERY_ROUTE = (*ROUTES, SQL)
 SEED = 2013
 _SINGLE_ROWS = 20
 CERTAIN = 1e-9
@@ -77,6 +79,8 @@ class Certificate:
         rounding of their sums; no row of the training frame is among them.
     routes
         The routes that were compared.
+    without
+        Routes that were not, and why: a model that has no SQL is certified without it.
     versions
         The versions that were compared.
     seed, seconds
@@ -92,6 +96,7 @@ class Certificate:
     labels_identical: bool | None
     ties: int
     routes: tuple[str, ...]
+    without: Mapping[str, str]
     versions: Mapping[str, str]
     seed: int
     seconds: float
@@ -100,7 +105,8 @@ class Certificate:
     def to_json(self) -> dict[str, Any]:
         """Give the certificate as plain JSON values, without the golden rows."""
         members = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "golden"}
-        return {**members, "routes": list(self.routes), "versions": dict(self.versions)}
+        plain = {"routes": list(self.routes), "without": dict(self.without)}
+        return {**members, **plain, "versions": dict(self.versions)}
 
 
 def certify(  # noqa: PLR0913 - keyword options of the gate
@@ -109,7 +115,7 @@ def certify(  # noqa: PLR0913 - keyword options of the gate
     training: Training,
     *,
     rows: int = PROBE_ROWS,
-    routes: Sequence[str] = tuple(ROUTES),
+    routes: Sequence[str] = EVERY_ROUTE,
     seed: int = SEED,
     progress: Callable[[str], None] | None = None,
 ) -> Certificate:
@@ -144,7 +150,7 @@ def compare_routes(
         At the first row on which a route differs from the kernel.
     """
     ask = kernel(model, None)
-    return _hold(model, ("kernel", ask), Probes(table, rows, seed), tuple(ROUTES), progress)
+    return _hold(model, ("kernel", ask), Probes(table, rows, seed), EVERY_ROUTE, progress)
 
 
 class Probes(NamedTuple):
@@ -171,10 +177,11 @@ def _hold(
     report("making probe rows")
     tally = _Tally(model, *reference)
     with duckdb.connect() as connection:
-        runs = {name: ROUTES[name](model, connection) for name in routes}
+        runs = {name: ROUTES[name](model, connection) for name in routes if name != SQL}
         for probe in make_probes(model, *probes):
             report(f"comparing {len(probe.table):,} rows: {probe.name}")
             _compare(probe, runs, tally)
+    without = _without_sql(tally, report) if SQL in routes else {}
     return Certificate(
         reference=tally.reference,
         rows=tally.rows,
@@ -184,12 +191,21 @@ def _hold(
         training_difference=tally.largest_training,
         labels_identical=None if model.outputs.classes is None else not tally.ties.total(),
         ties=max(tally.ties.values(), default=0),
-        routes=tuple(routes),
+        routes=tuple(name for name in routes if name not in without),
+        without=without,
         versions=library_versions(),
         seed=probes.seed,
         seconds=round(time.perf_counter() - started, 3),
         golden=tally.golden,
     )
+
+
+def _without_sql(tally: _Tally, report: Callable[[str], None]) -> dict[str, str]:
+    """Hold SQL against what the library said, or say why the model has none."""
+    report("comparing plain SQL")
+    held = hold_sql(tally.model, tally.scorer, tally.seen)
+    tally.largest = max(tally.largest, held.largest)
+    return {} if held.refusal is None else {SQL: held.refusal}
 
 
 def library_versions() -> dict[str, str]:
@@ -212,6 +228,7 @@ class _Tally:
         self.ask = ask
         self.scorer = Scorer(model, None)
         self.exact = not has_sums(model)
+        self.seen = Seen()
         self.rows = self.refused = 0
         self.ties: Counter[str] = Counter()
         self.largest = self.largest_margin = 0.0
@@ -235,11 +252,13 @@ def _compare(probe: Probe, runs: Mapping[str, Route], tally: _Tally) -> None:
         if isinstance(theirs, Answers) and isinstance(ours, Answers):
             _compare_answers(probe, name, ours, theirs, tally)
     if isinstance(theirs, Answers):
+        tally.seen.answered.append((probe, theirs))
         tally.rows += len(probe.table)
         if probe.name == "boundaries":
             tally.golden = Golden.of(probe.table, theirs)
         return
     if len(probe.table) == 1:
+        tally.seen.refused.append(probe)
         tally.refused += 1
         return
     for row in range(min(_SINGLE_ROWS, len(probe.table))):

@@ -82,7 +82,7 @@ def test_import(bring, file, like, uncertified):
     assert (made.name, made.version, made.alias) == ("rent", 1, "new")
     assert made.certificate.rows >= PROBES
     assert made.certificate.reference == ("kernel" if uncertified else "library")
-    assert made.certificate.routes == ("kernel", "reloaded", "duckdb")
+    assert made.certificate.routes == ("kernel", "reloaded", "duckdb", "sql")
     assert made.certificate.margin_difference == made.certificate.largest_difference == 0
     assert stages[:2] == ["reading", "converting"]
     assert stages[-1] == "storing"
