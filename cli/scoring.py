@@ -10,7 +10,7 @@ import click
 import duckdb
 from rich.markup import escape
 
-from ..scoring import run_query, score_file
+from ..scoring import rewrite, run_query, score_file
 from ..scoring.query import open_database
 from ..scoring.streams import BATCH_ROWS
 from .options import (
@@ -30,6 +30,8 @@ from .options import (
 @click.option("--database", type=click.Path(), help="A DuckDB file to query; memory by default.")
 @click.option("--write", is_flag=True, help="Let the query change the file; else it is read-only.")
 @click.option("--rows", default=40, show_default=True, help="How many rows to print.")
+@click.option("--explain", is_flag=True, help="Say how it would be rewritten, and stop.")
+@click.option("--rewrite", "rewrites", is_flag=True, help="Rewrite the query where that pays.")
 @registry_option
 @json_option
 @explained
@@ -38,6 +40,8 @@ def sql(
     database: str | None,
     write: bool,
     rows: int,
+    explain: bool,
+    rewrites: bool,
     registry: str | None,
     as_json: bool,
 ) -> None:
@@ -53,7 +57,13 @@ def sql(
     """
     with open_database(database, write=write) as connection:
         try:
-            relation = run_query(connection, query, registry=registry)
+            if explain:
+                _explain(query, connection, registry, as_json=as_json)
+                return
+            if rewrites:
+                relation = rewrite(query, connection, registry=registry).relation
+            else:
+                relation = run_query(connection, query, registry=registry)
             if as_json:
                 print_json(_objects(relation))
             elif relation is not None:
@@ -61,6 +71,17 @@ def sql(
         except duckdb.Error as error:
             fail(str(error), kind=type(error).__name__, as_json=as_json)
             sys.exit(EXIT_FAILED)
+
+
+def _explain(
+    query: str, connection: duckdb.DuckDBPyConnection, registry: str | None, *, as_json: bool
+) -> None:
+    """Print what the rewriter does with a query, without running it."""
+    with rewrite(query, connection, registry=registry) as rewritten:
+        if as_json:
+            print_json(rewritten.explain.as_dict() | {"sql": rewritten.sql})
+        else:
+            say(escape(str(rewritten.explain)))
 
 
 def _objects(relation: duckdb.DuckDBPyRelation | None) -> list[dict[str, Any]]:

@@ -110,6 +110,7 @@ def register(  # noqa: PLR0913 - keyword options of one call
             version=opened.version,
             temporary=temporary,
             bundle=pinned_reference(opened.path, opened.bundle),
+            label=opened.name if opened.version is None else f"{opened.name}:{opened.version}",
         )
     if like is None:
         message = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
 
@@ -13,6 +14,9 @@ from ..registry import Registry, default_path
 from ..udfs.duckdb import connect, registry_of
 from ..udfs.duckdb.ownership import KINDS, function_name
 from .models import register
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
 
 CHAMPION = "champion"
 _STORED = """
@@ -40,9 +44,43 @@ def run_query(
     RegistrationError
         If the query does not parse, or calls a function of a model that is not there.
     """
+    return bind_query(connection, query, register_called(connection, query, registry))
+
+
+class Called(NamedTuple):
+    """The models that a query may call: where they are, and why functions of theirs lack."""
+
+    registry: Path
+    models: Mapping[str, list[str]]
+    lacking: Mapping[str, str]
+    is_new: bool
+
+
+def register_called(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    registry: str | Path | None = None,
+    present: Container[str] = (),
+) -> Called:
+    """Register the models whose functions a query calls, but for those that are ``present``."""
     path = Path(registry or registry_of(connection) or default_path())
     models = callable_models(path) if path.exists() else {}
-    lacking = _register_called(connection, query, models, path)
+    wanted = {name: found for name, found in models.items() if name.casefold() not in present}
+    lacking, is_new = _register_called(connection, query, wanted, path) if wanted else ({}, False)
+    return Called(path, models, lacking, is_new)
+
+
+def bind_query(
+    connection: duckdb.DuckDBPyConnection, query: str, called: Called
+) -> duckdb.DuckDBPyRelation | None:
+    """Start a query whose models are registered, and say what it lacks.
+
+    Raises
+    ------
+    RegistrationError
+        If the query does not parse, or calls a function of a model that is not there.
+    """
+    path, models, lacking, _ = called
     try:
         return connection.sql(query)
     except duckdb.ParserException as error:
@@ -59,9 +97,13 @@ def run_query(
 
 
 def _register_called(
-    connection: duckdb.DuckDBPyConnection, query: str, models: dict[str, list[str]], path: Path
-) -> dict[str, str]:
-    """Register the models that a query may call, and say which functions they lack, and why."""
+    connection: duckdb.DuckDBPyConnection, query: str, models: Mapping[str, list[str]], path: Path
+) -> tuple[dict[str, str], bool]:
+    """Register the models that a query may call.
+
+    Gives which functions they lack, and why; and whether any was registered.
+    """
+    is_new = False
     words = _words_behind(query, connection)
     lacking: dict[str, str] = {}
     for name, references in models.items():
@@ -76,9 +118,10 @@ def _register_called(
             lacking |= dict.fromkeys(functions.values(), reason)
             continue
         registration = register(connection, references[0], name=name, registry=path, temporary=True)
+        is_new = True
         for kind, reason in registration.omitted.items():
             lacking[functions[kind]] = f"Of {references[0]}, {reason}"
-    return lacking
+    return lacking, is_new
 
 
 def _missing_model(problem: str) -> str | None:

@@ -4,16 +4,13 @@ The clients are installed on demand into a cache folder, `$FORESQL_TEST_CACHE` o
 `~/.cache/foresql-tests`: DuckDB for Node.js from npm, and DuckDB's command line from PyPI.
 """
 
-import fcntl
 import json
 import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from clients import command_line_client, node_client, run
 
 import foresql
 from foresql.udfs.duckdb.extension import extension_path
@@ -22,9 +19,6 @@ pytestmark = pytest.mark.skipif(
     extension_path() is None, reason="the DuckDB extension was not built with the package"
 )
 
-CACHE = Path(os.environ.get("FORESQL_TEST_CACHE") or "~/.cache/foresql-tests").expanduser()
-NODE_API = "@duckdb/node-api@1.5.6-r.1"
-COMMAND_LINE = "duckdb-cli==1.5.6"
 QUERY = "SELECT predict_delay(t) AS label, predict_proba_delay(t) AS probability, predict_label($m, t) AS generic, predict_proba_all($m, t) AS listed FROM t ORDER BY n"  # noqa: E501
 SCRIPT = """
 const { DuckDBInstance } = require("@duckdb/node-api");
@@ -40,30 +34,6 @@ async function main([database, extension, query]) {
 
 main(process.argv.slice(2));
 """
-
-
-@pytest.fixture(scope="module")
-def install():
-    """Run a command that installs a client into a folder, once for all test runs."""
-
-    def run(name: str, *command: str) -> Path:
-        folder = CACHE / name
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with (CACHE / f"{name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if folder.exists():
-                return folder
-            made = folder.with_suffix(".new")
-            shutil.rmtree(made, ignore_errors=True)
-            made.mkdir()
-            line = [part.replace("FOLDER", str(made)) for part in command]
-            done = subprocess.run(line, capture_output=True, text=True, check=False, cwd=made)
-            if done.returncode:
-                pytest.skip(f"{' '.join(line)} failed, is there a network? {done.stderr[-300:]}")
-            made.rename(folder)
-        return folder
-
-    return run
 
 
 @pytest.fixture
@@ -90,11 +60,9 @@ def query(folder: Path) -> str:
     return QUERY.replace("$m", f"'{folder}/foresql_registry/delay@champion'")
 
 
-def test_node(database, install, tmp_path):
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed; with it, the test installs the rest by itself")
+def test_node(database, tmp_path):
     path, expected = database
-    folder = install("node-api-1.5.6", "npm", "install", "--silent", "--prefix", "FOLDER", NODE_API)
+    folder = node_client()
     script = tmp_path / "score.js"
     script.write_text(SCRIPT)
     done = run(
@@ -104,18 +72,9 @@ def test_node(database, install, tmp_path):
     assert json.loads(done) == expected
 
 
-def test_command_line(database, install, tmp_path):
+def test_command_line(database, tmp_path):
     path, expected = database
-    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    folder = install("duckdb-cli-1.5.6", *pip, "--target", "FOLDER", COMMAND_LINE)
-    client = folder / "duckdb_cli" / "duckdb"  # no script in Python around it
+    client = command_line_client()
     load = f"LOAD '{extension_path()}'"
     done = run(client, "-unsigned", "-readonly", "-json", path, "-c", load, "-c", query(tmp_path))
     assert json.loads(done) == expected
-
-
-def run(*command: object, **options) -> str:
-    line = [str(part) for part in command]
-    done = subprocess.run(line, capture_output=True, text=True, check=False, **options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout

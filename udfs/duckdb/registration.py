@@ -29,7 +29,7 @@ from .macros import (
     quote,
 )
 from .native import native_calls
-from .ownership import KINDS, claim, function_name, mark
+from .ownership import KINDS, claim, function_name, mark, token_of
 from .recent import OnceScorer
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _SYNTAX = {"date"}
 # Two threads that replace the same functions would conflict in DuckDB's catalog.
 _registering = threading.RLock()
+_models: dict[str, tuple[weakref.ref[OnceScorer], str]] = {}
+"""By the token of each function: its model, and what people call it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +97,7 @@ def register_scorer(  # noqa: PLR0913 - keyword options of one call
     version: int | None = None,
     temporary: bool = False,
     bundle: str | None = None,
+    label: str | None = None,
 ) -> Registration:
     """Make a model's functions callable in SQL, replacing those of the same name.
 
@@ -112,6 +115,8 @@ def register_scorer(  # noqa: PLR0913 - keyword options of one call
         Where the model's bundle is, if it holds a native program, as the extension reads it: an
         absolute path, a ``#``, and the digest. With the extension, ``predict`` and
         ``predict_proba`` then run natively.
+    label
+        What people call the model; the predicting function's name by default.
 
     Raises
     ------
@@ -133,7 +138,7 @@ def register_scorer(  # noqa: PLR0913 - keyword options of one call
         try:
             for function in functions:
                 if function.kind not in native:
-                    _create_udf(connection, marks[function.kind], function, scorer)
+                    create_udf(connection, marks[function.kind], function, scorer)
             with _transaction(connection):
                 replaced.drop(connection)
                 for statement in _macros(place, scorer.model, functions, names, calls):
@@ -142,11 +147,33 @@ def register_scorer(  # noqa: PLR0913 - keyword options of one call
                     statement = _version_macro(place, names["version"], marks["version"], version)
                     connection.execute(statement)
         except duckdb.Error:
-            _remove_udfs(connection, marks.values())
+            remove_udfs(connection, marks.values())
             raise
-        _remove_udfs(connection, replaced.udfs)
+        remove_udfs(connection, replaced.udfs)
     _remove_at_exit(connection, list(marks.values()))
+    _remember(once, label or name, marks.values())
     return Registration(place, names, omitted, once, connection)
+
+
+def registered_model(token: str) -> tuple[Model, str] | None:
+    """Give the model behind a function, and what people call it; None of another process.
+
+    ``token`` are the last eight letters of the mark in the function's macro.
+    """
+    reference, label = _models.get(token, (None, ""))
+    once = reference() if reference is not None else None
+    return None if once is None else (once.scorer.model, label)
+
+
+def registered_tokens() -> frozenset[str]:
+    """Give the tokens of all functions that were registered in this process, while they live."""
+    return frozenset(_models)
+
+
+def _remember(once: OnceScorer, label: str, marks: Iterable[str]) -> None:
+    for token in [token for token, (there, _) in _models.items() if there() is None]:
+        del _models[token]
+    _models.update({token_of(marked): (weakref.ref(once), label) for marked in marks})
 
 
 def _place(
@@ -207,7 +234,7 @@ def register_absent(connection: duckdb.DuckDBPyConnection, name: str, reason: st
                     f"{place.create} {place.macro(function)}({parameters}) AS "
                     f"CAST({body} AS DOUBLE)"
                 )
-        _remove_udfs(connection, replaced.udfs)
+        remove_udfs(connection, replaced.udfs)
 
 
 def unregister(
@@ -228,12 +255,13 @@ def unregister(
             raise RegistrationError(message)
         with _transaction(connection):
             replaced.drop(connection)
-        _remove_udfs(connection, replaced.udfs)
+        remove_udfs(connection, replaced.udfs)
 
 
-def _create_udf(
+def create_udf(
     connection: duckdb.DuckDBPyConnection, udf: str, function: Function, scorer: Scorer
 ) -> None:
+    """Let Python answer a function of DuckDB's."""
     model = scorer.model
     fields = {column.name: argument_of(model, column).passed for column in model.signature.columns}
     parameters: list[Any] = [duckdb.struct_type(fields)]
@@ -294,7 +322,8 @@ def _explained(name: str) -> Generator[None]:
         raise RegistrationError(message) from error
 
 
-def _remove_udfs(connection: duckdb.DuckDBPyConnection, udfs: Iterable[str]) -> None:
+def remove_udfs(connection: duckdb.DuckDBPyConnection, udfs: Iterable[str]) -> None:
+    """Remove functions, and let their models go."""
     udfs = list(udfs)
     for udf in udfs:
         # Made by another cursor or process, or the connection is closed: nothing calls it now.
@@ -310,6 +339,6 @@ def _remove_at_exit(connection: duckdb.DuckDBPyConnection, udfs: list[str]) -> N
     def remove() -> None:
         alive = reference()
         if alive is not None:
-            _remove_udfs(alive, udfs)
+            remove_udfs(alive, udfs)
 
     atexit.register(remove)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakSet
 
 import duckdb
 
@@ -18,6 +19,9 @@ REGISTRY_SETTING = "foresql_registry"
 
 _FILE = "foresql.duckdb_extension"
 _EXTERNAL_ACCESS = "enable_external_access"
+_SETTINGS = f"SELECT current_setting('{REGISTRY_SETTING}'), current_setting('{_EXTERNAL_ACCESS}')"
+_loaded: WeakSet[DuckDBPyConnection] = WeakSet()
+"""Connections that were seen to have it: it stays, and to look for it takes milliseconds."""
 
 
 class Loaded(NamedTuple):
@@ -55,6 +59,9 @@ def load_extension(connection: DuckDBPyConnection) -> None:
 
 def loaded_extension(connection: DuckDBPyConnection) -> Loaded | None:
     """Tell whether a connection has the extension, and what it is set to."""
+    if connection in _loaded:
+        [settings] = connection.execute(_SETTINGS).fetchall()
+        return Loaded(settings[0] or "", bool(settings[1]))
     # By a query, for a setting that is not there would abort a transaction that is open.
     settings = dict(
         connection.execute(
@@ -64,4 +71,5 @@ def loaded_extension(connection: DuckDBPyConnection) -> Loaded | None:
     )
     if REGISTRY_SETTING not in settings:
         return None
+    _loaded.add(connection)
     return Loaded(settings[REGISTRY_SETTING] or "", settings[_EXTERNAL_ACCESS] == "true")

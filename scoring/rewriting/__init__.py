@@ -1,0 +1,6 @@
+"""The query side of pruning: what a query says of its rows makes the models in it smaller."""
+
+from .explaining import ExplainedCall, Explanation
+from .rewrite import Rewritten, rewrite
+
+__all__ = ["ExplainedCall", "Explanation", "Rewritten", "rewrite"]
