@@ -165,6 +165,8 @@ def summary_of(certificate: Mapping[str, Any]) -> str:
     routes = ", ".join(certificate.get("routes", []))
     ties = certificate.get("ties", 0)
     said = f"; {ties:,} labels lie on ties" if ties else ""
+    for route, reason in certificate.get("without", {}).items():
+        said += f"; not by {route}: {reason}"
     return (
         f"{certificate.get('rows', 0):,} probe rows {how.format(routes)}; largest difference "
         f"{certificate.get('largest_difference', 0):.3g}{said}."

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from foresql import CertificationError, UnsupportedModelError, certify, frontends
 from foresql.frontends import Training, convert
+from foresql.models_sql import compile_query, target_of
 
 # The examples are the tests' own.
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/support"))
@@ -25,6 +26,8 @@ from examples import NO_TABLE, Example, examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from foresql.ir import Model
 
 PAGE = Path(__file__).with_name("coverage.md")
 TABLE = PAGE.with_suffix(".json")
@@ -44,6 +47,9 @@ What can be published, by the library's own names. Nothing is approximated:
 - **skops**: kept whole and run by scikit-learn itself, where you ask for it with `--opaque`.
 - **refused**: by name, with the reason; nothing is stored.
 
+**SQL** says whether plain SQL gives the same answers ([sql.md](sql.md)), in DuckDB; other dialects
+may lack a function. Each of these is a test too (`tests/models_sql/test_coverage.py`).
+
 Each row is a test (`tests/frontends/test_coverage.py`), made from one small fitted example; options
 that change the answer have tests of their own, and those without an exact translation are in the
 last table. The same for machines: [coverage.json](coverage.json). How to add an estimator:
@@ -62,10 +68,15 @@ is an `UnsupportedModelError` that names the step; nothing is stored or register
 
 
 class Found(NamedTuple):
-    """What became of one example; ``reason`` is why it is not exact, or how it is read."""
+    """What became of one example.
+
+    ``reason`` is why it is not exact, or how it is read. ``without_sql`` is why an exact one has no
+    SQL, or empty.
+    """
 
     status: str
     reason: str
+    without_sql: str = ""
 
 
 def main() -> None:
@@ -90,7 +101,7 @@ def judge() -> dict[tuple[str, str], dict[str, Found]]:
 
 def _judged(estimator: Any, training: Training, example: Example) -> Found:
     try:
-        convert(estimator, training)
+        model = convert(estimator, training)
     except UnsupportedModelError as error:
         try:
             model = convert(estimator, training, opaque=True)
@@ -98,7 +109,16 @@ def _judged(estimator: Any, training: Training, example: Example) -> Found:
         except (CertificationError, UnsupportedModelError):
             return Found("refused", error.reason)
         return Found("skops", error.reason)
-    return Found("exact", _summary(example))
+    return Found("exact", _summary(example), without_sql(model))
+
+
+def without_sql(model: Model) -> str:
+    """Say which step of a model has no SQL in DuckDB, and why; empty where all have."""
+    try:
+        compile_query(model, target_of("duckdb"), "rows")
+    except UnsupportedModelError as error:
+        return f"{error.step.partition(' in SQL for ')[0]}: {error.reason}"
+    return ""
 
 
 def _summary(example: Example) -> str:
@@ -118,19 +138,25 @@ def overall(roles: dict[str, Found]) -> Found:
     return max(roles.values(), key=lambda found: STATUSES.index(found.status))
 
 
+def has_sql(roles: dict[str, Found]) -> bool:
+    """Whether an estimator is exact and has SQL in all of its roles."""
+    return all(found.status == "exact" and not found.without_sql for found in roles.values())
+
+
 def render_table(found: dict[tuple[str, str], dict[str, Found]]) -> str:
     """Give the table for machines: by library and estimator its status, and the reason."""
     table: dict[str, dict[str, Any]] = {}
     for (library, estimator), roles in found.items():
-        status, reason = overall(roles)
+        status, reason, _ = overall(roles)
+        lacking = {role: each.without_sql for role, each in roles.items() if each.without_sql}
         table.setdefault(library, {})[estimator] = {
             "status": status,
-            # Plain SQL is not there yet for any step.
-            "sql": False,
+            "sql": status == "exact" and not lacking,
+            "without_sql": lacking,
             "reason": None if status == "exact" else reason,
         }
     table["sklearn"] |= {
-        name: {"status": "refused", "sql": False, "reason": reason}
+        name: {"status": "refused", "sql": False, "without_sql": {}, "reason": reason}
         for name, reason in NO_TABLE.items()
     }
     return json.dumps(table, indent=2, sort_keys=True) + "\n"
@@ -151,7 +177,8 @@ def render_readme(found: dict[tuple[str, str], dict[str, Found]]) -> str:
 
 def _counts(found: dict[tuple[str, str], dict[str, Found]]) -> str:
     text = (
-        "| library | estimators for tables | exact | by skops | refused |\n|---|---|---|---|---|\n"
+        "| library | estimators for tables | exact | as SQL too | by skops | refused |\n"
+        "|---|---|---|---|---|---|\n"
     )
     for library in dict.fromkeys(library for library, _ in found):
         statuses = Counter(
@@ -159,17 +186,23 @@ def _counts(found: dict[tuple[str, str], dict[str, Found]]) -> str:
         )
         exact, skops, refused = (statuses[status] for status in STATUSES)
         total = statuses.total()
-        text += f"| `{library}` | {total} | {exact} ({exact / total:.0%}) | {skops} | {refused} |\n"
+        in_sql = sum(has_sql(roles) for (each, _), roles in found.items() if each == library)
+        text += (
+            f"| `{library}` | {total} | {exact} ({exact / total:.0%}) "
+            f"| {in_sql} ({in_sql / max(exact, 1):.0%} of these) | {skops} | {refused} |\n"
+        )
     return text
 
 
 def _sections(found: dict[tuple[str, str], dict[str, Found]]) -> Iterator[str]:
     for library in dict.fromkeys(library for library, _ in found):
         yield f"\n## `{library}`\n\n"
-        yield "| estimator | as | status | how it is read, or why it is not |\n|---|---|---|---|\n"
+        yield "| estimator | as | status | SQL | how it is read, or why it is not |\n"
+        yield "|---|---|---|---|---|\n"
         for (each, estimator), roles in sorted(found.items()):
-            for role, (status, reason) in roles.items() if each == library else ():
-                shown = reason.replace("|", "\\|")
+            for role, (status, reason, lacking) in roles.items() if each == library else ():
+                sql = "" if status != "exact" else f"no: {lacking}" if lacking else "yes"
+                shown = " | ".join(cell.replace("|", "\\|") for cell in (sql, reason))
                 yield f"| `{estimator}` | {role} | {status} | {shown} |\n"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlglot
@@ -10,12 +12,24 @@ from sqlglot.errors import SqlglotError
 
 from ..errors import UnsupportedModelError
 from ..ir.bundle import Bundle, encode_bundle
-from ..models_sql import Header, Statement, target_of, write_statement
+from ..models_sql import (
+    Header,
+    Statement,
+    target_of,
+    with_rows,
+    write_dbt,
+    write_script,
+    write_statement,
+)
+from .compiled_files import write_folder, write_project
 from .models import open_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+
+    from ..models_sql import Target
+
+_FILES = ("tables", "dbt")
 
 
 def compile_sql(  # noqa: PLR0913 - keyword options of one call
@@ -26,7 +40,7 @@ def compile_sql(  # noqa: PLR0913 - keyword options of one call
     source: str | None = None,
     name: str | None = None,
     keep: Sequence[str] | None = None,
-    strategy: str = "case",
+    strategy: str = "auto",
     double_sums: bool = False,
     fold_case: bool = False,
     registry: str | Path | None = None,
@@ -43,15 +57,18 @@ def compile_sql(  # noqa: PLR0913 - keyword options of one call
     form
         ``"select"``: a query. ``"view"``: the view of that query. ``"macro"``: a table macro over
         any table (DuckDB). ``"function"``: a function of one row, where the target has them.
+        ``"tables"``: statements that make the model's own tables, then a view, or a macro where no
+        ``source`` is given. ``"dbt"``: the SQL of a dbt model.
     source
-        The table, as SQL names it. Needed for queries and views.
+        The table, as SQL names it. Needed for queries and views. For dbt a relation:
+        ``"ref('flights')"``, ``"source('shop', 'flights')"``, or ``"flights"`` for a ref.
     name
-        The view's, macro's or function's name; ``score_<model>`` by default.
+        The view's, macro's, function's or dbt model's name; ``score_<model>`` by default.
     keep
         Columns of the table that stand beside the answers, such as its key; by default those that
         the model reads.
     strategy
-        How forests are written: ``"case"``.
+        How forests are written: ``"case"``, ``"mask"``, ``"walk"``, or ``"auto"``, which chooses.
     double_sums
         Let sums be float64 where the library's are float32 and the target has none. Answers then
         agree to about 1e-6 of their size.
@@ -64,7 +81,8 @@ def compile_sql(  # noqa: PLR0913 - keyword options of one call
     Returns
     -------
     str
-        One statement, without a semicolon. The same model and options give the same text.
+        One statement, or several for ``"tables"``; without a semicolon at the end. The same model
+        and options give the same text.
 
     Raises
     ------
@@ -73,28 +91,156 @@ def compile_sql(  # noqa: PLR0913 - keyword options of one call
     RegistryError, BundleError
         If there is no such model, or its bundle is not whole.
     """
-    bundle, model_name, version = _named(model, registry)
-    target = target_of(to)
+    asked = _asked(model, to, registry)
     statement = Statement(
         form=form,
-        name=name or f"score_{model_name}",
-        source=None if source is None else _table(source, target.dialect),
-        keep=None if keep is None else tuple(keep),
+        name=name or f"score_{asked.name}",
+        source=_source(source, form, asked.target),
+        keep=_columns(keep),
         strategy=strategy,
         double_sums=double_sums,
         fold_case=fold_case,
+        tables_prefix=asked.prefix(name),
     )
-    return write_statement(bundle.model, target, statement, _header(bundle, model_name, version))
+    target, given = asked.target, (asked.bundle.model, asked.target, statement, asked.header)
+    if form == "tables":
+        script = write_script(*given)
+        return script.comment + target.storage.end.join(with_rows(script, target))
+    if form != "dbt":
+        return write_statement(*given)
+    written = write_dbt(*given)
+    if written.seeds or written.sources:
+        raise UnsupportedModelError(
+            "form 'dbt'",
+            "the model lives in tables, which are files beside its SQL.",
+            "let it write files: foresql.compile_files, or --output FOLDER.",
+        )
+    return written.sql.removesuffix("\n")
 
 
-def _named(
-    model: str | Path | Bundle, registry: str | Path | None
-) -> tuple[Bundle, str, int | None]:
-    """Give a bundle, its model's name, and its version in a registry."""
+def compile_files(  # noqa: PLR0913 - keyword options of one call
+    model: str | Path | Bundle,
+    to: str,
+    folder: str | Path,
+    *,
+    form: str = "tables",
+    source: str | None = None,
+    name: str | None = None,
+    keep: Sequence[str] | None = None,
+    strategy: str = "auto",
+    double_sums: bool = False,
+    fold_case: bool = False,
+    stage: str | None = None,
+    overwrite: bool = False,
+    registry: str | Path | None = None,
+) -> list[Path]:
+    """Write a model as files: scripts with data, or a model of a dbt project.
+
+    Parameters
+    ----------
+    model, to, source, name, keep, strategy, double_sums, fold_case, registry
+        As for :func:`compile_sql`.
+    folder
+        What is written: a new folder for ``"tables"``; for ``"dbt"`` a dbt project, or a folder of
+        models in one.
+    form
+        ``"tables"``: ``1_tables.sql``, the data that it loads, and ``2_score.sql``. ``"dbt"``: the
+        model, its properties, and its tables as seeds.
+    stage
+        Where the engine finds the data files, for targets that read them from a place of their
+        own: ``"gs://bucket/folder"``.
+    overwrite
+        Replace what this function wrote before.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files. They are there together or, after an error, not at all.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If a step has no exact SQL in the target, with the reason and the way out.
+    RegistryError, BundleError
+        If there is no such model, or its bundle is not whole.
+    ForesqlError
+        If a file cannot be written.
+    """
+    if form not in _FILES:
+        raise UnsupportedModelError(
+            f"form {form!r}", "it is one statement.", f"write {' or '.join(_FILES)} to a folder."
+        )
+    asked = _asked(model, to, registry)
+    statement = Statement(
+        form=form,
+        name=name or f"score_{asked.name}",
+        source=_source(source, form, asked.target),
+        keep=_columns(keep),
+        strategy=strategy,
+        double_sums=double_sums,
+        fold_case=fold_case,
+        tables_prefix=asked.prefix(name),
+    )
+    given = asked.bundle.model, asked.target, statement, asked.header
+    if form == "dbt":
+        written = write_dbt(*given)
+        return write_project(written, asked.target, Path(folder), overwrite=overwrite)
+    return write_folder(
+        write_script(*given),
+        asked.target,
+        Path(folder),
+        about={"model": asked.header.model, "sha256": asked.header.digest, "target": to},
+        stage=stage,
+        overwrite=overwrite,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A model that was found, and for whom it is written."""
+
+    bundle: Bundle
+    name: str
+    version: int | None
+    target: Target
+
+    @property
+    def header(self) -> Header:
+        card: Any = self.bundle.card
+        certificate = card.get("certificate") or {}
+        return Header(
+            model=self.name if self.version is None else f"{self.name}:{self.version}",
+            digest=self.bundle.digest or encode_bundle(self.bundle)[1],
+            certified_rows=certificate.get("rows"),
+            certified_routes=tuple(certificate.get("routes") or ()),
+        )
+
+    def prefix(self, name: str | None) -> str:
+        """Say how the names of the model's tables begin."""
+        version = "" if self.version is None else f"_v{self.version}"
+        return f"{name or f'score_{self.name}'}{version}"
+
+
+def _asked(model: str | Path | Bundle, to: str, registry: str | Path | None) -> _Asked:
+    target = target_of(to)
     if isinstance(model, Bundle):
-        return model, str(model.card.get("name") or "model"), None
+        return _Asked(model, str(model.card.get("name") or "model"), None, target)
     opened = open_model(model, registry)
-    return opened.bundle, opened.name, opened.version
+    return _Asked(opened.bundle, opened.name, opened.version, target)
+
+
+def _source(source: str | None, form: str, target: Target) -> str | None:
+    """Check a source; what dbt calls a relation is read where it is written."""
+    return source if source is None or form == "dbt" else _table(source, target.dialect)
+
+
+def _columns(keep: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Check names: a text is a sequence of letters."""
+    if isinstance(keep, str):
+        raise UnsupportedModelError(
+            f"keep={keep!r}", "it is a text, not a list of columns.", f"give keep=[{keep!r}]."
+        )
+    return None if keep is None else tuple(keep)
 
 
 def _table(source: str, dialect: str) -> str:
@@ -111,14 +257,3 @@ def _table(source: str, dialect: str) -> str:
             "give a name, with its schema if need be; quote it as the target does.",
         )
     return source
-
-
-def _header(bundle: Bundle, name: str, version: int | None) -> Header:
-    card: Any = bundle.card
-    certificate = card.get("certificate") or {}
-    return Header(
-        model=name if version is None else f"{name}:{version}",
-        digest=bundle.digest or encode_bundle(bundle)[1],
-        certified_rows=certificate.get("rows"),
-        certified_routes=tuple(certificate.get("routes") or ()),
-    )

@@ -29,7 +29,7 @@ def test_what_is_printed(run):
     result = run("import", "model.txt", "--metric", "auc=0.7", "--description", "[/x]")
     first, second = result.stdout.splitlines()
     assert first.startswith("Imported model:1. 1")
-    assert "agree with the library by kernel, reloaded, duckdb" in first
+    assert "agree with the library by kernel, reloaded, duckdb, sql" in first
     assert second == "Try: foresql show model:1"
     assert result.stderr == ""
     shown = run("show", "model:1").stdout

@@ -18,7 +18,7 @@ def test_sources_and_frames(run_json, shop, source, data):
     assert list(published) == ["name", "version", "alias", "digest", "certificate"]
     assert (published["name"], published["version"], published["alias"]) == ("fresh", 1, None)
     assert published["certificate"]["rows"] >= 10_000
-    assert published["certificate"]["routes"] == ["kernel", "reloaded", "duckdb"]
+    assert published["certificate"]["routes"] == ["kernel", "reloaded", "duckdb", "sql"]
     (bundle,) = shop.glob(f"foresql_registry/bundles/{published['digest']}.foresql")
     columns = read_bundle(bundle).model.signature.columns
     categories = {column.name: column.categories for column in columns}
@@ -31,7 +31,7 @@ def test_what_is_printed(run):
     )
     first, second = result.stdout.splitlines()
     assert first.startswith("Published returns:3, returns@new. 1")
-    assert "probe rows agree with the library by kernel, reloaded, duckdb" in first
+    assert "probe rows agree with the library by kernel, reloaded, duckdb, sql" in first
     assert second == "Try: foresql show returns:3"
     assert result.stderr == ""
 
