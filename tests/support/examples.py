@@ -229,7 +229,7 @@ def _made() -> dict[str, Callable[[type], Any]]:
     )
     special |= dict.fromkeys(
         ["HistGradientBoostingClassifier", "HistGradientBoostingRegressor"],
-        lambda kind: kind(max_iter=5, random_state=0),
+        lambda kind: kind(max_iter=5),
     )
     special |= dict.fromkeys(
         ["KNeighborsClassifier", "KNeighborsRegressor"], lambda kind: kind(n_neighbors=3)
@@ -239,12 +239,12 @@ def _made() -> dict[str, Callable[[type], Any]]:
     )
     special |= dict.fromkeys(
         ["DictionaryLearning", "MiniBatchDictionaryLearning"],
-        lambda kind: kind(3, transform_algorithm="threshold", random_state=0),
+        lambda kind: kind(3, transform_algorithm="threshold"),
     )
     special |= dict.fromkeys(
         ["MLPClassifier", "MLPRegressor"], lambda kind: kind(hidden_layer_sizes=(10,))
     )
-    special["BernoulliRBM"] = lambda kind: kind(n_components=8, random_state=0)
+    special["BernoulliRBM"] = lambda kind: kind(n_components=8)
     special["QuantileTransformer"] = lambda kind: kind(n_quantiles=40)
     special["LocalOutlierFactor"] = lambda kind: kind(n_neighbors=5, novelty=True)
     special |= dict.fromkeys(
@@ -298,6 +298,8 @@ def _parts(name: str, kind: type) -> tuple[Any, pd.DataFrame, np.ndarray]:
 
     frame = FRAMES.get(name, numbers)()
     estimator = _made().get(name, lambda kind: kind())(kind)
+    if "random_state" in estimator.get_params():
+        estimator.set_params(random_state=0)
     kinder = classes if is_classifier(estimator) else amounts
     return estimator, frame, TARGETS_OF.get(name, kinder)(frame)
 
