@@ -109,6 +109,9 @@ def compile_command(
         )
         _report(to, form, files, as_json=as_json)
         return
+    if stage is not None:
+        message = "--stage names where data files go: use it with --as tables and --output FOLDER."
+        raise click.UsageError(message)
     statement = compile_sql(reference, to, **options)
     end = targets()[to].storage.end if form == "tables" else ";\n"
     text = statement + ("\n" if form == "dbt" else end)

@@ -121,9 +121,10 @@ def _source(model: Model, target: Target, statement: Statement) -> str:
             f"{target.title} has none that keeps a model's query.",
             f"use one of {', '.join(named)}.",
         )
-    if statement.form == "macro":
-        return forms.macro_source
-    if statement.form == "function":
+    if statement.form in {"macro", "function"}:
+        _check_sourceless(statement)
+        if statement.form == "macro":
+            return forms.macro_source
         return _row_of_arguments(model, target, statement)
     if statement.source is None:
         raise UnsupportedModelError(
@@ -132,6 +133,15 @@ def _source(model: Model, target: Target, statement: Statement) -> str:
             'give one: source="flights", or --from flights.',
         )
     return statement.source
+
+
+def _check_sourceless(statement: Statement) -> None:
+    if statement.source is not None:
+        raise UnsupportedModelError(
+            f"the source {statement.source!r}",
+            f"a {statement.form} is given its rows where it is called.",
+            "leave source= (--from) out, or use form='view'.",
+        )
 
 
 def _row_of_arguments(model: Model, target: Target, statement: Statement) -> str:

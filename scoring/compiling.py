@@ -91,6 +91,7 @@ def compile_sql(  # noqa: PLR0913 - keyword options of one call
     RegistryError, BundleError
         If there is no such model, or its bundle is not whole.
     """
+    _check_name(name)
     asked = _asked(model, to, registry)
     statement = Statement(
         form=form,
@@ -170,6 +171,7 @@ def compile_files(  # noqa: PLR0913 - keyword options of one call
         raise UnsupportedModelError(
             f"form {form!r}", "it is one statement.", f"write {' or '.join(_FILES)} to a folder."
         )
+    _check_name(name)
     asked = _asked(model, to, registry)
     statement = Statement(
         form=form,
@@ -227,6 +229,13 @@ def _asked(model: str | Path | Bundle, to: str, registry: str | Path | None) -> 
         return _Asked(model, str(model.card.get("name") or "model"), None, target)
     opened = open_model(model, registry)
     return _Asked(opened.bundle, opened.name, opened.version, target)
+
+
+def _check_name(name: str | None) -> None:
+    if name is not None and not name.strip():
+        raise UnsupportedModelError(
+            f"the name {name!r}", "it is empty.", "leave name= (--name) out, or give a name."
+        )
 
 
 def _source(source: str | None, form: str, target: Target) -> str | None:

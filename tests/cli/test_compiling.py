@@ -84,6 +84,9 @@ def test_a_model_of_dbt(run, run_json, shop):
         (("--to", "duckdb", "--from", "a b c"), "not the name of a table"),
         (("--to", "duckdb", "--from", "t; DROP TABLE t"), "not the name of a table"),
         (("--to", "duckdb", "--from", "t", "--keep", "margin"), "--keep"),
+        (("--to", "duckdb", "--as", "macro", "--from", "t"), "where it is called"),
+        (("--to", "postgres", "--as", "function", "--from", "t"), "where it is called"),
+        (("--to", "duckdb", "--from", "t", "--name", ""), "it is empty"),
         (("--to", "duckdb", "--from", "t", "-o", "none/a.sql"), "cannot be written"),
         (("--to", "duckdb", "--from", "t", "--as", "tables", "-o", "train.csv/x"), "written"),
     ],
@@ -95,6 +98,11 @@ def test_an_error_says_what_to_do(run_json, options, message):
 @pytest.mark.parametrize("options", [("--to", "oracle"), ("--to", "duckdb", "--strategy", "none")])
 def test_wrong_usage_names_the_choices(run, options):
     assert "is not one of" in run(*COMPILE, *options, code=2).output
+
+
+def test_a_stage_is_for_files(run):
+    printed = run(*COMPILE, "--to", "duckdb", "--from", "t", "--stage", "s3://a/b", code=2).output
+    assert "--output FOLDER" in printed
 
 
 def test_help_has_an_example_of_each_form(run):
