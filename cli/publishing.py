@@ -5,19 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
-import duckdb
 
 from ..certify import certify as run_gate
+from ..certify import certify_again
 from ..certify import publish as publish_model
-from ..certify.golden import Golden, check_golden
 from ..certify.publish import prepare
-from ..certify.routes import ROUTES
 from ..errors import ForesqlError
 from ..frontends import Training
-from ..kernels import Scorer
 from ..scoring import open_model
 from .options import SCREEN, explained, json_option, print_json, registry_option, say
-from .sources import load_estimator, load_frame
+from .sources import load_calibration, load_estimator, load_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +33,12 @@ opaque_option = click.option(
 @click.option("--alias", help="Point this alias at the new version.")
 @click.option("--metric", "metrics", multiple=True, metavar="NAME=VALUE", help="For the card.")
 @click.option("--description", default="", help="For the card.")
+@click.option(
+    "--calibration",
+    metavar="DATA",
+    help="Rows that training did not see: gives a regression its intervals.",
+)
+@click.option("--target", metavar="COLUMN", help="The column of --calibration with the truth.")
 @opaque_option
 @registry_option
 @json_option
@@ -44,6 +47,8 @@ def publish(
     name: str,
     source: str,
     data: str,
+    calibration: str | None,
+    target: str | None,
     alias: str | None,
     metrics: tuple[str, ...],
     description: str,
@@ -59,9 +64,11 @@ def publish(
     \b
     foresql publish delay train.py:model --data train.parquet --alias champion
     foresql publish delay train.py:model --data train.py:frame --metric auc=0.71
+    foresql publish rent train.py:model --data train.parquet --calibration new.parquet --target rent
     foresql publish delay model.txt --data train.parquet
     """
     estimator, frame = load_estimator(source), load_frame(data)
+    held_out = load_calibration(calibration, target)
     with stages(as_json) as report:
         version = publish_model(
             name,
@@ -70,6 +77,7 @@ def publish(
             alias=alias,
             metrics=metrics_of(metrics),
             description=description,
+            calibration=held_out,
             registry=registry,
             opaque=opaque,
             progress=report,
@@ -120,7 +128,7 @@ def certify(
     foresql certify delay@champion
     """
     result = (
-        _certify_again(source, registry)
+        certify_again(open_model(source, registry).bundle)
         if data is None
         else _certify(source, data, as_json, opaque=opaque)
     )
@@ -137,23 +145,6 @@ def _certify(source: str, data: str, as_json: bool, *, opaque: bool) -> dict[str
     with stages(as_json) as report:
         gate = run_gate(model, estimator, training.only(model.signature.names), progress=report)
     return gate.to_json()
-
-
-def _certify_again(source: str, registry: str | None) -> dict[str, Any]:
-    bundle = open_model(source, registry).bundle
-    golden = Golden.from_json(bundle.card.get("golden") or {})
-    model = bundle.model
-    with duckdb.connect() as connection:
-        largest = [
-            check_golden(golden, model, Scorer(model), make(model, connection))
-            for make in ROUTES.values()
-        ]
-    return {
-        "reference": (bundle.card.get("certificate") or {}).get("reference", "library"),
-        "rows": len(golden.rows),
-        "routes": list(ROUTES),
-        "largest_difference": max(largest),
-    }
 
 
 def summary_of(certificate: Mapping[str, Any]) -> str:

@@ -69,6 +69,37 @@ def load_frame(source: str) -> Any:
         raise ForesqlError(message) from error
 
 
+def load_calibration(source: str | None, target: str | None) -> tuple[Any, Any] | None:
+    """Load the rows that intervals are measured on, and their truth, a column of theirs.
+
+    Raises
+    ------
+    ForesqlError
+        If they are not there, or the column is not.
+    """
+    if source is None and target is None:
+        return None
+    if source is None or target is None:
+        message = (
+            "--calibration and --target go together: rows that training did not see, and the "
+            "column of them that holds the truth."
+        )
+        raise ForesqlError(message)
+    frame = load_frame(source)
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        message = (
+            f"--calibration {source} is a {type(frame).__name__}, and no pandas frame or file."
+        )
+        raise ForesqlError(message)
+    if target not in frame.columns:
+        there = ", ".join(map(str, frame.columns[:20]))
+        message = f"--calibration {source} has no column {target!r}. There are: {there}."
+        raise ForesqlError(message)
+    return frame.drop(columns=[target]), frame[target]
+
+
 def load_rows(source: str) -> pa.Table:
     """Load rows of Parquet, Arrow or CSV as Arrow, without pandas, which may not be there.
 

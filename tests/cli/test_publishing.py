@@ -136,6 +136,50 @@ def test_metrics_that_are_none(run_json, metric, message):
     assert [model["name"] for model in run_json("models")] == ["returns"]
 
 
+RENT = """
+from train import frame
+from sklearn.linear_model import LinearRegression
+
+frame = frame[["total"]].assign(rent=frame["total"] * 2 + 5 * (frame.index % 3 - 1))
+model = LinearRegression().fit(frame[["total"]], frame["rent"])
+X = frame[["total"]]
+"""
+PUBLISH_RENT = ("publish", "rent", "rent.py:model", "--data", "rent.py:X")
+
+
+@pytest.fixture
+def rent(shop):
+    """A regression, and rows of it with their target."""
+    (shop / "rent.py").write_text(RENT)
+    frame = pd.read_parquet(shop / "train.parquet")[["total"]]
+    frame.assign(rent=frame["total"] * 2 + 5).to_parquet(shop / "rent.parquet")
+
+
+@pytest.mark.usefixtures("rent")
+def test_a_regression_gets_intervals(run_json):
+    run_json(*PUBLISH_RENT, "--calibration", "rent.parquet", "--target", "rent")
+    query = "SELECT interval_rent(t, 0.9) AS i, predict_rent(t) AS p FROM 'rent.parquet' t LIMIT 1"
+    [row] = run_json("sql", query)
+    assert row["i"]["high"] - row["p"] == pytest.approx(row["p"] - row["i"]["low"])
+    assert row["i"]["high"] > row["p"]
+
+
+@pytest.mark.usefixtures("rent")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--calibration", "rent.parquet"), "go together"),
+        (("--target", "rent"), "go together"),
+        (("--calibration", "rent.parquet", "--target", "flat"), "There are: total, rent"),
+        (("--calibration", "rent.py:model", "--target", "rent"), "LinearRegression"),
+        (("--calibration", "none.csv", "--target", "rent"), "no file none.csv"),
+    ],
+)
+def test_calibrations_that_are_none(run_json, options, message):
+    assert message in run_json(*PUBLISH_RENT, *options, code=1)["error"]["message"]
+    assert [model["name"] for model in run_json("models")] == ["returns"]
+
+
 @pytest.mark.parametrize("name", ["a b", "1st", "", "Returns", "con"])
 def test_names_that_cannot_be_used(run_json, name):
     arguments = ("publish", name, "train.py:model", "--data", "train.parquet")
@@ -171,7 +215,8 @@ def test_certify_a_published_model(run, run_json, reference):
     assert certificate == {
         "reference": "library",
         "rows": 100,
-        "routes": ["kernel", "reloaded", "duckdb"],
+        "routes": ["kernel", "reloaded", "duckdb", "sql"],
+        "without": {},
         "largest_difference": 0,
     }
     assert run("certify", reference).stdout.startswith("100 probe rows agree with the library")
