@@ -14,7 +14,7 @@ from measuring import Row, compare, largest_difference, report
 import foresql
 from foresql.models_sql import compile_query, target_of
 from foresql.scoring import rewrite
-from foresql.scoring.rewriting.calls import Functions
+from foresql.scoring.rewriting.functions import Functions
 from foresql.udfs.duckdb.extension import loaded_extension
 
 if TYPE_CHECKING:
@@ -36,7 +36,10 @@ CONDITIONS = {
     "two predicates": TWO,
     "three predicates": [f"{condition} AND f.carrier = 'B6'" for condition in TWO],
 }
-"""Each round asks for something else, as the first query of its kind does."""
+"""Each round asks for something else, so models are pruned anew.
+
+The round for warmth asks first: a query like one that was left then is left at once.
+"""
 SELECTIVE = ("two predicates", "three predicates")
 JOINED = (
     "SELECT avg(predict_windy(j)), count(*) FROM "

@@ -91,6 +91,12 @@ class Trees:
         """List the members of one set."""
         return self.set_values[self.set_start[index] : self.set_start[index + 1]]
 
+    def members(self, sets: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """List the members of some sets, one after the other, and say how many each has."""
+        starts, sizes = self.set_start[sets], np.diff(self.set_start)[sets]
+        places = np.repeat(starts - (np.cumsum(sizes) - sizes), sizes)
+        return self.set_values[places + np.arange(len(places))], sizes
+
 
 def _refuse(message: str) -> None:
     raise BundleError("Malformed forest: " + message)

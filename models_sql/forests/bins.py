@@ -52,8 +52,8 @@ class Bins:
         nodes = trees.feature == feature
         sets = np.unique(trees.category_set[nodes])
         if (sets >= 0).any():
-            members = [trees.categories(int(index)) for index in sets]
-            return cls(np.unique(np.concatenate(members)).astype(np.float64), by_set=True)
+            members, _ = trees.members(sets)
+            return cls(np.unique(members).astype(np.float64), by_set=True)
         return cls(np.unique(trees.threshold[nodes]), by_set=False)
 
     @property
@@ -61,15 +61,18 @@ class Bins:
         """How many there are."""
         return len(self.edges) + 2
 
-    def left(self, trees: Trees, node: int) -> NDArray[np.bool_]:
-        """Say which bins a node sends left: bool[bins]."""
+    def left(self, trees: Trees, nodes: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Say which bins the nodes of an input send left: bool[nodes, bins]."""
+        goes_left = np.zeros((len(nodes), self.count), np.bool_)
         if self.by_set:
-            members = trees.categories(int(trees.category_set[node]))
-            known = np.isin(self.edges, members)
+            members, sizes = trees.members(trees.category_set[nodes])
+            rows = np.repeat(np.arange(len(nodes)), sizes)
+            goes_left[rows, np.searchsorted(self.edges, members)] = True
         else:
-            known = self.edges <= trees.threshold[node]
+            goes_left[:, :-2] = self.edges <= trees.threshold[nodes][:, None]
         # What lies above all thresholds, or in no set, goes right.
-        return np.append(known, [False, trees.missing_left[node]])
+        goes_left[:, -1] = trees.missing_left[nodes]
+        return goes_left
 
 
 class Coder:

@@ -11,7 +11,7 @@ Source: Lucchese et al., QuickScorer (SIGIR 2015), for the masks.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -71,15 +71,27 @@ def masks_of(trees: Trees, bins: dict[int, Bins]) -> Masks:
     places = _placed(trees, first, most, WIDE_WORD if is_wide else WORD)
     masks = Masks(places, is_wide=is_wide)
     full = _filled(places, most)
-    for tree, nodes in enumerate(trees.slices()):
-        place = places[tree]
-        for node in np.flatnonzero(trees.feature[nodes] != LEAF) + nodes.start:
-            feature, left = int(trees.feature[node]), int(trees.left[node])
-            words = masks.by_input.setdefault(feature, {})
-            given = words.setdefault(place.word, [full[place.word]] * bins[feature].count)
-            ruled_out = ((1 << int(count[left])) - 1) << (int(first[left]) + place.shift)
-            for each in np.flatnonzero(~bins[feature].left(trees, int(node))).tolist():
-                given[each] &= ~ruled_out
+    found: dict[int, dict[int, NDArray[Any]]] = {}
+    word = np.repeat([place.word for place in places], np.diff([*trees.root, len(trees.feature)]))
+    shift = np.repeat([place.shift for place in places], np.diff([*trees.root, len(trees.feature)]))
+    # Words of more than 63 bits are Python's own numbers.
+    kind = np.dtype(object) if is_wide else np.dtype(np.int64)
+    for feature, its_bins in bins.items():
+        nodes = np.flatnonzero(trees.feature == feature)
+        ones = np.left_shift(np.ones(len(nodes), kind), count[trees.left[nodes]]) - 1
+        kept = ~np.left_shift(ones, first[trees.left[nodes]] + shift[nodes])
+        for node, goes_left, mask in zip(
+            nodes.tolist(), its_bins.left(trees, nodes), kept, strict=True
+        ):
+            words = found.setdefault(feature, {})
+            given = words.setdefault(
+                int(word[node]), np.full(its_bins.count, full[int(word[node])], kind)
+            )
+            given[~goes_left] &= mask
+    masks.by_input.update(
+        (feature, {word: given.tolist() for word, given in words.items()})
+        for feature, words in found.items()
+    )
     return masks
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _CATEGORIES_END = 2.0**31
 _WORD = 64
+_SMALL = 2**15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +94,9 @@ def cells_of(trees: Trees, inputs: Sequence[Known]) -> Cells:
     missing: list[bool] = []
     sets: dict[int, SetCells] = {}
     words = 0
-    order = np.argsort(trees.feature, kind="stable")
+    # numpy sorts integers of 16 bits by radix.
+    is_small = len(inputs) < _SMALL
+    order = np.argsort(trees.feature.astype(np.int16) if is_small else trees.feature, kind="stable")
     ends = np.searchsorted(trees.feature[order], np.arange(LEAF, len(inputs)), side="right")
     for feature, known in enumerate(inputs):
         nodes = order[ends[feature] : ends[feature + 1]]
@@ -128,12 +131,9 @@ def _cut(thresholds: NDArray[np.float64], known: Known) -> tuple[NDArray[np.intp
 
 def _set_cells(trees: Trees, used: NDArray[np.int32], known: Known, first: int) -> SetCells:
     """Give a bit to each category of an input's sets; ``first`` is its first word."""
-    starts, lengths = trees.set_start[used], trees.set_start[used + 1] - trees.set_start[used]
-    rows = np.repeat(np.arange(len(used)), lengths)
-    offsets = np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
-    categories, bits = np.unique(
-        trees.set_values[offsets + np.arange(len(offsets))], return_inverse=True
-    )
+    members, sizes = trees.members(used)
+    rows = np.repeat(np.arange(len(used)), sizes)
+    categories, bits = np.unique(members, return_inverse=True)
     width = (len(categories) + 2 + _WORD - 1) // _WORD
     masks = np.zeros((len(used), width), np.uint64)
     ones = np.left_shift(np.uint64(1), (bits % _WORD).astype(np.uint64))

@@ -2,64 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-from weakref import ref
+from typing import TYPE_CHECKING
 
-from ...errors import BundleError, ForesqlError
-from ...ir.bundle import read_bundle
-from ...udfs.duckdb import registered_model, registered_tokens
-from ...udfs.duckdb.functions import PREDICT, PROBA
 from ...udfs.duckdb.macros import quote
-from .recent import Recent
 from .scopes import parts_behind_from
 from .syntax import Span, column_path, parts_of, span_of, split_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import duckdb
-
     from ...ir import Model
-    from ...ir.bundle import Bundle
+    from .functions import Function, Functions
     from .scopes import Scope, Source
     from .syntax import Node, Query
-
-_MARK = re.compile(
-    r"(?<!\w)(\w+): register the model in this process first \((\w+) ([0-9a-f]{8})\)"
-)
-_CALLED = re.compile(r"\w*predict\w*(?=\W*\()")
-_BUNDLE = re.compile(r"'((?:[^']|'')+)#([0-9a-f]{64})'")
-_OWN_FUNCTIONS = """
-    SELECT lower(function_name) FROM duckdb_functions() WHERE internal
-    AND function_type IN ('scalar', 'macro')
-    GROUP BY ALL HAVING bool_and(coalesce(stability, 'CONSISTENT') = 'CONSISTENT')
-"""
-# Temporary macros hide those of the database.
-_FUNCTIONS = """
-    SELECT lower(function_name), macro_definition, database_name IN (current_database(), 'temp')
-    FROM duckdb_functions() WHERE NOT internal
-    ORDER BY database_name = 'temp', database_name, schema_name, function_oid
-"""
-_own: set[str] = set()
-"""DuckDB's own functions, once they were asked for."""
-_bundles = Recent["Bundle"](8)
-"""Bundles by their digest."""
-REWRITTEN = {PREDICT, PROBA}
-"""Kinds of functions whose answers a pruned model gives too."""
-
-
-class Function(NamedTuple):
-    """A function of a model in a connection; ``label`` is the model's name, with its version."""
-
-    name: str
-    kind: str
-    model: Model
-    label: str
-    is_native: bool
 
 
 @dataclass(slots=True)
@@ -101,92 +57,6 @@ class Found:
 
     calls: list[Call] = field(default_factory=list)
     left: list[tuple[str, str]] = field(default_factory=list)
-
-
-class Functions:
-    """The functions of a connection: those of models, and those of DuckDB's own."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Read the connection's functions, but for DuckDB's."""
-        self._connection = ref(connection)
-        self._rows = rows = connection.execute(_FUNCTIONS).fetchall()
-        self._tokens = registered_tokens()
-        self._others = frozenset(name for name, _, _ in rows)
-        # The last one of a name counts, whoever made it.
-        last = {name: definition for name, definition, is_near in rows if is_near}
-        self._macros: dict[str, str] = {
-            name: text for name, text in last.items() if text and _MARK.search(text)
-        }
-        self._found: dict[str, Function | str] = {}
-
-    def may_be_all_of(self, query: str) -> bool:
-        """Whether these may be all functions that a query calls, for all that this process knows.
-
-        A model that was registered since, or in a way that is not seen here, is missing: then a
-        query would stay as it is for no good reason.
-        """
-        called = set(_CALLED.findall(query.casefold()))
-        return called <= self._others and self._tokens == registered_tokens()
-
-    def are_same(self) -> bool:
-        """Whether the connection still has the same functions."""
-        connection = self._connection()
-        return connection is not None and connection.execute(_FUNCTIONS).fetchall() == self._rows
-
-    def __contains__(self, name: object) -> bool:
-        """Whether a function is a model's."""
-        return str(name).casefold() in self._macros
-
-    def get(self, name: str) -> Function | str:
-        """Find the model behind a function; or say why that cannot be."""
-        folded = name.casefold()
-        if folded not in self._found:
-            self._found[folded] = _function(folded, self._macros[folded])
-        return self._found[folded]
-
-    def ready(self, query: str) -> frozenset[str]:
-        """Name the functions in a query whose model is there: a macro may outlive it."""
-        named = [name for name in self._macros if name in query.casefold()]
-        return frozenset(name for name in named if isinstance(self.get(name), Function))
-
-    @cached_property
-    def safe(self) -> frozenset[str]:
-        """The functions of DuckDB's own that give the same for the same."""
-        if not _own:
-            connection = self._connection()
-            rows = connection.execute(_OWN_FUNCTIONS).fetchall() if connection else []
-            _own.update(name for (name,) in rows)
-        return frozenset(_own) - self._others
-
-
-def _function(name: str, definition: str) -> Function | str:
-    marks = set(_MARK.findall(definition))
-    if len({mark[2] for mark in marks}) != 1:
-        return "several models are behind it"
-    [(predicting, kind, token)] = marks
-    if kind not in REWRITTEN:
-        return f"{kind} needs the whole model"
-    is_native = "foresql_predict" in definition
-    there = registered_model(token)
-    if there is not None:
-        return Function(name, kind, *there, is_native)
-    found = _BUNDLE.search(definition)
-    if found is None:
-        return "its model is not in this process"
-    path, digest = Path(found[1].replace("''", "'")), found[2]
-    try:
-        bundle = _bundles.of(digest, lambda: _read_bundle(path, digest))
-    except ForesqlError as error:
-        return f"its bundle cannot be read: {error}"
-    return Function(name, kind, bundle.model, str(bundle.card.get("name") or predicting), is_native)
-
-
-def _read_bundle(path: Path, digest: str) -> Bundle:
-    bundle = read_bundle(path)
-    if bundle.digest != digest:
-        message = f"{path} is another one."
-        raise BundleError(message)
-    return bundle
 
 
 def find_calls(query: Query, scopes: list[Scope], functions: Functions) -> Found:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .costs import hardly_less, statistics_pay, too_little
+from .costs import Refusal, hardly_less, statistics_pay, too_little
 from .exits import find_exit, in_filter
 from .pruned import domains_of, known_of, prune_call, prune_more, value_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from .calls import Call
     from .costs import Rows
     from .knowledge import Knowledge
     from .pruned import Pruning
 
-_NOTHING = "nothing is known that makes its model smaller"
+_NOTHING = Refusal("nothing is known that makes its model smaller")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +36,16 @@ class Chooser:
     measured: Knowledge | None
     rows: Rows
     route: str
-    safe: frozenset[str]
+    safe: Container[str]
 
-    def choose(self, call: Call) -> Pruning | str:
+    def choose(self, call: Call) -> Pruning | Refusal:
         """Prune a call's model; or say why it stays as it is."""
         problem = value_problem(call)
         if problem is not None:
-            return problem
+            return Refusal(problem)
         return self._where_it_pays(call) if self.route == "auto" else self._always(call)
 
-    def _always(self, call: Call) -> Pruning | str:
+    def _always(self, call: Call) -> Pruning | Refusal:
         pruning = prune_call(call, self.plain, self.safe)
         if self.measured is not None:
             pruning = prune_more(pruning, self.measured)
@@ -51,7 +53,7 @@ class Chooser:
             return pruning
         return _NOTHING
 
-    def _where_it_pays(self, call: Call) -> Pruning | str:
+    def _where_it_pays(self, call: Call) -> Pruning | Refusal:
         """Look at little first: most queries stay as they are, and that must cost next to nothing.
 
         So nothing is counted where all rows are too few, and no model is pruned for nothing.

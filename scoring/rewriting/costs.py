@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
 
@@ -28,16 +29,27 @@ _NODE = 0.0125e-9
 """Seconds a row and node in the native kernel."""
 _SQL_PLAN, _SQL_NODE = 0.3e-3, 1.5e-9
 """Seconds to plan a node as SQL, and to run it on a row."""
-_PRUNING, _BUILDING = 0.4e-6, 1.8e-6
+_LOOKING = 15e-3
+"""Seconds that rewriting takes, whatever the model."""
+_PRUNING, _BUILDING = 0.15e-6, 0.5e-6
 """Seconds that pruning takes for each node, and making a function for each that is left."""
-_FUNCTION = 5e-3
+_FUNCTION = 8e-3
 """Seconds that making a function takes at least."""
-_WORTH = 20
-"""Scoring must take so many times as long as pruning does: what that finds is not known before."""
+_WORTH = 2
+"""Scoring must take so many times as long as looking does: what that finds is not known before."""
+_WORTH_ASKING = 40
+"""The same of asking for statistics, which seldom say more than the query does."""
+_CLEAR = 0.75
+"""The part of that at which queries of other literals are taken to score too few rows as well."""
 _SAMPLING = 0.03
 """Seconds that it takes to ask a sample of a table what it holds."""
 _WORTH_STATISTICS = 0.3
 """The part of the nodes that statistics must drop: they are checked again when the query runs."""
+
+
+_VECTOR, _BLOCK = 2_048, 512
+"""Rows of a vector of DuckDB, and of a block of the native kernel."""
+_NUMBER = '"foresql vector"'
 
 
 class Rows:
@@ -58,7 +70,11 @@ class Rows:
         return max(known, default=None) if len(known) == len(sizes) else None
 
     def of(self, call: Call, knowledge: Knowledge) -> int | None:
-        """Estimate how many of its rows pass the conditions; None where that is not known."""
+        """Estimate how many of its rows pass the conditions; None where that is not known.
+
+        A function scores whole blocks of rows, and no block has rows of two of DuckDB's vectors: so
+        rows that are far apart count as more.
+        """
         counts = [self._count(*part) for part in _parts(call, knowledge)]
         return max((count for count in counts if count is not None), default=None)
 
@@ -68,20 +84,30 @@ class Rows:
             return None
         if query not in self._counts:
             try:
-                [(count,)] = self._connection.execute(query).fetchall()
+                [(count, vectors)] = self._connection.execute(query).fetchall()
             except duckdb.Error:
-                count = None
-            self._counts[query] = None if count is None else round(count / share)
+                self._counts[query] = None
+            else:
+                self._counts[query] = round(_in_blocks(count, vectors) / share)
         return self._counts[query]
 
     def _sampled(self, source: Source, conditions: tuple[str, ...]) -> tuple[str | None, float]:
         """Write a query that counts rows of a table, or of a Parquet file, and of what part."""
         path = source.node.get("qualified_name", {"path": [""]})["path"][-1]
         table, share = sampled(source, self._tables)
+        vector = f"rowid // {_VECTOR}"
         if table is None and path.endswith(".parquet"):
-            table = f"read_parquet({literal(path)})"
+            table, vector = f"read_parquet({literal(path)})", "NULL"
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        return table and f"SELECT count(*) FROM (SELECT * FROM {table}){where}", share
+        rows = f"SELECT {vector} AS {_NUMBER}, * FROM {table}"
+        return table and f"SELECT count(*), count(DISTINCT {_NUMBER}) FROM ({rows}){where}", share
+
+
+def _in_blocks(rows: int, vectors: int) -> int:
+    """Count rows with those that fill up their blocks."""
+    if not vectors:
+        return rows
+    return vectors * _BLOCK * math.ceil(rows / vectors / _BLOCK)
 
 
 def _parts(call: Call, knowledge: Knowledge) -> list[tuple[Source, tuple[str, ...]]]:
@@ -96,21 +122,30 @@ def _parts(call: Call, knowledge: Knowledge) -> list[tuple[Source, tuple[str, ..
     return [(source, conditions) for (_, conditions), source in found.items()]
 
 
+class Refusal(NamedTuple):
+    """Why a call stays as it is, and whether that is clear of queries like it as well."""
+
+    reason: str
+    is_clear: bool = False
+
+
 def too_little(
     call: Call, rows: int | None, threads: int, *, with_statistics: bool = False
-) -> str | None:
+) -> Refusal | None:
     """Say that a call scores too little for pruning its model to pay; None where it may."""
     if rows is None:
-        return "how many rows it scores is not known"
+        return Refusal("how many rows it scores is not known")
     nodes = count_nodes(call.function.model)
     scoring = rows * (_per_row(call, nodes) + _JOINED_ROW * (_tables(call) - 1))
-    looking = nodes * _PRUNING + (_SAMPLING if with_statistics else 0.0)
-    if scoring / threads < _WORTH * looking:
-        return f"it scores about {rows:,} rows at most, too few for rewriting to pay"
+    looking = nodes * _PRUNING + (_SAMPLING if with_statistics else _LOOKING)
+    share = scoring / threads / ((_WORTH_ASKING if with_statistics else _WORTH) * looking)
+    if share < 1:
+        reason = f"it scores about {rows:,} rows at most, too few for rewriting to pay"
+        return Refusal(reason, share < _CLEAR)
     return None
 
 
-def hardly_less(pruning: Pruning, rows: int | None, threads: int) -> str | None:
+def hardly_less(pruning: Pruning, rows: int | None, threads: int) -> Refusal | None:
     """Say that a smaller model saves less than making its function takes; None where it pays."""
     call, nodes, many = pruning.call, pruning.nodes_after, rows or 0
     saved = many * (_per_row(call, pruning.nodes_before) - _per_row(call, nodes))
@@ -119,7 +154,7 @@ def hardly_less(pruning: Pruning, rows: int | None, threads: int) -> str | None:
     building = _FUNCTION if is_there else _FUNCTION + nodes * _BUILDING
     if saved / threads > building:
         return None
-    return (
+    return Refusal(
         f"{nodes:,} of {pruning.nodes_before:,} nodes are left, and it scores about {many:,} rows: "
         "making a function of them would take longer than it saves"
     )

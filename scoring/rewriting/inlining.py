@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+import duckdb
+
 from ...errors import UnsupportedModelError
 from ...models_sql import compile_query, target_of
 from ...udfs.duckdb.functions import PROBA
@@ -15,7 +17,7 @@ from .scopes import is_plain_star, output_name, parts_behind_from
 from .syntax import Edit, Span, column_path, parts_of, queries_in, span_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from ...ir import Model
     from ...models_sql.compile import Query as CompiledQuery
@@ -28,6 +30,7 @@ _BINARY = 2
 _MOST_CASES = 400
 """Up to so many nodes, forests may be nested CASEs."""
 _texts = Recent["CompiledQuery"](16)
+_types = Recent["tuple[str, ...] | None"](64)
 
 
 class Inlined(NamedTuple):
@@ -36,6 +39,47 @@ class Inlined(NamedTuple):
     pruning: Pruning
     answers: tuple[str, ...]
     answer: str
+
+
+class StandIn(NamedTuple):
+    """A model's SQL in a rewritten query, and what makes others of the same types of it.
+
+    ``whole`` is the whole model with the types of what the call passes; None where these are not
+    known. ``kept`` and ``answers`` are the columns that it gives.
+    """
+
+    text: str
+    rows: str
+    kept: tuple[str, ...]
+    answers: tuple[str, ...]
+    whole: tuple[Hashable, ...] | None
+
+    def written(self, connection: duckdb.DuckDBPyConnection, text: str) -> str:
+        """Write a query with columns of the same types in place of the model.
+
+        To plan the model's SQL takes long. So the types of its answers are asked for once.
+        """
+        if self.whole is None or self.text not in text:
+            return text
+        types = _types.of(self.whole, lambda: self._types(connection))
+        if types is None:
+            return text
+        given = [
+            *self.kept,
+            *(
+                f"CAST(NULL AS {kind}) AS {quote(name)}"
+                for name, kind in zip(self.answers, types, strict=True)
+            ),
+        ]
+        return text.replace(self.text, f"SELECT {', '.join(given)} FROM {self.rows}")
+
+    def _types(self, connection: duckdb.DuckDBPyConnection) -> tuple[str, ...] | None:
+        try:
+            found = connection.sql(self.text)
+        except duckdb.Error:
+            return None
+        types = dict(zip(found.columns, map(str, found.types), strict=True))
+        return tuple(types[name] for name in self.answers)
 
 
 def source_problem(scope: Scope) -> str | None:
@@ -54,8 +98,11 @@ def source_problem(scope: Scope) -> str | None:
     return None
 
 
-def read_answer(pruning: Pruning) -> Inlined | str:
-    """See that a call's model has exact SQL, and how its answer is written; or say why not."""
+def read_answer(pruning: Pruning, kept: int = 0) -> Inlined | str:
+    """See that a call's model has exact SQL, and how its answer is written; or say why not.
+
+    ``kept`` is how many columns will stand beside it: then it is not compiled again.
+    """
     outputs, kind = pruning.model.outputs, pruning.call.function.kind
     if outputs.classes is None and len(outputs.prediction) > 1:
         return "its answer is a vector"
@@ -68,7 +115,7 @@ def read_answer(pruning: Pruning) -> Inlined | str:
         fields = zip(map(literal, labels), map(quote, names), strict=True)
         answer = "{" + ", ".join(f"{label}: {name}" for label, name in fields) + "}"
     try:
-        compiled = _compiled(pruning.model, quote(_ROWS))
+        compiled = _compiled(pruning.model, kept)
     except UnsupportedModelError as error:
         return str(error)
     if not compiled.approximate.isdisjoint(names):
@@ -80,20 +127,25 @@ def read_answer(pruning: Pruning) -> Inlined | str:
     return Inlined(pruning, tuple(names), answer)
 
 
-def _compiled(model: Model, rows: str, keep: Sequence[str] = ()) -> CompiledQuery:
+def _compiled(model: Model, kept: int) -> CompiledQuery:
     """Compile a model for a query that is planned once for each run.
 
     DuckDB plans nested CASEs for longer than they run, and lookups in masks at once.
     """
 
     def make() -> CompiledQuery:
-        target = target_of("duckdb")
+        target, rows = target_of("duckdb"), quote(_ROWS)
+        keep = [_keep(place) for place in range(kept)]
         if count_nodes(model) > _MOST_CASES:
             with suppress(UnsupportedModelError):
                 return compile_query(model, target, rows, keep=keep, strategy="mask")
         return compile_query(model, target, rows, keep=keep)
 
-    return _texts.of((Same(model), rows, tuple(keep)), make)
+    return _texts.of((Same(model), kept), make)
+
+
+def _keep(place: int) -> str:
+    return f"foresql keep {place}"
 
 
 def inline(  # noqa: PLR0913, PLR0917 - one SELECT, and all around it
@@ -103,7 +155,7 @@ def inline(  # noqa: PLR0913, PLR0917 - one SELECT, and all around it
     beside: Sequence[Pruning],
     conditions: Sequence[str],
     inner: Sequence[Edit],
-) -> list[Edit] | str:
+) -> tuple[list[Edit], list[StandIn]] | str:
     """Replace the source of a SELECT by one with the scores; or say why that cannot be.
 
     ``beside`` are other rewritten calls of the SELECT. ``conditions`` are on the source's columns,
@@ -112,7 +164,7 @@ def inline(  # noqa: PLR0913, PLR0917 - one SELECT, and all around it
     """
     [source] = scope.sources.values()
     where, stars = span_of(source.node), _stars(scope)
-    read = _columns_read(scope, [call.pruning.call.node for call in calls], beside)
+    read = columns_read(scope, [call.pruning.call.node for call in calls], beside)
     if isinstance(read, str) or where is None or stars is None:
         return read if isinstance(read, str) else "it has a star, and it is not certain which"
     distinct: dict[str, tuple[Inlined, str]] = {}
@@ -129,7 +181,8 @@ def inline(  # noqa: PLR0913, PLR0917 - one SELECT, and all around it
         text += f" AS {quote(source.alias)}"
     if conditions:
         text += f" WHERE {' AND '.join(conditions)}"
-    return [*edits, Edit(where, _scored(source, text, read, list(distinct.values())))]
+    written, stand_ins = _scored(source, text, read, list(distinct.values()))
+    return [*edits, Edit(where, written)], stand_ins
 
 
 def _key(call: Inlined) -> str:
@@ -141,11 +194,12 @@ def _key(call: Inlined) -> str:
 
 def _scored(
     source: Source, origin: str, read: frozenset[str], calls: list[tuple[Inlined, str]]
-) -> str:
+) -> tuple[str, list[StandIn]]:
     """Nest one query a model around the source; each carries what those around it read."""
     alias, names = quote(source.alias), source.columns or {}
     carried = [quote(names[each][0]) for each in names if each in read]
     done: list[str] = []
+    stand_ins: list[StandIn] = []
     for index, (call, score) in enumerate(calls):
         later = {
             name for each, _ in calls[index + 1 :] for _, name in argument_columns(each.pruning)
@@ -155,7 +209,7 @@ def _scored(
             for name in names
             if name in later and (written := quote(names[name][0])) not in carried
         ]
-        kept = [f"foresql keep {place}" for place in range(len(wanted) + len(done))]
+        kept = [_keep(place) for place in range(len(wanted) + len(done))]
         given = [
             *(
                 f"{alias}.{each} AS {quote(keep)}"
@@ -166,17 +220,36 @@ def _scored(
                 for name in call.pruning.model.signature.names
             ),
         ]
-        rows = f"(SELECT {', '.join(given)} FROM {origin}) AS {quote(_ROWS)}"
-        compiled = _compiled(call.pruning.model, rows, kept)
+        # As a common table, what is scored has no names of the model's own around it.
+        rows = f"(SELECT {', '.join(given)} FROM {origin})"
+        compiled = _compiled(call.pruning.model, len(kept)).text
+        text = f"WITH {quote(_ROWS)} AS {rows} SELECT * FROM ({compiled})"
         back = [
             f"{quote(keep)} AS {each}" for keep, each in zip(kept, [*wanted, *done], strict=True)
         ]
         done.append(score)
         origin = (
             f"(SELECT {', '.join([*back, f'{call.answer} AS {score}'])} "
-            f"FROM ({compiled.text}) AS {quote(_SCORED)}) AS {alias}"
+            f"FROM ({text}) AS {quote(_SCORED)}) AS {alias}"
         )
-    return origin
+        beside = tuple(map(quote, kept))
+        stand_ins.append(StandIn(text, rows, beside, call.answers, _whole(call.pruning)))
+    return origin, stand_ins
+
+
+def _whole(pruning: Pruning) -> tuple[Hashable, ...] | None:
+    """Give what decides of which types a model's SQL is; None where that is not known."""
+    passed = [pruning.call.arguments[name] for name in pruning.model.signature.names]
+    types = [
+        each.source.columns[each.column][1]
+        if each.source and each.source.columns and each.column
+        else None
+        for each in passed
+    ]
+    if None in types:
+        return None
+    function = pruning.call.function
+    return Same(function.model), function.kind, pruning.model.signature.names, tuple(types)
 
 
 def argument_columns(pruning: Pruning) -> set[tuple[Source, str]]:
@@ -194,7 +267,7 @@ def argument_columns(pruning: Pruning) -> set[tuple[Source, str]]:
     return found
 
 
-def _columns_read(
+def columns_read(
     scope: Scope, replaced: Sequence[Node], beside: Sequence[Pruning]
 ) -> frozenset[str] | str:
     """Give the columns that a SELECT reads beside the calls; or say which name is not certain."""

@@ -11,7 +11,7 @@ from .scopes import output_name
 from .syntax import column_path, parts_of, queries_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
 
     from .scopes import Scope, Source
     from .statistics import Statistics
@@ -178,7 +178,7 @@ def _is_row_by_row(scope: Scope) -> bool:
     return not any(part.get("class") == "WINDOW" for part in parts)
 
 
-def is_droppable(source: Source, column: str, safe: frozenset[str]) -> bool:
+def is_droppable(source: Source, column: str, safe: Container[str]) -> bool:
     """Whether leaving a column unread changes nothing but the time.
 
     It does not if it is a table's, or an expression of DuckDB's own functions.
@@ -191,7 +191,7 @@ def is_droppable(source: Source, column: str, safe: frozenset[str]) -> bool:
     return found is not None and is_plain(found, source.scope, safe)
 
 
-def is_plain(expression: Mapping[str, object], scope: Scope, safe: frozenset[str]) -> bool:
+def is_plain(expression: Mapping[str, object], scope: Scope, safe: Container[str]) -> bool:
     """Whether an expression calls nothing but DuckDB's own functions, and reads such columns."""
     if any(True for _ in queries_in(expression)):
         return False

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from ...udfs.duckdb.functions import PREDICT
 from ...udfs.duckdb.macros import quote
-from .costs import count_nodes, sql_problem
+from .costs import Refusal, count_nodes, sql_problem
 from .exits import describe, find_exit, pays, write_exit
 from .explaining import ExplainedCall
 from .facts import column_of
-from .inlining import inline, read_answer, source_problem
+from .inlining import columns_read, inline, read_answer, source_problem
 from .joins import remove_joins
 from .naming import end_of_item, implied_name
 from .pruned import call_of, make_function
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ...udfs.duckdb import PrivateFunction
     from .calls import Call
     from .choosing import Chooser
-    from .inlining import Inlined
+    from .inlining import Inlined, StandIn
     from .pruned import Pruning
     from .scopes import Scope
     from .syntax import Query
@@ -40,12 +40,15 @@ class Plan:
     edits: list[Edit] = field(default_factory=list)
     calls: list[ExplainedCall] = field(default_factory=list)
     functions: list[PrivateFunction] = field(default_factory=list)
+    stand_ins: list[StandIn] = field(default_factory=list)
     joins_removed: list[str] = field(default_factory=list)
     joins_kept: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     """Calls that stand in the new text as they did before."""
     is_last: bool = True
     """Whether no call holds another one, so that all of them are done."""
+    is_clear: bool = True
+    """Whether of queries like this one the same calls would stay as they are."""
 
 
 class Planner:
@@ -85,11 +88,12 @@ class Planner:
     def _pruned(self, call: Call, plan: Plan) -> Pruning | None:
         """Prune a call's model, where that may pay."""
         chosen = self._chooser.choose(call)
-        if not isinstance(chosen, str):
+        if not isinstance(chosen, Refusal):
             return chosen
         label = call.function.label
+        plan.is_clear = plan.is_clear and chosen.is_clear
         plan.calls.append(
-            ExplainedCall(call=call.text, model=label, route="unchanged", reason=chosen)
+            ExplainedCall(call=call.text, model=label, route="unchanged", reason=chosen.reason)
         )
         return None
 
@@ -98,41 +102,44 @@ class Planner:
         inlined: list[Inlined] = []
         reasons: dict[int, str] = {}
         problem = source_problem(scope)
+        read = columns_read(scope, [pruning.call.node for pruning in prunings], ())
         for pruning in prunings:
             reason = self._not_sql(pruning) or problem
-            answer = reason or read_answer(pruning)
+            answer = reason or read_answer(pruning, 0 if isinstance(read, str) else len(read))
             if isinstance(answer, str):
                 reasons[id(pruning)] = answer
             else:
                 inlined.append(answer)
         if inlined:
-            edits = self._inline(scope, inlined, prunings, plan)
-            if isinstance(edits, str):
-                reasons |= {id(each.pruning): edits for each in inlined}
-            else:
-                plan.edits = edits
+            reason = self._inline(scope, inlined, prunings, plan)
+            if reason is not None:
+                reasons |= {id(each.pruning): reason for each in inlined}
         for pruning in prunings:
             reason = reasons.get(id(pruning))
             said = None if reason is None else self._call(pruning, plan)
             plan.calls.append(_explained(pruning, reason, said))
 
     def _not_sql(self, pruning: Pruning) -> str | None:
-        return sql_problem(pruning, self._rows.of(pruning.call, self._plain), self._route)
+        rows = self._rows.of(pruning.call, self._plain) if self._route == "auto" else None
+        return sql_problem(pruning, rows, self._route)
 
     def _inline(
         self, scope: Scope, inlined: Sequence[Inlined], prunings: Sequence[Pruning], plan: Plan
-    ) -> list[Edit] | str:
-        """Give the edits so far with those of models as SQL, which take in those within."""
+    ) -> str | None:
+        """Add the edits of models as SQL, which take in those within; or say why that cannot be."""
         [source] = scope.sources.values()
         where = span_of(source.node)
         inner = [e for e in plan.edits if where is not None and _is_inside(e.span, where)]
         facts = [fact for fact in self._plain.facts(scope) if fact.source is source]
         conditions = [fact.condition(column_of(source, fact.column)) for fact in facts]
         beside = [each for each in prunings if all(each is not i.pruning for i in inlined)]
-        edits = inline(self._query, scope, inlined, beside, conditions, inner)
-        if isinstance(edits, str):
-            return edits
-        return [edit for edit in plan.edits if edit not in inner] + edits
+        found = inline(self._query, scope, inlined, beside, conditions, inner)
+        if isinstance(found, str):
+            return found
+        edits, stand_ins = found
+        plan.edits = [edit for edit in plan.edits if edit not in inner] + edits
+        plan.stand_ins += stand_ins
+        return None
 
     def _call(self, pruning: Pruning, plan: Plan) -> str | None:
         """Call a function of the pruned model; give the early exit that stands before it."""

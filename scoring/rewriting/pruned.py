@@ -18,7 +18,7 @@ from .statistics import guard
 from .syntax import column_path, conjuncts, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     import duckdb
 
@@ -122,7 +122,7 @@ def known_of(call: Call, knowledge: Knowledge) -> dict[str, Known]:
     return found
 
 
-def prune_call(call: Call, knowledge: Knowledge, safe: frozenset[str]) -> Pruning:
+def prune_call(call: Call, knowledge: Knowledge, safe: Container[str]) -> Pruning:
     """Prune a call's model for the rows that reach it."""
     known, needed, model = known_of(call, knowledge), _needed(call, safe), call.function.model
     domains = domains_of(known)
@@ -199,7 +199,7 @@ def _answers(model: Model, kind: str) -> frozenset[str]:
     return frozenset(model.outputs.probabilities if kind == PROBA else model.outputs.prediction)
 
 
-def _needed(call: Call, safe: frozenset[str]) -> frozenset[str]:
+def _needed(call: Call, safe: Container[str]) -> frozenset[str]:
     """Name the columns that something must compute: without it an error could go unnoticed."""
     return frozenset(
         name for name, given in call.arguments.items() if not _can_drop(call, given, safe)
@@ -214,7 +214,7 @@ def _kept(call: Call, model: Model, needed: frozenset[str]) -> Model:
     return replace(model, signature=Signature(columns))
 
 
-def _can_drop(call: Call, argument: Argument, safe: frozenset[str]) -> bool:
+def _can_drop(call: Call, argument: Argument, safe: Container[str]) -> bool:
     if argument.source is not None and argument.column is not None:
         return is_droppable(argument.source, argument.column, safe)
     expression = argument.expression

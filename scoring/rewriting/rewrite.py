@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -13,22 +13,22 @@ import duckdb
 from ...errors import RegistrationError
 from ...udfs.duckdb import connect
 from ..query import bind_query, register_called
-from .calls import Functions, find_calls, names_read
+from .calls import find_calls, names_read
 from .choosing import Chooser
 from .costs import Rows
 from .explaining import ExplainedCall, Explanation
+from .functions import Functions
 from .knowledge import Knowledge
+from .left import Left
 from .planning import Planner
+from .rewritten import Rewritten
 from .scopes import Catalog, read_scopes
 from .statistics import Statistics
 from .syntax import is_syntax, parse
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
-    from typing import Self
 
-    from ...udfs.duckdb import PrivateFunction
     from ..query import Called
     from .syntax import Query
 
@@ -36,74 +36,8 @@ ROUTES = ("auto", "sql", "udf")
 _MOST_PASSES = 8
 _functions: WeakKeyDictionary[duckdb.DuckDBPyConnection, Functions] = WeakKeyDictionary()
 """The functions of each connection, as they were when it was last asked."""
-
-
-@dataclass(slots=True, eq=False)
-class Rewritten:
-    """A query after rewriting.
-
-    Its text calls functions of smaller models, which are there in this connection until
-    :meth:`close`; in a ``with`` statement that happens at its end.
-
-    Attributes
-    ----------
-    sql
-        The text. Where it rests on statistics it ends with an error, and never with another
-        answer, once the tables hold something else.
-    explain
-        What was done, and why.
-    """
-
-    sql: str
-    explain: Explanation
-    _connection: duckdb.DuckDBPyConnection = field(repr=False)
-    _functions: list[PrivateFunction] = field(default_factory=list, repr=False)
-    _is_own: bool = field(default=False, repr=False)
-    _called: Called | None = field(default=None, repr=False)
-
-    @property
-    def relation(self) -> duckdb.DuckDBPyRelation | None:
-        """The query as a relation, which runs each time that it is read."""
-        if self._called is not None:
-            return bind_query(self._connection, self.sql, self._called)
-        return self._connection.sql(self.sql)
-
-    def execute(self) -> duckdb.DuckDBPyConnection:
-        """Run the query."""
-        return self._connection.execute(self.sql)
-
-    def close(self) -> None:
-        """Remove the functions of smaller models."""
-        for function in self._functions:
-            function.remove()
-        self._functions.clear()
-        if self._is_own:
-            self._connection.close()
-
-    def owns(self, functions: list[PrivateFunction]) -> None:
-        """Take functions that go with this query."""
-        self._functions += functions
-
-    def calls_of(self, called: Called) -> None:
-        """Say which models it calls."""
-        self._called = called
-
-    def belongs(self, *, is_own: bool) -> None:
-        """Say whether its connection goes with it."""
-        self._is_own = is_own
-
-    def __enter__(self) -> Self:
-        """Give this."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Remove the functions."""
-        self.close()
+_left: WeakKeyDictionary[duckdb.DuckDBPyConnection, Left] = WeakKeyDictionary()
+"""What stayed as it is in each connection, while it had these functions."""
 
 
 def rewrite(
@@ -140,7 +74,8 @@ def rewrite(
     Raises
     ------
     RegistrationError, duckdb.Error
-        As the query itself does: if it does not parse, or lacks a model, a table or a column.
+        As the query itself does: if it does not parse, or lacks a model, a table or a column. Of a
+        query like one that stayed as it is, these come when it runs.
     """
     if route not in ROUTES:
         message = f"route={route!r} is none of {', '.join(ROUTES)}."
@@ -176,11 +111,14 @@ def _as_last_time(
     functions = _functions.get(connection)
     if functions is None or not functions.may_be_all_of(query):
         return None
+    stays = _left[connection].find(query, (registry, route, statistics))
+    if stays is not None:
+        return Rewritten(query, stays, connection)
     try:
         made = _with(functions, query, connection, registry, route, statistics=statistics)
     except (duckdb.Error, RegistrationError):
         return None
-    if made is None or made.sql == query or functions.are_same():
+    if made is None or made.sql == query or functions.are_same(query):
         return made
     made.close()
     return None
@@ -197,6 +135,7 @@ def _anew(
     made = None
     while made is None:
         functions = _functions[connection] = Functions(connection)
+        _left[connection] = Left(functions)
         made = _with(functions, query, connection, registry, route, statistics=statistics)
     return made
 
@@ -216,6 +155,9 @@ def _with(  # noqa: PLR0913 - a query, and what it is rewritten by
         return None
     made = _rewritten(query, connection, called, functions, route, statistics=statistics)
     made.calls_of(called)
+    if made.sql == query:
+        options = (registry, route, statistics)
+        _left[connection].add(query, options, made.explain, is_clear=made.clearly_stays)
     return made
 
 
@@ -236,7 +178,7 @@ def _rewritten(  # noqa: PLR0913 - a query, and what it is rewritten by
     bound = bind_query(connection, query, called)
     wanted = None if bound is None else (bound.columns, list(map(str, bound.types)))
     made = _in_passes(parsed, connection, functions, route, statistics=statistics)
-    if made.sql == query or _described(connection, made.sql) == wanted:
+    if made.sql == query or _described(connection, made.described(connection)) == wanted:
         return made
     made.close()
     if statistics:
@@ -265,7 +207,7 @@ def _in_passes(
     statistics: bool,
 ) -> Rewritten:
     """Rewrite the innermost calls, then those around them, until nothing changes."""
-    catalog = Catalog(connection)
+    catalog, safe = Catalog(connection), functions.safe()
     rows = Rows(connection, catalog.rows)
     asked = [Statistics(connection, catalog.rows), Statistics(connection)] if statistics else []
     made = Rewritten(query.text, Explanation(), connection)
@@ -288,9 +230,9 @@ def _in_passes(
         for each in asked:
             each.expect(names_read(waiting))
         sampled, measured = map(Knowledge, asked) if asked else (None, None)
-        chooser = Chooser(Knowledge(None), sampled, measured, rows, route, functions.safe)
+        chooser = Chooser(Knowledge(None), sampled, measured, rows, route, safe)
         plan = Planner(connection, query, scopes, chooser).plan(waiting)
-        made.owns(plan.functions)
+        made.owns(plan)
         calls += plan.calls
         unchanged.update(call.call for call in plan.calls if call.route == "unchanged")
         unchanged.update(plan.kept)
