@@ -8,8 +8,8 @@ import numpy as np
 
 from ..ir import steps as s
 from ..ir.steps import Operator
+from ..kernels.elementwise import FUNCTIONS, OPERATORS
 from ..kernels.splines import spline_columns
-from ..kernels.steps import FUNCTIONS, OPERATORS
 from .kernel_rounding import kernel_sum_errors
 
 if TYPE_CHECKING:

@@ -8,10 +8,8 @@ import numpy as np
 
 from ..errors import BundleError, UnsupportedModelError
 from . import steps as s
-from .onnx_file import check_onnx
 from .points import couple_problem, kernel_sum_problem, neighbours_problem
 from .signature import ColumnType
-from .skops_file import check_skops
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,10 +86,17 @@ def _whole_problem(step: s.Whole) -> str | None:
     if len(step.outputs) < 1 or len(set(step.labels)) != len(step.labels):
         return "it has no output, or the same label twice"
     try:
-        if isinstance(step, s.Onnx):
-            check_onnx(step.file.tobytes())
-            return _unless(bool(step.answers), "it has no answer")
-        check_skops(step.file.tobytes(), step.types)
+        # Imported only with such a model: elsewhere neither format is read.
+        match step:
+            case s.Onnx():
+                from .onnx_file import check_onnx
+
+                check_onnx(step.file.tobytes())
+                return _unless(bool(step.answers), "it has no answer")
+            case s.Skops():
+                from .skops_file import check_skops
+
+                check_skops(step.file.tobytes(), step.types)
     except UnsupportedModelError as error:
         return error.reason
     return _unless(

@@ -1,6 +1,7 @@
 """Turn a model and rows into numbers."""
 
-from .frame import Decoder, Frame
+from .arrow import Decoder
+from .frame import Frame
 from .native.program import build_program, program_problem
 from .rows import RowScorer
 from .scorer import Scorer

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..ir.trees import LEAF
-from .coding import CategoryCoding
+from .coding import CategoryCoding, NumericCoding
 from .leaves import leaf_ranges
 
 if TYPE_CHECKING:
@@ -87,15 +87,19 @@ class BinMask:
 
     def positions(
         self, codes: Mapping[int, NDArray[np.intp]], rows: int
-    ) -> Iterator[NDArray[np.uint8] | NDArray[np.intp]]:
-        """Give, tree by tree, which leaf from the left is each row's: [rows]."""
+    ) -> Iterator[NDArray[np.intp]]:
+        """Give, tree by tree, which leaf from the left is each row's: intp[rows].
+
+        The arrays are used again for later trees.
+        """
         lanes = np.empty(rows, LANE)
         scratch = np.empty(rows, LANE)
+        # take wants indices of this type, side by side: one copy of a lane's trees is cheaper.
+        place = np.empty((MAX_LEAVES // self.bits, rows), np.intp)
         for group in self.groups:
             _combine(group, codes, lanes, scratch)
-            found = _lowest_bits(lanes, scratch, self.bits)
-            for tree in range(len(group.leaves)):
-                yield found[:, tree]
+            np.copyto(place, _lowest_bits(lanes, scratch, self.bits).T)
+            yield from place[: len(group.leaves)]
 
 
 def _combine(
@@ -154,41 +158,68 @@ def _tables(
     left = trees.left[nodes]
     start = ranges.first_leaf[left]
     clear = _all_but(start, start + ranges.leaf_count[left], bits)
+    full = np.iinfo(clear.dtype).max
     tables: list[tuple[int, NDArray[np.void]]] = []
     for feature in np.unique(trees.feature[nodes]).tolist():
         here = trees.feature[nodes] == feature
-        goes_right = _goes_right(trees, nodes[here], codings[feature])
-        masks = _masks(goes_right, clear[here], tree_of[here], bits)
-        tables.append((feature, masks))
+        make = _category_masks if isinstance(codings[feature], CategoryCoding) else _numeric_masks
+        table = np.full(
+            (codings[feature].codes, MAX_LEAVES // bits, clear.shape[1]), full, clear.dtype
+        )
+        make(table, trees, nodes[here], codings[feature], (tree_of[here], clear[here]))
+        tables.append((feature, table.reshape(len(table), -1).view(LANE).ravel()))
     return tuple(tables)
 
 
-def _masks(
-    goes_right: NDArray[np.bool_],
-    clear: NDArray[np.unsignedinteger],
-    tree_of: NDArray[np.intp],
-    bits: int,
-) -> NDArray[np.void]:
-    """Combine the splits on one feature: for each code, the leaves that they leave possible."""
-    words = clear.shape[1]
-    full = np.iinfo(clear.dtype).max
-    table = np.full((goes_right.shape[1], MAX_LEAVES // bits, words), full, clear.dtype)
-    for split in range(len(tree_of)):
-        table[goes_right[split], tree_of[split]] &= clear[split]
-    return table.reshape(len(table), -1).view(LANE).ravel()
+def _numeric_masks(
+    table: NDArray[np.unsignedinteger],
+    trees: Trees,
+    nodes: NDArray[np.intp],
+    coding: Coding,
+    splits: tuple[NDArray[np.intp], NDArray[np.unsignedinteger]],
+) -> None:
+    """Combine the splits on one feature: for each code, the leaves that they leave possible.
+
+    A split sends every code above its own right, and so do all splits below it: each is noted at
+    the first code that it sends right, and the codes above take it over.
+    """
+    tree_of, clear = splits
+    thresholds = coding.thresholds if isinstance(coding, NumericCoding) else np.empty(0)
+    first = np.searchsorted(thresholds, trees.threshold[nodes]) + 1
+    np.bitwise_and.at(table, (first, tree_of), clear)
+    present = table[: coding.missing]
+    np.bitwise_and.accumulate(present, axis=0, out=present)
+    _missing_masks(table, trees, nodes, coding, splits)
 
 
-def _goes_right(trees: Trees, nodes: NDArray[np.intp], coding: Coding) -> NDArray[np.bool_]:
-    """Say for each split and code whether the row goes right: bool[splits, codes]."""
-    goes_right = np.ones((len(nodes), coding.codes), np.bool_)
-    if isinstance(coding, CategoryCoding):
-        for row, index in enumerate(trees.category_set[nodes].tolist()):
-            goes_right[row, np.searchsorted(coding.categories, trees.categories(index))] = False
-    else:
-        split = np.searchsorted(coding.thresholds, trees.threshold[nodes])
-        goes_right = np.arange(coding.codes) > split[:, None]
-    goes_right[:, coding.missing] = ~trees.missing_left[nodes]
-    return goes_right
+def _category_masks(
+    table: NDArray[np.unsignedinteger],
+    trees: Trees,
+    nodes: NDArray[np.intp],
+    coding: Coding,
+    splits: tuple[NDArray[np.intp], NDArray[np.unsignedinteger]],
+) -> None:
+    """Combine the splits of one feature by sets: what is in a split's set goes left."""
+    known = coding.categories if isinstance(coding, CategoryCoding) else np.empty(0, np.int32)
+    for node, tree, mask in zip(nodes.tolist(), *splits, strict=True):
+        goes_right = np.ones(len(table), np.bool_)
+        members = trees.categories(int(trees.category_set[node]))
+        goes_right[np.searchsorted(known, members)] = False
+        goes_right[coding.missing] = False
+        table[goes_right, tree] &= mask
+    _missing_masks(table, trees, nodes, coding, splits)
+
+
+def _missing_masks(
+    table: NDArray[np.unsignedinteger],
+    trees: Trees,
+    nodes: NDArray[np.intp],
+    coding: Coding,
+    splits: tuple[NDArray[np.intp], NDArray[np.unsignedinteger]],
+) -> None:
+    tree_of, clear = splits
+    goes_right = ~trees.missing_left[nodes]
+    np.bitwise_and.at(table[coding.missing], tree_of[goes_right], clear[goes_right])
 
 
 def _all_but(

@@ -153,6 +153,5 @@ def codings_of(trees: Trees) -> dict[int, Coding]:
         if sets[0] < 0:
             codings[feature] = NumericCoding(np.unique(trees.threshold[nodes]))
         else:
-            members = [trees.categories(index) for index in sets.tolist()]
-            codings[feature] = CategoryCoding(np.unique(np.concatenate(members)))
+            codings[feature] = CategoryCoding(np.unique(trees.members(sets)[0]))
     return codings

@@ -10,10 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import pyarrow as pa
     from numpy.typing import NDArray
 
-    from .frame import Frame, Vocabulary
+    from .frame import Frame, SourceColumn, Vocabulary
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +59,7 @@ class Values:
             return self._frame.numbers[name]
         return as_numbers(self.get(name))
 
-    def arrow(self, name: str) -> pa.Array:
+    def given(self, name: str) -> SourceColumn:
         """Give a column of the signature as it came."""
         return self._frame.source[name]
 

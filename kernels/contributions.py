@@ -12,7 +12,7 @@ from ..errors import UnsupportedModelError
 from ..ir import steps as s
 from .attribution import attribute_inputs, trace_margins
 from .linear import Float32LinearKernel, LinearKernel
-from .scorer import Scorer
+from .runner import StepRunner
 from .tree_shap import TreeShap
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .attribution import Sum
     from .columns import Values
     from .frame import Frame
+    from .scorer import Scorer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +79,7 @@ def with_background(model: Model, frame: Frame) -> Model:
     names = {name for step in steps if not isinstance(step, s.Forest) for name in step.inputs}
     if not names:
         return model
-    values = Scorer(model, None).run(frame)
+    values = StepRunner(model).run(frame)
     means = {name: _finite_mean(values.numbers(name)) for name in sorted(names)}
     return replace(model, background=MappingProxyType(means))
 

@@ -1,4 +1,4 @@
-"""Run a forest: natively where that is possible, else in numpy, to the same bits."""
+"""Run a forest by whichever plan it was given."""
 
 from __future__ import annotations
 
@@ -7,35 +7,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..ir.trees import LEAF
-from .coding import codings_of
-from .native import NativePlan
-from .numpy_forest import NumpyForest
 
 if TYPE_CHECKING:
     from ..ir.steps import Forest
     from .columns import Values
+    from .plans import ForestPlan
 
 
 class ForestKernel:
     """A forest, prepared once; running it keeps no state, so threads may share it."""
 
-    def __init__(self, step: Forest, threads: int = 1) -> None:
-        """Build the tables; the native kernel runs on so many threads."""
+    def __init__(self, step: Forest, plan: ForestPlan) -> None:
+        """Note which inputs splits read."""
         self._step = step
         feature = step.trees.feature
         self._inputs = np.unique(feature[feature != LEAF]).tolist()
-        self._threads = threads
-        self._plan = NativePlan.of(step) or NumpyForest.of(step, codings_of(step.trees))
+        self._plan = plan
 
     def run(self, values: Values) -> None:
         """Write the scores."""
         step = self._step
         scores = np.empty((len(step.outputs), values.rows))
         scores[:] = step.start[:, None]
-        inputs = {index: values.numbers(step.inputs[index]) for index in self._inputs}
-        if isinstance(self._plan, NativePlan):
-            self._plan.add_to(scores, inputs, self._threads)
-        else:
-            self._plan.add_to(scores, inputs)
+        self._plan.add_to(scores, {i: values.numbers(step.inputs[i]) for i in self._inputs})
         for name, column in zip(step.outputs, scores, strict=True):
             values.put(name, column)

@@ -9,9 +9,7 @@ import numpy as np
 from .binmask import MAX_LEAVES, BinMask
 from .coding import codings_of
 from .leaves import leaf_nodes, leaf_ranges
-from .native import NativeWalk
 from .numpy_forest import BLOCK_ROWS
-from .threads import run_in_parts
 from .traversal import Traversal
 
 if TYPE_CHECKING:
@@ -21,28 +19,22 @@ if TYPE_CHECKING:
 
     from ..ir.steps import LinearForest
     from .columns import Values
+    from .plans import LinearForestPlan
 
 
 class LinearForestKernel:
     """The step, prepared once; running it keeps no state, so threads may share it."""
 
-    def __init__(self, step: LinearForest, threads: int = 1) -> None:
-        """Build the tables; the native kernel runs on so many threads."""
+    def __init__(self, step: LinearForest, plan: LinearForestPlan) -> None:
+        """Take the plan that runs it."""
         self._step = step
-        self._threads = threads
-        self._plan = NativeWalk.of_linear(step) or NumpyLinearForest(step)
+        self._plan = plan
 
     def run(self, values: Values) -> None:
         """Write the scores."""
         step, plan = self._step, self._plan
         scores = np.zeros((len(step.outputs), values.rows))
-        columns = {index: values.numbers(step.inputs[index]) for index in plan.inputs}
-
-        def add_part(rows: slice) -> None:
-            part = {index: column[rows] for index, column in columns.items()}
-            plan.add_to(scores[:, rows], part)
-
-        run_in_parts(add_part, values.rows, self._threads if isinstance(plan, NativeWalk) else 1)
+        plan.add_to(scores, {i: values.numbers(step.inputs[i]) for i in plan.inputs})
         for name, column in zip(step.outputs, scores, strict=True):
             values.put(name, column)
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from .binmask import MAX_LEAVES, BinMask
 from .leaves import leaf_ranges
-from .traversal import Traversal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..ir.steps import Forest
     from .coding import Coding
+    from .traversal import Traversal
 
 BLOCK_ROWS = 8192
 """Rows scored at once: their lanes stay in the second-level cache."""
@@ -33,8 +33,12 @@ class NumpyForest:
     @classmethod
     def of(cls, step: Forest, codings: Mapping[int, Coding]) -> NumpyForest:
         """Choose the plan by the size of the largest tree."""
-        plan = BinMask if leaf_ranges(step.trees).most_leaves <= MAX_LEAVES else Traversal
-        return cls(codings, plan.of(step.trees, codings), step.precision.value)
+        if leaf_ranges(step.trees).most_leaves <= MAX_LEAVES:
+            return cls(codings, BinMask.of(step.trees, codings), step.precision.value)
+        # Few forests have such trees, and a fresh process is ready sooner without it.
+        from .traversal import Traversal
+
+        return cls(codings, Traversal.of(step.trees, codings), step.precision.value)
 
     def add_to(
         self, scores: NDArray[np.float64], inputs: Mapping[int, NDArray[np.float64]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,8 +97,13 @@ class Traversal:
 def twins_of(trees: Trees) -> NDArray[np.bool_]:
     """Find the trees that differ from the tree before in their leaf values only: bool[trees]."""
     is_twin = np.zeros(trees.count, np.bool_)
-    for tree, (before, here) in enumerate(pairwise(trees.slices()), start=1):
-        is_twin[tree] = _splits_equal(trees, before, here)
+    # Most trees have another size, or another first split.
+    sizes = np.diff(trees.root, append=len(trees.feature))
+    firsts = (sizes, trees.feature[trees.root], trees.threshold[trees.root])
+    is_like = np.logical_and.reduce([each[1:] == each[:-1] for each in firsts])
+    slices = list(trees.slices())
+    for tree in (np.flatnonzero(is_like) + 1).tolist():
+        is_twin[tree] = _splits_equal(trees, slices[tree - 1], slices[tree])
     return is_twin
 
 

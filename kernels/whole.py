@@ -6,17 +6,18 @@ rows at once: a row gets the same bits alone and in any batch.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ..errors import ScoringError
 from ..ir.steps import Cell
-from .frame import to_int64, to_text
+from .arrow import to_int64, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from ..ir import Scalar
@@ -31,7 +32,7 @@ def read_cells(step: Whole, values: Values) -> list[NDArray[Any]]:
 
 
 def _cells(values: Values, name: str, cell: Cell) -> NDArray[Any]:
-    column = values.arrow(name)
+    column = cast("pa.Array", values.given(name))
     match cell:
         case Cell.NUMBER:
             return values.numbers(name)

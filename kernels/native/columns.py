@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from ...ir import ColumnType
-from ..frame import column_of, to_float64
+from ..arrow import column_of, encode_keys, to_float64
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...ir import Model
-    from ..frame import Decoder, Frame
+    from ..arrow import Decoder
+    from ..frame import Frame
 
 COLUMN = struct.Struct("@2i3Pq")
 _OFFSETS = np.dtype({"names": ["offset"], "formats": ["i8"], "offsets": [32], "itemsize": 40})
@@ -131,11 +132,11 @@ class Columns:
             return DOUBLE, 0, _kept(to_float64(column, name), kept), 0, 0, 0
         vocabulary = self._decoder.vocabularies[name]
         if pa.types.is_dictionary(column.type):
-            keys = vocabulary.encode(column.dictionary, name)
+            keys = encode_keys(vocabulary, column.dictionary, name)
             places = column.indices.fill_null(len(keys)).to_numpy(zero_copy_only=False)
             codes = np.append(keys, vocabulary.missing)[places]
         else:
-            codes = vocabulary.encode(column, name)
+            codes = encode_keys(vocabulary, column, name)
         numbers = _kept(to_float64(column, name), kept) if name in self._numbers else 0
         return CODES, 0, _kept(codes.astype(np.int64), kept), numbers, 0, 0
 

@@ -1,6 +1,6 @@
 """Compile a model's steps to the operations of a program.
 
-Each case gives the bits of the step in kernels/steps.py. What has no operation with certain bits
+Each case gives the bits of the step in kernels/. What has no operation with certain bits
 is refused by name; such a model runs its steps in Python.
 """
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from ...ir import steps as s
 from ...ir.steps import Function, Norm, Operator, Precision
+from ..arrow import Decoder
 from ..columns import source_of
-from ..frame import Decoder
 from ..lookup import Matcher
 from ..lookup_row import LookupRowKernel
 from ..refusals import infinite_message, key_message, missing_message, range_message, size_message

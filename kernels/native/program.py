@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ...ir import Model
-    from ..frame import Decoder, Frame
+    from ..arrow import Decoder
+    from ..frame import Frame
     from .library import Library
 
 _TYPES = tuple(ColumnType)

@@ -21,7 +21,8 @@ from .columns import CODES, COLUMN, DOUBLE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..frame import Decoder, Vocabulary
+    from ..arrow import Decoder
+    from ..frame import Vocabulary
     from .program import NativeProgram
 
 # Other rows may have names of their own, and these in another order.

@@ -1,4 +1,4 @@
-/* The operations on one block of rows. Each gives the bits of its step in kernels/steps.py. */
+/* The operations on one block of rows. Each gives the bits of its step in kernels/. */
 
 #ifndef FORESQL_STEPS_H
 #define FORESQL_STEPS_H

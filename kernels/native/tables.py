@@ -178,9 +178,12 @@ def _set_bits(
     trees: Trees, coding: CategoryCoding, nodes: NDArray[np.intp], takes_right: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
     """Mark the codes that each node takes: uint8[nodes, 32]."""
-    member = np.zeros((len(nodes), _CODES), np.bool_)
-    for row, node in zip(member, nodes.tolist(), strict=True):
-        members = trees.categories(int(trees.category_set[node]))
-        row[np.searchsorted(coding.categories, members)] = True
+    used, row = np.unique(trees.category_set[nodes], return_inverse=True)
+    members, sizes = trees.members(used)
+    is_member = np.zeros((len(used), _CODES), np.bool_)
+    is_member[
+        np.repeat(np.arange(len(used)), sizes), np.searchsorted(coding.categories, members)
+    ] = True
+    member = is_member[row]
     member[:, coding.missing] = trees.missing_left[nodes]
     return np.packbits(member ^ takes_right[:, None], axis=1, bitorder="little")

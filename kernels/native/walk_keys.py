@@ -139,10 +139,7 @@ def _add_categories(
     """Add a column of category indices, and the bits of every set with its way of NaN."""
     ways = trees.category_set[nodes].astype(np.int64) * 2 + trees.missing_left[nodes]
     distinct, way = np.unique(ways, return_inverse=True)
-    start, end = trees.set_start[distinct // 2], trees.set_start[distinct // 2 + 1]
-    sizes = end - start
-    first = np.repeat(start - (np.cumsum(sizes) - sizes), sizes)
-    members = trees.set_values[first + np.arange(int(sizes.sum()))]
+    members, sizes = trees.members((distinct // 2).astype(np.int32))
     categories = np.unique(members)
     words = (len(categories) + 1) // _WORD_BITS + 1
     row["kind"], row["missing_left"], row["missing_right"] = BY_CATEGORY, len(built.words), -1

@@ -14,7 +14,7 @@ from foresql.certify.routes import ROUTES
 from foresql.errors import UnsupportedModelError
 from foresql.frontends import Training, convert
 from foresql.ir.steps import Function
-from foresql.kernels.steps import FUNCTIONS
+from foresql.kernels.elementwise import FUNCTIONS
 
 ROWS = 300
 PROBES = 500

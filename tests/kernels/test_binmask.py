@@ -11,6 +11,7 @@ from foresql.kernels.binmask import LANE_BYTES, MAX_LEAVES, BinMask
 from foresql.kernels.coding import codings_of
 from foresql.kernels.forest import ForestKernel
 from foresql.kernels.leaves import leaf_ranges
+from foresql.kernels.native.plans import NativePlans
 from foresql.kernels.numpy_forest import BLOCK_ROWS, NumpyForest
 from foresql.kernels.traversal import Traversal
 
@@ -135,7 +136,7 @@ class Columns:
 
 def run_kernel(step, rows) -> np.ndarray:
     columns = Columns(rows)
-    ForestKernel(step).run(columns)
+    ForestKernel(step, NativePlans().forest(step)).run(columns)
     return np.stack([columns.numbers(name) for name in step.outputs])
 
 
@@ -162,7 +163,7 @@ def test_threads_share_a_kernel(leaves, forests):
     trees = forests.make(6, leaves)
     step = forests.step(trees)
     batches = [forests.rows(seed, trees, 500 + seed) for seed in range(24)]
-    kernel = ForestKernel(step)
+    kernel = ForestKernel(step, NativePlans().forest(step))
 
     def score(rows):
         columns = Columns(rows)

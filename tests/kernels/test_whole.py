@@ -14,6 +14,7 @@ from foresql.errors import BundleError, ScoringError, SignatureError
 from foresql.ir import Column, ColumnType, Model, Outputs, Signature
 from foresql.ir import steps as s
 from foresql.kernels import Scorer
+from foresql.kernels.arrow import bits_of
 
 FLOATS, INTEGERS = TensorProto.FLOAT, TensorProto.INT64
 TYPES = {
@@ -208,7 +209,7 @@ def test_what_tells_texts_and_integers_apart():
     """Codes and float64 values of strangers are equal; what is remembered of rows must not be."""
     scorer = skops_scorer(CONSTANT, (s.Cell.TEXT, s.Cell.INTEGER))
     table = rows(a=["x", "y", "x", None], b=[2**60, 2**60, 2**60 + 1, 0])
-    seen = np.stack(scorer.decoder.decode(table).bits(), axis=1)
+    seen = np.stack(bits_of(scorer.decoder.decode(table)), axis=1)
     assert len({row.tobytes() for row in seen}) == 4
-    again = np.stack(scorer.decoder.decode(table.slice(2, 1)).bits(), axis=1)
+    again = np.stack(bits_of(scorer.decoder.decode(table.slice(2, 1))), axis=1)
     assert again.tobytes() == seen[2:3].tobytes()

@@ -17,7 +17,7 @@ from foresql.ir import Column, ColumnType, Model, Outputs, Signature
 from foresql.ir import steps as s
 from foresql.ir.codec import decode_model, encode_model
 from foresql.kernels import Scorer
-from foresql.kernels.frame import to_float64
+from foresql.kernels.arrow import to_float64
 from foresql.kernels.native.program import program_problem
 from foresql.models_sql import compile_query, target_of
 from foresql.models_sql.pruning import Domain, bounds, prune

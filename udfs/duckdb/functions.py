@@ -11,6 +11,16 @@ import pyarrow as pa
 from ...errors import ScoringError
 from ...kernels.contributions import Explainer, explanation_problem
 from ...kernels.intervals import conformal_widths
+from ..answers import (
+    EXPLAIN,
+    INTERVAL,
+    NO_INTERVAL,
+    NO_PROBABILITIES,
+    PREDICT,
+    PROBA,
+    labels_of,
+    margin_names,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +31,6 @@ if TYPE_CHECKING:
     from ...kernels import Scores
     from .recent import OnceScorer
 
-PREDICT, PROBA, EXPLAIN, INTERVAL = "predict", "predict_proba", "explain", "interval"
 _BINARY = 2
 
 
@@ -73,9 +82,7 @@ def functions_of(once: OnceScorer) -> tuple[list[Function], dict[str, str]]:
             )
         )
     else:
-        omitted[INTERVAL] = (
-            "intervals need calibration rows: publish a regression with calibration=(X, y)"
-        )
+        omitted[INTERVAL] = NO_INTERVAL
     return functions, omitted
 
 
@@ -102,24 +109,20 @@ def predictions(model: Model, scores: Scores) -> pa.Array:
 def probability_problem(model: Model) -> str | None:
     """Say why a model has no probabilities, or None where it has."""
     if not model.outputs.probabilities:
-        return "the model gives no class probabilities"
+        return NO_PROBABILITIES
     return _label_problem(model)
 
 
 def _label_problem(model: Model) -> str | None:
     """Several classes become the fields of a struct, so their names must differ in SQL."""
-    labels = _labels(model)
+    labels = labels_of(model)
     if len(labels) != len({label.casefold() for label in labels}):
         return "two class labels differ only by case, and SQL takes them for one field"
     return None
 
 
-def _labels(model: Model) -> list[str]:
-    return [str(label) for label in model.outputs.classes or ()]
-
-
 def _proba_type(model: Model) -> pa.DataType:
-    labels = _labels(model)
+    labels = labels_of(model)
     if len(labels) == _BINARY:
         return pa.float64()
     return pa.struct([(label, pa.float64()) for label in labels])
@@ -129,21 +132,14 @@ def probabilities(model: Model, scores: Scores) -> pa.Array:
     """Give the positive class's probability, or a struct from class to probability."""
     if scores.probabilities.shape[1] == _BINARY:
         return pa.array(np.ascontiguousarray(scores.probabilities[:, 1]))
-    return _struct(_labels(model), scores.probabilities.T)
+    return _struct(labels_of(model), scores.probabilities.T)
 
 
 def _explain_type(model: Model) -> pa.DataType:
     columns = pa.struct([(name, pa.float64()) for name in model.signature.names])
     one = pa.struct([("base_value", pa.float64()), ("contributions", columns)])
-    names = _margin_names(model)
+    names = margin_names(model)
     return one if len(names) == 1 else pa.struct([(name, one) for name in names])
-
-
-def _margin_names(model: Model) -> list[str]:
-    """Name the raw scores: one has no name, several are classes or outputs."""
-    margins = len(model.outputs.margins)
-    labels = _labels(model)
-    return labels if len(labels) == margins else [f"output_{i}" for i in range(margins)]
 
 
 def _explain(once: OnceScorer, explainer: Explainer, rows: pa.StructArray) -> pa.Array:
@@ -159,7 +155,7 @@ def _explain(once: OnceScorer, explainer: Explainer, rows: pa.StructArray) -> pa
     ]
     if len(parts) == 1:
         return parts[0]
-    return pa.StructArray.from_arrays(parts, _margin_names(scorer.model))
+    return pa.StructArray.from_arrays(parts, margin_names(scorer.model))
 
 
 def _interval(once: OnceScorer, rows: pa.StructArray, level: pa.Array) -> pa.Array:

@@ -26,6 +26,7 @@ import numpy as np
 
 from ...ir import steps as s
 from ...kernels import Scores
+from ...kernels.arrow import bits_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,7 +90,7 @@ class OnceScorer:
     def _recall_or_score(self, rows: pa.StructArray) -> Scores:
         memory = self._memories.setdefault(threading.get_ident(), _Memory())
         started = perf_counter()
-        columns = self.scorer.decoder.decode(rows).bits()
+        columns = bits_of(self.scorer.decoder.decode(rows))
         prints = _fingerprints(columns)
         scores = memory.recall(columns, prints)
         if scores is not None:
