@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..errors import BundleError, CertificationError
 from .compare import (
@@ -45,7 +46,7 @@ class Golden:
     @classmethod
     def of(cls, table: pa.Table, answers: Answers) -> Golden:
         """Keep as many rows as make a small file, whatever their width."""
-        count = min(_MOST_ROWS, max(_FEWEST_ROWS, _CELLS // table.num_columns), len(table))
+        count = _rows_kept(table)
         native = [
             column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
             for column in table.slice(0, count).columns
@@ -85,6 +86,30 @@ class Golden:
         except (KeyError, TypeError, ValueError) as error:
             message = f"The bundle's golden rows cannot be read: {error!r}."
             raise BundleError(message) from error
+
+
+def without_tiny(table: pa.Table) -> pa.Table | None:
+    """Give the rows that are kept with 0 for numbers below 2.2e-308; None where they can stay.
+
+    Not every engine holds such numbers, and in a wide table nearly every row has one.
+    """
+    rows = table.slice(0, _rows_kept(table))
+    tiny = np.finfo(np.float64).tiny
+    columns, plain = [], np.ones(len(rows), np.bool_)
+    for column in rows.columns:
+        if pa.types.is_floating(column.type):
+            sizes = np.abs(column.to_numpy())
+            is_tiny = (sizes > 0) & (sizes < tiny)
+            plain &= ~is_tiny
+            column = pc.if_else(pa.array(is_tiny), pa.scalar(0.0, column.type), column)  # noqa: PLW2901
+        columns.append(column)
+    if plain.sum() >= min(_FEWEST_ROWS, len(rows)):
+        return None
+    return pa.table(columns, schema=rows.schema)
+
+
+def _rows_kept(table: pa.Table) -> int:
+    return min(_MOST_ROWS, max(_FEWEST_ROWS, _CELLS // table.num_columns), len(table))
 
 
 def check_golden(
