@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
@@ -32,6 +33,7 @@ TRIGONOMETRY: Functions = MappingProxyType(
 """What most engines take from the C library, or from Java's."""
 
 _SMALLEST_NORMAL = 2.0**-1022
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def doubled(text: str) -> str:
@@ -328,7 +330,12 @@ class Target:
         return opening + identifier.replace(closing, closing * 2) + closing
 
     def folded(self, identifier: str) -> str:
-        """Give an identifier as the engine stores it when it is written without quotes."""
+        """Give an identifier as the engine stores it when it is written without quotes.
+
+        One that cannot be written so stays as it is.
+        """
+        if not _PLAIN.fullmatch(identifier):
+            return identifier
         folds: Mapping[str | None, Callable[[str], str]] = {"upper": str.upper, "lower": str.lower}
         return folds.get(self.folds, str)(identifier)
 

@@ -1,0 +1,1 @@
+"""What runs inside Snowflake, and the statements that create it."""
