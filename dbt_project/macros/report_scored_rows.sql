@@ -4,7 +4,7 @@
         {% for result in results if 'predictions' in result.node.config.get('tags', []) %}
             {% if result.status == 'success' %}
                 {% set query %}
-                    select count(*) filter (where run_id = '{{ invocation_id }}'), count(*)
+                    select count(case when run_id = '{{ invocation_id }}' then 1 end), count(*)
                     from {{ result.node.relation_name }}
                 {% endset %}
                 {% set row = run_query(query).rows[0] %}

@@ -1,12 +1,13 @@
 {# Rows to (re)score: new flights, flights whose features changed, and flights that another
    model version scored. The filter comes before the model and the scored rows are
    materialized, so that each stale row is scored once and every other row never. #}
-{% macro score_stale_flights(model_name, function) -%}
-with answering as materialized (
-    select version_{{ function }}() as model_version
+{% macro score_stale_flights(reference) -%}
+{% set model_name = reference.split('@')[0] -%}
+with answering as {{ materialized() }}(
+    select {{ model_version(reference) }} as model_version
 ),
 
-stale as materialized (
+stale as {{ materialized() }}(
     select features.*
     from {{ ref('flight_features') }} as features
     {% if is_incremental() -%}
@@ -19,12 +20,12 @@ stale as materialized (
     {%- endif %}
 ),
 
-scored as materialized (
+scored as {{ materialized() }}(
     select
         flight_id,
         features_hash,
-        predict_proba_{{ function }}(stale) as late_probability,
-        predict_{{ function }}(stale) as predicted_late
+        {{ predict_proba(reference, 'stale', ref('flight_features')) }} as late_probability,
+        {{ predict(reference, 'stale', ref('flight_features')) }} as predicted_late
     from stale
 )
 
@@ -35,7 +36,7 @@ select
     '{{ model_name }}' as model_name,
     answering.model_version,
     scored.features_hash,
-    timestamp '{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") }}' as scored_at,
+    cast('{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") }}' as {{ timestamp_type() }}) as scored_at,
     '{{ invocation_id }}' as run_id
 from scored
 cross join answering

@@ -1,15 +1,15 @@
 -- A thousand flights, scored again: the stored answer is the live one, bit for bit.
-with some_flights as materialized (
+with some_flights as {{ materialized() }}(
     select features.*
     from {{ ref('flight_features') }} as features
     order by features_hash
     limit 1000
 ),
 
-answers as materialized (
+answers as {{ materialized() }}(
     select
         flight_id,
-        predict_proba_delay(some_flights) as late_probability
+        {{ predict_proba('delay@champion', 'some_flights', ref('flight_features')) }} as late_probability
     from some_flights
 )
 

@@ -5,17 +5,17 @@ with features as (
         flights.flight_id,
         flights.flight_date,
         flights.scheduled_departure,
-        extract('month' from flights.flight_date)::integer as "month",
-        extract('isodow' from flights.flight_date)::integer as day_of_week,
-        day_of_week >= 6 as is_weekend,
-        flights."hour",
-        flights."minute",
+        cast(extract(month from flights.flight_date) as integer) as month,
+        cast({{ iso_day_of_week('flights.flight_date') }} as integer) as day_of_week,
+        {{ iso_day_of_week('flights.flight_date') }} >= 6 as is_weekend,
+        flights.hour,
+        flights.minute,
         flights.carrier,
         flights.origin,
         flights.dest,
         flights.distance,
         count(*) over (partition by flights.origin, flights.departure_hour) as origin_departures,
-        (extract('year' from flights.flight_date) - planes.built_in)::integer as plane_age,
+        cast(extract(year from flights.flight_date) - planes.built_in as integer) as plane_age,
         planes.seats as plane_seats,
         planes.engines as plane_engines,
         planes.manufacturer as plane_manufacturer,
@@ -34,7 +34,7 @@ with features as (
         on flights.tailnum = planes.tailnum
     left join {{ ref('stg_weather') }} as weather
         on flights.origin = weather.origin
-        and flights.departure_hour = weather.observed_hour + to_hours(1)
+        and flights.departure_hour = {{ dbt.dateadd('hour', 1, 'weather.observed_hour') }}
     left join {{ ref('origin_recent_delay') }} as recent
         on flights.origin = recent.origin
         and flights.departure_hour = recent.departure_hour
@@ -42,5 +42,5 @@ with features as (
 
 select
     *,
-    {{ hash_row('features') }} as features_hash
+    {{ hash_row('features', contract_columns('flight_features', without='features_hash')) }} as features_hash
 from features

@@ -3,7 +3,7 @@
 with departed as (
     select
         origin,
-        date_trunc('hour', scheduled_departure + to_minutes(departure_delay)) as departed_hour,
+        date_trunc('hour', {{ dbt.dateadd('minute', 'departure_delay', 'scheduled_departure') }}) as departed_hour,
         sum(departure_delay) as minutes_late,
         count(*) as departures
     from {{ ref('stg_flights') }}
@@ -13,15 +13,17 @@ with departed as (
 
 seen_from as (
     select
-        *,
-        unnest([1, 2, 3]) as hours_later
+        departed.*,
+        later.hours_later
     from departed
+    cross join (select 1 as hours_later union all select 2 union all select 3) as later
 )
 
 select
     origin,
-    departed_hour + to_hours(hours_later) as departure_hour,
+    {{ dbt.dateadd('hour', 'hours_later', 'departed_hour') }} as departure_hour,
     -- Sums of integers are exact, so a rebuild gives the same double and the same hash.
-    sum(minutes_late)::double / sum(departures)::double as minutes_late
+    cast(sum(minutes_late) as double precision)
+        / cast(sum(departures) as double precision) as minutes_late
 from seen_from
 group by all

@@ -5,11 +5,11 @@ select
     features.dest as destination,
     -- Four airports of Puerto Rico and the Virgin Islands are not in the list of names.
     coalesce(destinations.airport_name, features.dest) as destination_name,
-    features."hour" as scheduled_hour,
+    features.hour as scheduled_hour,
     count(*) as flights,
     count(outcomes.is_late) as arrived_flights,
     avg(predictions.late_probability) as predicted_late_share,
-    avg(outcomes.is_late::integer) as actual_late_share
+    avg(cast(cast(outcomes.is_late as integer) as double precision)) as actual_late_share
 from {{ ref('delay_predictions') }} as predictions
 inner join {{ ref('flight_features') }} as features
     on predictions.flight_id = features.flight_id

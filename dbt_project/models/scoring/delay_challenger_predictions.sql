@@ -8,4 +8,4 @@
     tags=['predictions'],
 ) }}
 
-{{ score_stale_flights('delay', function='delay_challenger') }}
+{{ score_stale_flights('delay@challenger') }}

@@ -7,4 +7,4 @@
     tags=['predictions'],
 ) }}
 
-{{ score_stale_flights('delay', function='delay') }}
+{{ score_stale_flights('delay@champion') }}

@@ -1,6 +1,6 @@
 select
     tailnum,
-    "year" as built_in,
+    year as built_in,
     manufacturer,
     engines,
     seats

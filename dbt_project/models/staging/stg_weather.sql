@@ -1,7 +1,7 @@
 select
     origin,
     time_hour as observed_hour,
-    "temp" as temperature,
+    temp as temperature,
     dewp as dew_point,
     humid as humidity,
     wind_dir as wind_direction,

@@ -1,0 +1,7 @@
+select
+    tailnum,
+    year as built_in,
+    manufacturer,
+    engines,
+    seats
+from FLIGHTS.raw.planes
