@@ -26,6 +26,7 @@ from .scoring import (
     run_query,
     score_batches,
     score_file,
+    spark,
 )
 from .udfs.duckdb import Registration, connect, unregister
 
@@ -61,5 +62,6 @@ __all__ = [
     "run_query",
     "score_batches",
     "score_file",
+    "spark",
     "unregister",
 ]

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import sys
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -21,6 +22,8 @@ REPOSITORY = Path(__file__).parents[1]
 # OpenMP's threads spin while they wait: on cores that others share, a small training takes minutes.
 # Read when a library is loaded, here and in the commands that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Spark's workers are the Python that has foresql, and not the first one of the path.
+os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 
 
 class RootIsNoTestPackage:

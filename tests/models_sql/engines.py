@@ -3,9 +3,7 @@
 import atexit
 import csv
 import importlib.util
-import logging
 import math
-import shutil
 import sqlite3
 import subprocess
 import tempfile
@@ -15,6 +13,7 @@ from typing import ClassVar
 
 import mariadb
 import pyarrow as pa
+import spark_session
 
 
 class EngineError(Exception):
@@ -216,31 +215,14 @@ class Spark:
     """Spark in a JVM of its own, on one thread, at its default settings otherwise."""
 
     name = "spark"
-    settings: ClassVar = {
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
-        # Short queries gain nothing by the second compiler of the JVM.
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-        "spark.driver.memory": "1g",
-        "spark.log.level": "OFF",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-    }
 
     def __init__(self):
-        if not shutil.which("java"):
-            raise EngineMissing("Spark needs Java: apt-get install openjdk-17-jre-headless")
-        logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL + 1)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pyspark warns of the pandas that is here
-            from pyspark.errors import PySparkException
-            from pyspark.sql import SparkSession
+        try:
+            self.session = spark_session.spark_session()
+        except spark_session.MissingError as error:
+            raise EngineMissing(str(error)) from error
+        from pyspark.errors import PySparkException
 
-            folder = tempfile.mkdtemp(prefix="foresql_spark_")
-            settings = self.settings | {"spark.sql.warehouse.dir": folder}
-            builder = SparkSession.builder.master("local[1]").config(map=settings)
-            self.session = builder.getOrCreate()
         self.error = PySparkException
 
     def load(self, table) -> None:
