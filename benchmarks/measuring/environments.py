@@ -15,6 +15,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from foresql.udfs.snowflake.artifact import PACKAGES
+
 BENCHMARKS = Path(__file__).parents[1]
 FOLDER = BENCHMARKS.parent / ".peers"
 """Where the environments stay between runs; safe to delete."""
@@ -27,8 +29,16 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     # daal4py of that name on the index ends in 2024; this one brings it along.
     "onedal": ("scikit-learn-intelex", "lightgbm"),
     "onnxruntime": ("onnxruntime", "onnxmltools", "lightgbm"),
+    "fastapi": ("fastapi", "uvicorn", "httptools", "uvloop", "lightgbm"),
+    # With a later uvloop its worker process dies, and every answer is an error.
+    "mlserver": ("mlserver", "mlserver-lightgbm", "uvloop<0.22"),
     # The model is fitted there too, from the same rows: the same version gives the same trees.
     "orbital": ("orbital", "duckdb", "pandas", f"scikit-learn=={version('scikit-learn')}"),
+    # What runs in Snowflake: our handler's packages, and with LightGBM what Anaconda's package of
+    # it brings along, and without.
+    "snowflake": PACKAGES,
+    "snowflake-lightgbm": (*PACKAGES, f"lightgbm=={version('lightgbm')}", "scikit-learn"),
+    "snowflake-lightgbm-alone": (*PACKAGES, f"lightgbm=={version('lightgbm')}"),
 }
 
 

@@ -1,0 +1,122 @@
+"""``foresql serve``."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import ForesqlError
+from ..registry import default_path
+from .options import explained, json_option, registry_option, say
+
+if TYPE_CHECKING:
+    from ..serving import App
+
+_MEBIBYTE = 2**20
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen to.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8000,
+    show_default=True,
+    help="The port; 0 for any that is free.",
+)
+@click.option(
+    "--models", metavar="REFERENCES", help="What to serve, by commas; all that has an alias."
+)
+@click.option(
+    "--keys",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A TOML file of API keys and their grants.",
+)
+@click.option(
+    "--max-rows",
+    type=click.IntRange(1),
+    default=10_000,
+    show_default=True,
+    help="The most rows of a request.",
+)
+@click.option(
+    "--max-body",
+    type=click.IntRange(1, 1024),
+    default=8,
+    show_default=True,
+    metavar="MIB",
+    help="The most mebibytes of a request.",
+)
+@registry_option
+@json_option
+@explained
+def serve(
+    host: str,
+    port: int,
+    models: str | None,
+    keys: Path | None,
+    max_rows: int,
+    max_body: int,
+    registry: str | None,
+    as_json: bool,
+) -> None:
+    r"""Answer predictions over HTTP, until it is interrupted.
+
+    Needs the extra: pip install 'foresql[serving]'
+
+    Moves of an alias are followed without a restart. Without --keys it answers this machine alone.
+
+    \b
+    foresql serve
+    foresql serve --models delay,late@challenger --port 9000
+    foresql serve --host 0.0.0.0 --keys keys.toml
+    """
+    try:
+        from ..serving import Limits, Settings
+        from ..serving import serve as run
+    except ImportError as error:
+        message = f"{error.name} is not installed: pip install 'foresql[serving]'"
+        raise ForesqlError(message) from error
+
+    settings = Settings(
+        Path(registry) if registry else default_path(),
+        tuple(name for name in (models or "").split(",") if name),
+        keys,
+        limits=Limits(rows=max_rows, body_bytes=max_body * _MEBIBYTE),
+    )
+    _log_to_stderr()
+    run(settings, host, port, lambda app, url: _announce(app, url, as_json=as_json))
+
+
+def _log_to_stderr() -> None:
+    """Write what happens to the models and keys, with the time."""
+    log = logging.getLogger("foresql.serving")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.handlers = [handler]
+
+
+def _announce(app: App, url: str, *, as_json: bool) -> None:
+    """Say what is served where, and to whom."""
+    service = app.service
+    served = {
+        str(reference): place.served.version
+        for reference, place in service.shelf.places.items()
+        if place.served
+    }
+    has_keys = service.keys is not None
+    if as_json:
+        click.echo(json.dumps({"url": url, "models": served, "keys": has_keys}))
+    else:
+        names = ", ".join(f"{name} (version {number})" for name, number in served.items())
+        say(f"Serving {names or 'no model yet'} at {url}")
+        if not has_keys:
+            say("Without keys: this machine alone is answered. Others need --keys FILE.")
+    for problem in service.shelf.problems:
+        click.echo(f"Warning: {problem}.", err=True)

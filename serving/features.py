@@ -1,0 +1,134 @@
+"""The rows of a request: as tuples for the row program, or as one Arrow batch."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import SignatureError
+from ..ir import ColumnType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from ..ir import Model
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?", re.ASCII)
+_ARROW: Mapping[ColumnType, pa.DataType] = {
+    ColumnType.DOUBLE: pa.float64(),
+    ColumnType.BIGINT: pa.int64(),
+    ColumnType.BOOLEAN: pa.bool_(),
+    ColumnType.VARCHAR: pa.string(),
+    ColumnType.TIMESTAMP: pa.timestamp("us"),
+}
+
+
+def kinds_of(model: Model) -> dict[str, ColumnType]:
+    """Say as what each column enters the model: an integer that is no key is a number."""
+    return {
+        column.name: ColumnType.DOUBLE
+        if column.type is ColumnType.BIGINT and not model.is_key(column.name)
+        else column.type
+        for column in model.signature.columns
+    }
+
+
+def schema_of(model: Model) -> pa.Schema:
+    """Give the Arrow schema of the batches of a model, the same for each request."""
+    return pa.schema([(name, _ARROW[kind]) for name, kind in kinds_of(model).items()])
+
+
+class Features(Protocol):
+    """Rows whose values are of their columns' types, in the order of the signature."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        ...
+
+    def tuples(self) -> Iterable[Sequence[Any]]:
+        """Give the rows one by one."""
+        ...
+
+    def batch(self) -> pa.RecordBatch:
+        """Give the rows as a batch of the model's schema."""
+        ...
+
+
+class RowFeatures:
+    """Rows that came row by row."""
+
+    __slots__ = ("_rows", "_schema", "rows")
+
+    def __init__(self, schema: pa.Schema, rows: list[tuple[Any, ...]]) -> None:
+        """Keep the rows."""
+        self._schema = schema
+        self._rows = rows
+        self.rows = len(rows)
+
+    def tuples(self) -> Iterable[Sequence[Any]]:
+        """Give the rows as they came."""
+        return self._rows
+
+    def batch(self) -> pa.RecordBatch:
+        """Turn the rows into columns."""
+        columns = zip(*self._rows, strict=True)
+        arrays = [
+            pa.array(column, field.type)
+            for column, field in zip(columns, self._schema, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+
+class ColumnFeatures:
+    """Rows that came column by column, in lists or in arrays of numpy."""
+
+    __slots__ = ("_columns", "_schema", "rows")
+
+    def __init__(
+        self, schema: pa.Schema, columns: list[list[Any] | NDArray[Any]], rows: int
+    ) -> None:
+        """Keep the columns."""
+        self._schema = schema
+        self._columns = columns
+        self.rows = rows
+
+    def tuples(self) -> Iterable[Sequence[Any]]:
+        """Turn the columns into rows."""
+        lists = [c if type(c) is list else np.asarray(c).tolist() for c in self._columns]
+        return zip(*lists, strict=True)
+
+    def batch(self) -> pa.RecordBatch:
+        """Give the columns to Arrow."""
+        arrays = [
+            pa.array(column, field.type)
+            for column, field in zip(self._columns, self._schema, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+
+def read_time(text: str | None, name: str) -> datetime | None:
+    """Read a time such as 2013-01-31 or 2013-01-31T23:59:59.123456; None is missing.
+
+    Raises
+    ------
+    SignatureError
+        If it is none, names a time zone, or is more precise than microseconds.
+    """
+    if text is None:
+        return None
+    try:
+        if _TIME.fullmatch(text):
+            return datetime.fromisoformat(text)
+    except ValueError:  # there is no 31st of February
+        pass
+    raise SignatureError(
+        f"Column {name!r}: {text[:80]!r} is no time. Write it as 2013-01-31T23:59:59.123456, "
+        "without a time zone."
+    )

@@ -1,0 +1,127 @@
+"""The Open Inference Protocol, version 2, over REST, with Triton's binary tensors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from .binary_tensors import HEADER, split_body
+from .http import Response, bad, json_response
+from .output_tensors import encode_outputs
+from .rows_form import check_rows
+from .tensors import InputTensor, read_inputs
+
+if TYPE_CHECKING:
+    from .http import Request
+    from .models import ServedModel
+    from .service import Service
+
+_BINARY = b"application/octet-stream"
+
+
+class OutputParameters(msgspec.Struct):
+    """How an output is to be sent."""
+
+    binary_data: bool | None = None
+
+
+class RequestedOutput(msgspec.Struct):
+    """An output that is asked for."""
+
+    name: str
+    parameters: OutputParameters | None = None
+
+
+class RequestParameters(msgspec.Struct):
+    """How all outputs are to be sent, unless one says otherwise."""
+
+    binary_data_output: bool = False
+
+
+class InferenceRequest(msgspec.Struct):
+    """The JSON of a request; further members and parameters are other servers' extensions."""
+
+    inputs: list[InputTensor]
+    id: str | None = None
+    parameters: RequestParameters | None = None
+    outputs: list[RequestedOutput] | None = None
+
+
+_DECODER = msgspec.json.Decoder(InferenceRequest)
+
+
+async def infer(request: Request, service: Service) -> Response:
+    """Predict tensors that are given by column name."""
+    served = request.served
+    body = await service.bodies.read(request)
+    text, binary = split_body(body, request.headers.get(HEADER))
+    asked = _decoded(text)
+    features = read_inputs(asked.inputs, binary, served)
+    check_rows(features.rows, service)
+    wanted = _wanted(asked, served)
+    outputs, blobs = encode_outputs(await served.score(features), wanted, served)
+    content: dict[str, Any] = {"model_name": served.name, "model_version": str(served.version)}
+    if asked.id is not None:
+        content["id"] = asked.id
+    content["outputs"] = outputs
+    answer = msgspec.json.encode(content)
+    if not blobs:
+        return Response(answer)
+    length = (HEADER, b"%d" % len(answer))
+    return Response(b"".join([answer, *blobs]), content_type=_BINARY, headers=(length,))
+
+
+def _decoded(text: bytes) -> InferenceRequest:
+    try:
+        return _DECODER.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise bad(f"The body is no inference request: {error}.") from error
+
+
+def _wanted(asked: InferenceRequest, served: ServedModel) -> dict[str, bool]:
+    """Say which outputs are sent, and whether as bytes."""
+    in_bytes = asked.parameters is not None and asked.parameters.binary_data_output
+    known = served.outputs
+    if not asked.outputs:
+        return dict.fromkeys(known, in_bytes)
+    wanted: dict[str, bool] = {}
+    for output in asked.outputs:
+        if output.name not in known:
+            there = ", ".join(map(repr, known))
+            raise bad(f"{served.reference} has no output {output.name[:200]!r}. It has {there}.")
+        own = output.parameters.binary_data if output.parameters else None
+        wanted[output.name] = in_bytes if own is None else own
+    return wanted
+
+
+async def server_metadata(request: Request, service: Service) -> Response:
+    """Name the server, its version, and the extensions of the protocol that it has."""
+    del request
+    metadata = {"name": "foresql", "version": service.version, "extensions": ["binary_tensor_data"]}
+    return json_response(metadata)
+
+
+async def model_metadata(request: Request, service: Service) -> Response:
+    """Name a model's versions, inputs and outputs."""
+    del service
+    served = request.served
+    return json_response(
+        {
+            "name": served.name,
+            "versions": [str(served.version)],
+            "platform": "foresql",
+            "inputs": [
+                {"name": name, "datatype": datatype, "shape": [-1]}
+                for name, datatype in served.datatypes.items()
+            ],
+            "outputs": [output.metadata() for output in served.outputs.values()],
+        }
+    )
+
+
+async def model_ready(request: Request, service: Service) -> Response:
+    """Say that a model is ready: it is loaded and warm, and the threads that score run."""
+    problem = service.problem
+    body = {"name": request.served.name, "ready": problem is None}
+    return json_response(body, 200 if problem is None else 503)

@@ -1,0 +1,87 @@
+"""``POST /predict/delay``: rows for people, by feature name."""
+
+from __future__ import annotations
+
+import math
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from .answers import explanation_in_json
+from .features import RowFeatures
+from .http import JSON, Refusal, Response, bad
+
+if TYPE_CHECKING:
+    from .answers import Answers
+    from .http import Request
+    from .models import ServedModel
+    from .service import Service
+
+_ENCODER = msgspec.json.Encoder()
+
+
+async def predict(request: Request, service: Service) -> Response:
+    """Predict rows that are given by feature name."""
+    served = request.served
+    body = await service.bodies.read(request)
+    rows, explains, level = served.rows.decode(body)
+    check_rows(len(rows), service)
+    if explains:
+        _check_explains(served)
+    width = None if level is None else _half_width(served, level)
+    features = RowFeatures(served.schema, rows)
+    answers = await served.score(features)
+    shown = _shown(served, answers, width)
+    if explains:
+        for row, explanation in zip(shown, await served.explain(features), strict=True):
+            row["explanation"] = explanation_in_json(explanation)
+    content = {"model": served.name, "version": served.version, "answers": shown}
+    return Response(_ENCODER.encode(content), content_type=JSON)
+
+
+def check_rows(rows: int, service: Service) -> None:
+    """Check that there are rows, and not too many.
+
+    Raises
+    ------
+    Refusal
+        If there are none (400), or more than a request may have (413).
+    """
+    most = service.settings.limits.rows
+    if rows == 0:
+        raise bad("The request has no rows.")
+    if rows > most:
+        message = f"The request has {rows:,} rows, and {most:,} are allowed. Send fewer at a time."
+        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
+
+
+def _check_explains(served: ServedModel) -> None:
+    if "explain" in served.omitted:
+        raise bad(f"{served.reference} gives no contributions: {served.omitted['explain']}.")
+
+
+def _half_width(served: ServedModel, level: float) -> float:
+    if not served.residuals:
+        raise bad(f"{served.reference} gives no interval: {served.omitted['interval']}.")
+    return served.half_width(level)
+
+
+def _shown(served: ServedModel, answers: Answers, width: float | None) -> list[dict[str, Any]]:
+    answering = served.answering
+    shown: list[dict[str, Any]] = [{"value": answering.value(row)} for row in answers.prediction]
+    if answering.no_probability is None:
+        for row, shares in zip(shown, answers.probabilities, strict=True):
+            row["probability"] = answering.probability(shares)
+    if width is not None:
+        for row, prediction in zip(shown, answers.prediction, strict=True):
+            row["interval"] = {
+                "low": _bound(prediction[0] - width),
+                "high": _bound(prediction[0] + width),
+            }
+    return shown
+
+
+def _bound(number: float) -> float | None:
+    """Give a bound, or None where too few calibration rows give none."""
+    return number if math.isfinite(number) else None

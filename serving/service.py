@@ -1,0 +1,72 @@
+"""All that requests share: the models, the threads, who may ask, and what is counted."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as version_of
+from typing import TYPE_CHECKING
+
+from .access import LocalAccess
+from .bodies import Bodies
+from .keys import KeyRing
+from .metrics import Metrics
+from .models import ServedModel
+from .shelf import Shelf
+from .watching import Watcher
+from .workers import Workers
+
+if TYPE_CHECKING:
+    from ..scoring.models import OpenModel
+    from .access import Authenticator
+    from .routing import Route
+    from .settings import Settings
+
+
+class Service:
+    """Made once, before the first request; :meth:`start` and :meth:`stop` frame the requests."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Load the keys and the models.
+
+        Raises
+        ------
+        ForesqlError
+            If the keys or the registry cannot be read, or a model that is named not be loaded.
+        """
+        self.settings = settings
+        self.version = version_of("foresql")
+        self.metrics = Metrics()
+        self.bodies = Bodies(settings.limits)
+        self.workers = Workers(settings.threads, settings.limits.queued)
+        self.keys = None if settings.keys is None else KeyRing(settings.keys)
+        self.access: Authenticator = self.keys or LocalAccess()
+        self.shelf = Shelf(settings, self._made)
+        looks = [self.shelf.refresh] + ([self.keys.reload] if self.keys else [])
+        self._watcher = Watcher(settings.poll_seconds, *looks)
+        self.routes: tuple[Route, ...] = ()
+        self.in_flight = 0
+        self._is_running = False
+
+    def start(self) -> None:
+        """Start the threads."""
+        self.workers.start()
+        self._watcher.start()
+        self._is_running = True
+
+    def stop(self) -> None:
+        """End the threads; nothing is ready any more."""
+        self._is_running = False
+        self._watcher.stop()
+        self.workers.stop()
+
+    @property
+    def problem(self) -> str | None:
+        """Say why the server is not ready, or None where it is."""
+        if not self._is_running:
+            return "it is not running"
+        if not self.shelf.versions:
+            return "no model is loaded"
+        return self.workers.problem
+
+    def _made(self, opened: OpenModel) -> ServedModel:
+        limits = self.settings.limits
+        return ServedModel(opened, self.workers, limits, self.metrics.observe_batch)

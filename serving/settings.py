@@ -1,0 +1,70 @@
+"""What a server is told: which models, how much at a time, and who may ask."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MEBIBYTE = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request, and all of them together, may take.
+
+    Attributes
+    ----------
+    body_bytes
+        The most bytes of a body, and of what it unpacks to.
+    rows
+        The most rows of a request.
+    requests
+        How many requests may be under way; further ones are answered with 429.
+    buffered_bytes
+        How many bytes of bodies that are still arriving may lie in memory, of all requests.
+    queued
+        How many requests may wait for a scoring thread, of one model and of all explanations.
+    batch_rows
+        The most rows that are scored as one batch.
+    body_seconds
+        How long a body may take to arrive.
+    """
+
+    body_bytes: int = 8 * _MEBIBYTE
+    rows: int = 10_000
+    requests: int = 1_024
+    buffered_bytes: int = 256 * _MEBIBYTE
+    queued: int = 256
+    batch_rows: int = 16_384
+    body_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a server runs.
+
+    Attributes
+    ----------
+    registry
+        The registry's folder.
+    models
+        ``delay`` (all its aliases), ``delay@champion`` or ``delay:3``; all of the registry where
+        there is none.
+    keys
+        The file of API keys; without one, this machine alone is answered.
+    poll_seconds
+        How often the registry and the file of keys are looked at.
+    threads
+        How many threads score what takes long; one a core, eight at most, by default.
+    """
+
+    registry: Path
+    models: tuple[str, ...] = ()
+    keys: Path | None = None
+    poll_seconds: float = 1.0
+    threads: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
+    limits: Limits = field(default_factory=Limits)
