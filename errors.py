@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 __all__ = [
+    "AccountError",
     "BundleError",
     "CertificationError",
+    "DeploymentError",
     "ForesqlError",
     "RegistrationError",
     "RegistryError",
@@ -51,3 +53,33 @@ class RegistrationError(ForesqlError):
 
 class CertificationError(ForesqlError):
     """Two routes disagree on a probe row, so the model must not be published."""
+
+
+class AccountError(ForesqlError):
+    """A warehouse account refused a statement, or cannot be reached."""
+
+    def __init__(
+        self,
+        problem: str,
+        way_out: str,
+        *,
+        statement: str | None = None,
+        code: str | None = None,
+        lost: bool = False,
+    ) -> None:
+        """Say what went wrong, in which statement, by the account's code, and what to do.
+
+        ``lost``: the connection is gone, so it is not known whether the statement was run.
+        """
+        where = "" if statement is None else f"\n  Statement: {statement}"
+        number = "" if code is None else f"{code}: "
+        super().__init__(f"{number}{problem}{where}\n  What to do: {way_out}")
+        self.problem = problem
+        self.statement = statement
+        self.code = code
+        self.way_out = way_out
+        self.lost = lost
+
+
+class DeploymentError(ForesqlError):
+    """A plan was not carried out; the message says which step failed, and what stands."""

@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING
 import click
 
 from .compiling import compile_command
+from .dbt_macros import dbt_macros_command
 from .demo import demo
+from .deploying import deploy, setup, status, undeploy
+from .deploying_sql import deploy_sql
+from .doctor import doctor
 from .importing import import_command
 from .models import models, promote, rollback, show
 from .options import EXIT_CODES, unwrapped
 from .publishing import certify, publish
 from .scoring import score, sql
+from .serving import serve
+from .tasks import task
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -54,6 +60,15 @@ for command in (
     sql,
     score,
     compile_command,
+    dbt_macros_command,
     certify,
+    setup,
+    deploy,
+    deploy_sql,
+    undeploy,
+    status,
+    doctor,
+    task,
+    serve,
 ):
     main.add_command(command)

@@ -10,9 +10,23 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import RegistryError
+from ..deploy.snowflake.lifecycle import roll_back
+from ..deploy.snowflake.retirement import plan_rollback
+from ..errors import ForesqlError, RegistryError
 from ..registry import ANY, Registry, default_path, parse_reference
+from ..registry.aliases import previous_version
 from ..scoring import open_model
+from .accounts import (
+    ENGINES,
+    Watched,
+    account_options,
+    dry_run_option,
+    output_option,
+    print_done,
+    run_watched,
+    settings_of,
+    write_script,
+)
 from .options import OUTPUT, explained, json_option, print_json, registry_option, say
 from .publishing import summary_of
 
@@ -167,17 +181,68 @@ def promote(
 
 @click.command()
 @click.argument("target")
+@click.option(
+    "--to", "engine", type=ENGINES, help="Roll back there, and leave the registry's alias alone."
+)
+@click.option("--columns-may-change", is_flag=True, help="With --to: to other columns, or classes.")
+@dry_run_option
+@output_option
+@account_options
 @registry_option
 @json_option
 @explained
-def rollback(target: str, registry: str | None, as_json: bool) -> None:
+def rollback(
+    target: str,
+    engine: str | None,
+    columns_may_change: bool,
+    dry_run: bool,
+    output: Path | None,
+    connection: str | None,
+    database: str | None,
+    role: str | None,
+    warehouse: str | None,
+    names: tuple[str, ...],
+    registry: str | None,
+    as_json: bool,
+) -> None:
     r"""Point an alias at the version that it pointed to before.
+
+    In the registry, or with --to in an account alone, where callers get the old version at once.
 
     \b
     foresql rollback delay@champion
+    foresql rollback delay@champion --to snowflake
+    foresql rollback delay@champion --to snowflake --dry-run    from the registry's version back
     """
     name, alias = _alias(target)
-    _print_move(_store(registry).rollback(name, alias), as_json=as_json)
+    if engine is None:
+        given = (columns_may_change, dry_run, output, connection, database, role, warehouse, names)
+        if any(given):
+            message = "These options go with --to snowflake; the registry's alias needs none."
+            raise ForesqlError(message)
+        _print_move(_store(registry).rollback(name, alias), as_json=as_json)
+        return
+    settings = settings_of(database, role, warehouse, names)
+    if dry_run:
+        moves = _store(registry).history(name, alias)
+        now, to = (
+            open_model(f"{name}:{version}", registry)
+            for version in (moves[-1].version, previous_version(moves))
+        )
+        plan = plan_rollback(
+            now, settings, to=to, alias=alias, columns_may_change=columns_may_change
+        )
+        write_script(plan, output, as_json=as_json)
+        return
+    done = run_watched(
+        Watched(settings, connection, registry, f"Rolling {target} back"),
+        lambda account: roll_back(account, name, alias, columns_may_change=columns_may_change),
+        output=output,
+    )
+    if output is not None:
+        write_script(done.plan, output, as_json=False)
+    said = f"{name}@{done.alias} is now version {done.version} in Snowflake; the registry's alias "
+    print_done(done, said + "was left alone.", as_json=as_json)
 
 
 def _alias(target: str) -> tuple[str, str]:

@@ -9,7 +9,10 @@ COMMANDS = sorted(main.commands)
 
 
 def test_all_commands_are_there():
-    named = "certify compile demo import models promote publish rollback score show sql"
+    named = (
+        "certify compile dbt-macros demo deploy deploy-sql doctor import models promote publish "
+        "rollback score serve setup show sql status task undeploy"
+    )
     assert named.split() == COMMANDS
 
 

@@ -1,0 +1,1 @@
+"""Plans that put models into warehouses: ordered scripts, and what runs them."""

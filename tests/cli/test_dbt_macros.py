@@ -1,0 +1,15 @@
+from foresql.deploy.dbt_macros import dbt_macros
+
+
+def test_the_screen_a_file_and_json(run, run_json, shop):
+    expected = dbt_macros(["returns@champion"], shop / "foresql_registry")
+    assert run("dbt-macros", "returns@champion").stdout == expected
+    assert run_json("dbt-macros", "returns@champion") == {"file": None, "text": expected}
+    printed = run("dbt-macros", "returns@champion", "--into", "models.sql").stdout
+    assert printed == "Wrote models.sql: returns@champion.\n"
+    assert (shop / "models.sql").read_text() == expected
+
+
+def test_an_error_says_what_to_do(run_json):
+    error = run_json("dbt-macros", "returns:1", code=1)["error"]
+    assert "Write returns@champion" in error["message"]

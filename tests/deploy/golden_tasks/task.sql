@@ -1,0 +1,345 @@
+-- Keep FORESQL.SERVING.PREDICTIONS up to date with delay:1
+--
+-- Model: delay:1, sha256 <sha256 of delay:1>
+-- Rows: ANALYTICS.PUBLIC.FLIGHT_FEATURES, by FLIGHT_ID
+-- Scoring hash: <scoring hash>
+-- Role: FORESQL_DEPLOYER, which owns the task and may read the rows; FORESQL_OPERATOR where a
+--   step says so. Rights that they need: foresql task --do setup.
+-- Whoever owns ANALYTICS.PUBLIC.FLIGHT_FEATURES has set CHANGE_TRACKING = TRUE for it.
+-- The steps run in order, and the first error ends them. By hand: snow sql --enable-templating
+--   NONE -f FILE. Run again, it changes nothing.
+
+-- ==== check ==================================================================================
+
+-- 1 of 27: Work as FORESQL_DEPLOYER.
+USE ROLE "FORESQL_DEPLOYER";
+
+-- 2 of 27: Fail if a column that a model reads is missing, or has a type that a cast would
+--   change.
+SELECT CASE
+  WHEN COUNT_IF(COLUMN_NAME = 'CARRIER' AND DATA_TYPE = 'TEXT') = 0 THEN TO_NUMBER('the model reads column CARRIER as VARCHAR, and the table has none of a type that is the same number or text; columns of the table: ' || COUNT(*))
+  WHEN COUNT_IF(COLUMN_NAME = 'DISTANCE' AND DATA_TYPE IN ('FLOAT', 'NUMBER')) = 0 THEN TO_NUMBER('the model reads column DISTANCE as FLOAT, and the table has none of a type that is the same number or text; columns of the table: ' || COUNT(*))
+  WHEN COUNT_IF(UPPER(COLUMN_NAME) = 'F') > 0 THEN TO_NUMBER('the query passes its row by f, and the table has a column of that name, which DuckDB would pass; call the table by another alias; such columns: ' || COUNT_IF(UPPER(COLUMN_NAME) = 'F'))
+  ELSE 0 END AS PROBLEMS
+FROM "ANALYTICS".INFORMATION_SCHEMA.COLUMNS
+WHERE TABLE_SCHEMA = 'PUBLIC' AND TABLE_NAME = 'FLIGHT_FEATURES';
+
+-- 3 of 27: Fail if several rows have one key, of which it is not known which counts.
+SELECT COUNT(*) AS KEYS FROM (
+  SELECT "FLIGHT_ID", "DISTANCE", "CARRIER", "FLIGHT_ID" AS "FORESQL_KEY_1", 'INSERT' AS "FORESQL_ACTION"
+  FROM "ANALYTICS"."PUBLIC"."FLIGHT_FEATURES"
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY "FLIGHT_ID" ORDER BY "FLIGHT_ID") = CASE WHEN COUNT(*) OVER (PARTITION BY "FLIGHT_ID") > 1 THEN TO_NUMBER('several rows of the table have one key; name --latest-by, or remove all but one: ' || COALESCE(CAST("FLIGHT_ID" AS VARCHAR), 'NULL')) ELSE 1 END
+);
+
+-- 4 of 27: Fail if the functions of these versions are missing, or cannot be called.
+SELECT * FROM (
+  SELECT
+    "F"."FORESQL_KEY_1",
+    "F"."FLIGHT_ID" AS "FLIGHT_ID",
+    "FORESQL"."MODELS"."PREDICT_DELAY_V1"(CAST("F"."DISTANCE" AS FLOAT), "F"."CARRIER") AS "LATE",
+    "FORESQL"."MODELS"."PREDICT_PROBA_DELAY_V1"(CAST("F"."DISTANCE" AS FLOAT), "F"."CARRIER") AS "P",
+    CAST(HASH("F"."FLIGHT_ID", "F"."DISTANCE", "F"."CARRIER") AS VARCHAR) AS "FEATURES_HASH",
+    TRUE AS "FORESQL_SCORED"
+  FROM (
+    SELECT "FLIGHT_ID", "DISTANCE", "CARRIER", "FLIGHT_ID" AS "FORESQL_KEY_1", 'INSERT' AS "FORESQL_ACTION"
+    FROM "ANALYTICS"."PUBLIC"."FLIGHT_FEATURES"
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY "FLIGHT_ID" ORDER BY "FLIGHT_ID") = CASE WHEN COUNT(*) OVER (PARTITION BY "FLIGHT_ID") > 1 THEN TO_NUMBER('several rows of the table have one key; name --latest-by, or remove all but one: ' || COALESCE(CAST("FLIGHT_ID" AS VARCHAR), 'NULL')) ELSE 1 END
+  ) AS "F"
+  WHERE "F"."FORESQL_ACTION" = 'INSERT'
+    AND ("F"."DISTANCE" > 10 OR "F"."CARRIER" = 'AA')
+)
+LIMIT 10;
+
+-- ==== create =================================================================================
+
+-- 5 of 27: Remember from now on what changes. The stream comes first, so nothing is missed;
+--   rows that are there already are the backfill's.
+CREATE STREAM IF NOT EXISTS "FORESQL"."SERVING"."PREDICTIONS_CHANGES" ON TABLE "ANALYTICS"."PUBLIC"."FLIGHT_FEATURES"
+  APPEND_ONLY = FALSE
+  COMMENT = 'Read by the task of the predictions alone. Never replace it.';
+
+-- 6 of 27: Make the predictions, with the query's own types.
+CREATE TABLE IF NOT EXISTS "FORESQL"."SERVING"."PREDICTIONS" AS
+SELECT
+  "F"."FLIGHT_ID" AS "FLIGHT_ID",
+  "FORESQL"."MODELS"."PREDICT_DELAY_V1"(CAST("F"."DISTANCE" AS FLOAT), "F"."CARRIER") AS "LATE",
+  "FORESQL"."MODELS"."PREDICT_PROBA_DELAY_V1"(CAST("F"."DISTANCE" AS FLOAT), "F"."CARRIER") AS "P",
+  CAST(NULL AS VARCHAR) AS "MODEL_NAME",
+  CAST(NULL AS VARCHAR) AS "MODEL_VERSION",
+  CAST(NULL AS VARCHAR) AS "SCORING_HASH",
+  CAST(NULL AS VARCHAR) AS "FEATURES_HASH",
+  CAST(NULL AS TIMESTAMP_LTZ) AS "SCORED_AT",
+  CAST(NULL AS VARCHAR) AS "RUN_ID"
+FROM "ANALYTICS"."PUBLIC"."FLIGHT_FEATURES" AS "F"
+WHERE FALSE;
+
+-- ==== check ==================================================================================
+
+-- 7 of 27: Fail if other versions, or another query, made the predictions that are there.
+SELECT CASE WHEN COUNT(*) = 0 THEN 0 ELSE TO_NUMBER('foresql: predictions are there already, by other versions or another query, and what keeps them up to date stays as it is; go over by --do upgrade; rows: ' || COUNT(*)) END AS PROBLEMS
+FROM "FORESQL"."SERVING"."PREDICTIONS"
+WHERE "SCORING_HASH" IS DISTINCT FROM '<scoring hash>';
+
+-- ==== create =================================================================================
+
+-- 8 of 27: Make the row that each run updates first: its id, its time, and its lock.
+CREATE TABLE IF NOT EXISTS "FORESQL"."SERVING"."PREDICTIONS_RUN" ("RUN_ID" VARCHAR, "STARTED_AT" TIMESTAMP_LTZ);
+
+-- 9 of 27: Give it that row, once.
+INSERT INTO "FORESQL"."SERVING"."PREDICTIONS_RUN" ("RUN_ID", "STARTED_AT")
+SELECT NULL, NULL WHERE NOT EXISTS (SELECT 1 FROM "FORESQL"."SERVING"."PREDICTIONS_RUN");
+
+-- 10 of 27: Make the task, suspended. It calls the functions of versions, never an alias.
+CREATE TASK IF NOT EXISTS "FORESQL"."SERVING"."PREDICTIONS_TASK"
+  TARGET_COMPLETION_INTERVAL = '1 MINUTES'
+  SUSPEND_TASK_AFTER_NUM_FAILURES = 3
+  WHEN SYSTEM$STREAM_HAS_DATA('"FORESQL"."SERVING"."PREDICTIONS_CHANGES"')
+AS
+EXECUTE IMMEDIATE $$
+BEGIN
+  BEGIN TRANSACTION;
+  UPDATE "FORESQL"."SERVING"."PREDICTIONS_RUN" SET "RUN_ID" = UUID_STRING(), "STARTED_AT" = CURRENT_TIMESTAMP();
+  MERGE INTO "FORESQL"."SERVING"."PREDICTIONS" AS "T"
+  USING (
+    WITH
+    "C" AS (
+      SELECT "FLIGHT_ID", "DISTANCE", "CARRIER", "FLIGHT_ID" AS "FORESQL_KEY_1", "METADATA$ACTION" AS "FORESQL_ACTION"
+      FROM "FORESQL"."SERVING"."PREDICTIONS_CHANGES"
+      QUALIFY ROW_NUMBER() OVER (PARTITION BY "FLIGHT_ID" ORDER BY "METADATA$ACTION" DESC) = CASE WHEN COUNT_IF("METADATA$ACTION" = 'INSERT') OVER (PARTITION BY "FLIGHT_ID") > 1 THEN TO_NUMBER('several rows of the table have one key; name --latest-by, or remove all but one: ' || COALESCE(CAST("FLIGHT_ID" AS VARCHAR), 'NULL')) ELSE 1 END
+    ),
+    "S" AS (
+      SELECT
+        "F"."FORESQL_KEY_1",
+        "F"."FLIGHT_ID" AS "FLIGHT_ID",
+        "FORESQL"."MODELS"."PREDICT_DELAY_V1"(CAST("F"."DISTANCE" AS FLOAT), "F"."CARRIER") AS "LATE",
+        "FORESQL"."MODELS"."PREDICT_PROBA_DELAY_V1"(CAST("F"."DISTANCE" AS FLOAT), "F"."CARRIER") AS "P",
+        CAST(HASH("F"."FLIGHT_ID", "F"."DISTANCE", "F"."CARRIER") AS VARCHAR) AS "FEATURES_HASH",
+        TRUE AS "FORESQL_SCORED"
+      FROM "C" AS "F"
+      WHERE "F"."FORESQL_ACTION" = 'INSERT'
+        AND ("F"."DISTANCE" > 10 OR "F"."CARRIER" = 'AA')
+    )
+    SELECT
+      "C"."FORESQL_KEY_1",
+      "S"."FLIGHT_ID",
+      "S"."LATE",
+      "S"."P",
+      "S"."FEATURES_HASH",
+      "S"."FORESQL_SCORED",
+      'delay' AS "MODEL_NAME",
+      '1' AS "MODEL_VERSION",
+      '<scoring hash>' AS "SCORING_HASH",
+      (SELECT MAX("STARTED_AT") FROM "FORESQL"."SERVING"."PREDICTIONS_RUN") AS "SCORED_AT",
+      (SELECT MAX("RUN_ID") FROM "FORESQL"."SERVING"."PREDICTIONS_RUN") AS "RUN_ID"
+    FROM "C"
+    LEFT JOIN "S" ON "C"."FORESQL_KEY_1" IS NOT DISTINCT FROM "S"."FORESQL_KEY_1"
+  ) AS "M"
+  ON "T"."FLIGHT_ID" IS NOT DISTINCT FROM "M"."FORESQL_KEY_1"
+  WHEN MATCHED AND "M"."FORESQL_SCORED" IS NULL THEN DELETE
+  WHEN MATCHED THEN UPDATE SET
+    "LATE" = "M"."LATE",
+    "P" = "M"."P",
+    "MODEL_NAME" = "M"."MODEL_NAME",
+    "MODEL_VERSION" = "M"."MODEL_VERSION",
+    "SCORING_HASH" = "M"."SCORING_HASH",
+    "FEATURES_HASH" = "M"."FEATURES_HASH",
+    "SCORED_AT" = "M"."SCORED_AT",
+    "RUN_ID" = "M"."RUN_ID"
+  WHEN NOT MATCHED AND "M"."FORESQL_SCORED" IS NOT NULL THEN INSERT
+    ("FLIGHT_ID", "LATE", "P", "MODEL_NAME", "MODEL_VERSION", "SCORING_HASH", "FEATURES_HASH", "SCORED_AT", "RUN_ID")
+    VALUES ("M"."FLIGHT_ID", "M"."LATE", "M"."P", "M"."MODEL_NAME", "M"."MODEL_VERSION", "M"."SCORING_HASH", "M"."FEATURES_HASH", "M"."SCORED_AT", "M"."RUN_ID");
+  COMMIT;
+EXCEPTION
+  WHEN OTHER THEN
+    ROLLBACK;
+    RAISE;
+END
+$$;
+
+-- ==== record =================================================================================
+
+-- 11 of 27: Show the runs of the last seven days.
+CREATE OR REPLACE VIEW "FORESQL"."SERVING"."PREDICTIONS_RUNS" COPY GRANTS AS
+SELECT NAME, STATE, SCHEDULED_TIME, QUERY_START_TIME, COMPLETED_TIME,
+  DATEDIFF('second', SCHEDULED_TIME, COMPLETED_TIME) AS SECONDS,
+  ERROR_CODE, ERROR_MESSAGE, QUERY_ID
+FROM TABLE("FORESQL".INFORMATION_SCHEMA.TASK_HISTORY(TASK_NAME => 'PREDICTIONS_TASK', RESULT_LIMIT => 10000))
+WHERE DATABASE_NAME = 'FORESQL' AND SCHEMA_NAME = 'SERVING';
+
+-- 12 of 27: Let FORESQL_OPERATOR read it.
+GRANT SELECT ON VIEW "FORESQL"."SERVING"."PREDICTIONS_RUNS" TO ROLE "FORESQL_OPERATOR";
+
+-- 13 of 27: Show the runs that failed.
+CREATE OR REPLACE VIEW "FORESQL"."SERVING"."PREDICTIONS_FAILURES" COPY GRANTS AS
+SELECT * FROM (
+  SELECT NAME, STATE, SCHEDULED_TIME, QUERY_START_TIME, COMPLETED_TIME,
+    DATEDIFF('second', SCHEDULED_TIME, COMPLETED_TIME) AS SECONDS,
+    ERROR_CODE, ERROR_MESSAGE, QUERY_ID
+  FROM TABLE("FORESQL".INFORMATION_SCHEMA.TASK_HISTORY(TASK_NAME => 'PREDICTIONS_TASK', RESULT_LIMIT => 10000))
+  WHERE DATABASE_NAME = 'FORESQL' AND SCHEMA_NAME = 'SERVING'
+)
+WHERE STATE IN ('FAILED', 'FAILED_AND_AUTO_SUSPENDED', 'CANCELLED');
+
+-- 14 of 27: Let FORESQL_OPERATOR read it.
+GRANT SELECT ON VIEW "FORESQL"."SERVING"."PREDICTIONS_FAILURES" TO ROLE "FORESQL_OPERATOR";
+
+-- 15 of 27: Show how far the predictions are behind.
+CREATE OR REPLACE VIEW "FORESQL"."SERVING"."PREDICTIONS_LAG" COPY GRANTS AS
+SELECT MAX("SCORED_AT") AS LAST_SCORED_AT,
+  SYSTEM$STREAM_HAS_DATA('"FORESQL"."SERVING"."PREDICTIONS_CHANGES"') AS HAS_CHANGES,
+  TO_TIMESTAMP_LTZ(TO_NUMBER(SYSTEM$STREAM_GET_TABLE_TIMESTAMP('"FORESQL"."SERVING"."PREDICTIONS_CHANGES"')), 9) AS UP_TO_DATE_AS_OF
+FROM "FORESQL"."SERVING"."PREDICTIONS";
+
+-- 16 of 27: Let FORESQL_OPERATOR read it.
+GRANT SELECT ON VIEW "FORESQL"."SERVING"."PREDICTIONS_LAG" TO ROLE "FORESQL_OPERATOR";
+
+-- 17 of 27: Show the keys whose prediction is not the current version's of their row.
+CREATE OR REPLACE VIEW "FORESQL"."SERVING"."PREDICTIONS_STALE" COPY GRANTS AS
+SELECT "F"."FORESQL_KEY_1" AS "FLIGHT_ID",
+  CASE WHEN "T"."SCORING_HASH" IS NULL THEN 'missing' WHEN "T"."SCORING_HASH" <> '<scoring hash>' THEN 'version' ELSE 'features' END AS REASON
+FROM (
+  SELECT "FLIGHT_ID", "DISTANCE", "CARRIER", "FLIGHT_ID" AS "FORESQL_KEY_1", 'INSERT' AS "FORESQL_ACTION"
+  FROM "ANALYTICS"."PUBLIC"."FLIGHT_FEATURES"
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY "FLIGHT_ID" ORDER BY "FLIGHT_ID") = CASE WHEN COUNT(*) OVER (PARTITION BY "FLIGHT_ID") > 1 THEN TO_NUMBER('several rows of the table have one key; name --latest-by, or remove all but one: ' || COALESCE(CAST("FLIGHT_ID" AS VARCHAR), 'NULL')) ELSE 1 END
+) AS "F"
+LEFT JOIN "FORESQL"."SERVING"."PREDICTIONS" AS "T" ON "T"."FLIGHT_ID" IS NOT DISTINCT FROM "F"."FORESQL_KEY_1"
+WHERE ("T"."SCORING_HASH" IS NULL AND ("F"."DISTANCE" > 10 OR "F"."CARRIER" = 'AA'))
+  OR "T"."SCORING_HASH" <> '<scoring hash>'
+  OR "T"."FEATURES_HASH" <> CAST(HASH("F"."FLIGHT_ID", "F"."DISTANCE", "F"."CARRIER") AS VARCHAR)
+UNION ALL
+SELECT "T"."FLIGHT_ID" AS "FLIGHT_ID", 'gone' AS REASON
+FROM "FORESQL"."SERVING"."PREDICTIONS" AS "T"
+LEFT JOIN (
+  SELECT "FLIGHT_ID", "DISTANCE", "CARRIER", "FLIGHT_ID" AS "FORESQL_KEY_1", 'INSERT' AS "FORESQL_ACTION"
+  FROM "ANALYTICS"."PUBLIC"."FLIGHT_FEATURES"
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY "FLIGHT_ID" ORDER BY "FLIGHT_ID") = CASE WHEN COUNT(*) OVER (PARTITION BY "FLIGHT_ID") > 1 THEN TO_NUMBER('several rows of the table have one key; name --latest-by, or remove all but one: ' || COALESCE(CAST("FLIGHT_ID" AS VARCHAR), 'NULL')) ELSE 1 END
+) AS "F" ON "T"."FLIGHT_ID" IS NOT DISTINCT FROM "F"."FORESQL_KEY_1"
+WHERE "F"."FORESQL_ACTION" IS NULL;
+
+-- 18 of 27: Let FORESQL_OPERATOR read it.
+GRANT SELECT ON VIEW "FORESQL"."SERVING"."PREDICTIONS_STALE" TO ROLE "FORESQL_OPERATOR";
+
+-- 19 of 27: Show how many rows each version scored.
+CREATE OR REPLACE VIEW "FORESQL"."SERVING"."PREDICTIONS_VERSIONS" COPY GRANTS AS
+SELECT "MODEL_NAME", "MODEL_VERSION", "SCORING_HASH",
+  "SCORING_HASH" = '<scoring hash>' AS IS_CURRENT, COUNT(*) AS PREDICTIONS,
+  MIN("SCORED_AT") AS FIRST_SCORED_AT, MAX("SCORED_AT") AS LAST_SCORED_AT
+FROM "FORESQL"."SERVING"."PREDICTIONS"
+GROUP BY "MODEL_NAME", "MODEL_VERSION", "SCORING_HASH";
+
+-- 20 of 27: Let FORESQL_OPERATOR read it.
+GRANT SELECT ON VIEW "FORESQL"."SERVING"."PREDICTIONS_VERSIONS" TO ROLE "FORESQL_OPERATOR";
+
+-- ==== grant ==================================================================================
+
+-- 21 of 27: Let FORESQL_CALLER read the predictions.
+GRANT SELECT ON TABLE "FORESQL"."SERVING"."PREDICTIONS" TO ROLE "FORESQL_CALLER";
+
+-- 22 of 27: Let FORESQL_OPERATOR read the predictions.
+GRANT SELECT ON TABLE "FORESQL"."SERVING"."PREDICTIONS" TO ROLE "FORESQL_OPERATOR";
+
+-- 23 of 27: Let FORESQL_OPERATOR suspend and resume the task, and see its runs.
+GRANT OPERATE, MONITOR ON TASK "FORESQL"."SERVING"."PREDICTIONS_TASK" TO ROLE "FORESQL_OPERATOR";
+
+-- ==== switch =================================================================================
+
+-- 24 of 27: Work as FORESQL_OPERATOR.
+USE ROLE "FORESQL_OPERATOR";
+
+-- 25 of 27, as FORESQL_OPERATOR: Let runs start, as the operator.
+ALTER TASK "FORESQL"."SERVING"."PREDICTIONS_TASK" RESUME;
+
+-- ==== record =================================================================================
+
+-- 26 of 27: Work as FORESQL_DEPLOYER.
+USE ROLE "FORESQL_DEPLOYER";
+
+-- 27 of 27: Score what is missing or of another version, slice by slice. It may be ended and
+--   run again, and the task may run beside it.
+EXECUTE IMMEDIATE $$
+DECLARE
+  touched INTEGER DEFAULT 1;
+BEGIN
+  REPEAT
+    BEGIN TRANSACTION;
+    UPDATE "FORESQL"."SERVING"."PREDICTIONS_RUN" SET "RUN_ID" = UUID_STRING(), "STARTED_AT" = CURRENT_TIMESTAMP();
+    MERGE INTO "FORESQL"."SERVING"."PREDICTIONS" AS "T"
+    USING (
+      WITH
+      "C" AS (
+        SELECT "F"."FLIGHT_ID", "F"."DISTANCE", "F"."CARRIER", "F"."FORESQL_KEY_1", "F"."FORESQL_ACTION"
+        FROM (
+          SELECT "FLIGHT_ID", "DISTANCE", "CARRIER", "FLIGHT_ID" AS "FORESQL_KEY_1", 'INSERT' AS "FORESQL_ACTION"
+          FROM "ANALYTICS"."PUBLIC"."FLIGHT_FEATURES"
+          QUALIFY ROW_NUMBER() OVER (PARTITION BY "FLIGHT_ID" ORDER BY "FLIGHT_ID") = CASE WHEN COUNT(*) OVER (PARTITION BY "FLIGHT_ID") > 1 THEN TO_NUMBER('several rows of the table have one key; name --latest-by, or remove all but one: ' || COALESCE(CAST("FLIGHT_ID" AS VARCHAR), 'NULL')) ELSE 1 END
+        ) AS "F"
+        LEFT JOIN "FORESQL"."SERVING"."PREDICTIONS" AS "T" ON "T"."FLIGHT_ID" IS NOT DISTINCT FROM "F"."FORESQL_KEY_1"
+        WHERE "T"."SCORING_HASH" IS DISTINCT FROM '<scoring hash>'
+          AND ("T"."SCORING_HASH" IS NOT NULL OR ("F"."DISTANCE" > 10 OR "F"."CARRIER" = 'AA'))
+        ORDER BY "F"."FORESQL_KEY_1"
+        LIMIT 1000000
+      ),
+      "S" AS (
+        SELECT
+          "F"."FORESQL_KEY_1",
+          "F"."FLIGHT_ID" AS "FLIGHT_ID",
+          "FORESQL"."MODELS"."PREDICT_DELAY_V1"(CAST("F"."DISTANCE" AS FLOAT), "F"."CARRIER") AS "LATE",
+          "FORESQL"."MODELS"."PREDICT_PROBA_DELAY_V1"(CAST("F"."DISTANCE" AS FLOAT), "F"."CARRIER") AS "P",
+          CAST(HASH("F"."FLIGHT_ID", "F"."DISTANCE", "F"."CARRIER") AS VARCHAR) AS "FEATURES_HASH",
+          TRUE AS "FORESQL_SCORED"
+        FROM "C" AS "F"
+        WHERE "F"."FORESQL_ACTION" = 'INSERT'
+          AND ("F"."DISTANCE" > 10 OR "F"."CARRIER" = 'AA')
+      )
+      SELECT
+        "C"."FORESQL_KEY_1",
+        "S"."FLIGHT_ID",
+        "S"."LATE",
+        "S"."P",
+        "S"."FEATURES_HASH",
+        "S"."FORESQL_SCORED",
+        'delay' AS "MODEL_NAME",
+        '1' AS "MODEL_VERSION",
+        '<scoring hash>' AS "SCORING_HASH",
+        (SELECT MAX("STARTED_AT") FROM "FORESQL"."SERVING"."PREDICTIONS_RUN") AS "SCORED_AT",
+        (SELECT MAX("RUN_ID") FROM "FORESQL"."SERVING"."PREDICTIONS_RUN") AS "RUN_ID"
+      FROM "C"
+      LEFT JOIN "S" ON "C"."FORESQL_KEY_1" IS NOT DISTINCT FROM "S"."FORESQL_KEY_1"
+    ) AS "M"
+    ON "T"."FLIGHT_ID" IS NOT DISTINCT FROM "M"."FORESQL_KEY_1"
+    WHEN MATCHED AND "M"."FORESQL_SCORED" IS NULL THEN DELETE
+    WHEN MATCHED THEN UPDATE SET
+      "LATE" = "M"."LATE",
+      "P" = "M"."P",
+      "MODEL_NAME" = "M"."MODEL_NAME",
+      "MODEL_VERSION" = "M"."MODEL_VERSION",
+      "SCORING_HASH" = "M"."SCORING_HASH",
+      "FEATURES_HASH" = "M"."FEATURES_HASH",
+      "SCORED_AT" = "M"."SCORED_AT",
+      "RUN_ID" = "M"."RUN_ID"
+    WHEN NOT MATCHED AND "M"."FORESQL_SCORED" IS NOT NULL THEN INSERT
+      ("FLIGHT_ID", "LATE", "P", "MODEL_NAME", "MODEL_VERSION", "SCORING_HASH", "FEATURES_HASH", "SCORED_AT", "RUN_ID")
+      VALUES ("M"."FLIGHT_ID", "M"."LATE", "M"."P", "M"."MODEL_NAME", "M"."MODEL_VERSION", "M"."SCORING_HASH", "M"."FEATURES_HASH", "M"."SCORED_AT", "M"."RUN_ID");
+    touched := SQLROWCOUNT;
+    COMMIT;
+  UNTIL (touched = 0)
+  END REPEAT;
+  BEGIN TRANSACTION;
+  UPDATE "FORESQL"."SERVING"."PREDICTIONS_RUN" SET "RUN_ID" = UUID_STRING(), "STARTED_AT" = CURRENT_TIMESTAMP();
+  MERGE INTO "FORESQL"."SERVING"."PREDICTIONS" AS "T"
+  USING (
+    SELECT "T"."FLIGHT_ID" AS "FORESQL_KEY_1", TRUE AS "FORESQL_SCORED"
+    FROM "FORESQL"."SERVING"."PREDICTIONS" AS "T"
+    LEFT JOIN (SELECT "FLIGHT_ID" AS "FORESQL_KEY_1", TRUE AS "FORESQL_THERE" FROM "ANALYTICS"."PUBLIC"."FLIGHT_FEATURES") AS "F"
+    ON "T"."FLIGHT_ID" IS NOT DISTINCT FROM "F"."FORESQL_KEY_1"
+    WHERE "F"."FORESQL_THERE" IS NULL
+  ) AS "G"
+  ON "T"."FLIGHT_ID" IS NOT DISTINCT FROM "G"."FORESQL_KEY_1"
+  WHEN MATCHED AND "G"."FORESQL_SCORED" THEN DELETE;
+  COMMIT;
+EXCEPTION
+  WHEN OTHER THEN
+    ROLLBACK;
+    RAISE;
+END
+$$;

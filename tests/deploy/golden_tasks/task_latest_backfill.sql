@@ -1,0 +1,105 @@
+-- Bring FORESQL.SERVING.PREDICTIONS to delay:1
+--
+-- Model: delay:1, sha256 <sha256 of delay:1>
+-- Rows: ANALYTICS.PUBLIC.FLIGHT_FEATURES, by FLIGHT_ID
+-- Scoring hash: <scoring hash>
+-- Role: FORESQL_DEPLOYER, which owns the task and may read the rows; FORESQL_OPERATOR where a
+--   step says so. Rights that they need: foresql task --do setup.
+-- Whoever owns ANALYTICS.PUBLIC.FLIGHT_FEATURES has set CHANGE_TRACKING = TRUE for it.
+-- The steps run in order, and the first error ends them. By hand: snow sql --enable-templating
+--   NONE -f FILE. Run again, it changes nothing.
+
+-- ==== record =================================================================================
+
+-- 1 of 2: Work as FORESQL_DEPLOYER.
+USE ROLE "FORESQL_DEPLOYER";
+
+-- 2 of 2: Score what is missing or of another version, slice by slice. It may be ended and run
+--   again, and the task may run beside it.
+EXECUTE IMMEDIATE $$
+DECLARE
+  touched INTEGER DEFAULT 1;
+BEGIN
+  REPEAT
+    BEGIN TRANSACTION;
+    UPDATE "FORESQL"."SERVING"."PREDICTIONS_RUN" SET "RUN_ID" = UUID_STRING(), "STARTED_AT" = CURRENT_TIMESTAMP();
+    MERGE INTO "FORESQL"."SERVING"."PREDICTIONS" AS "T"
+    USING (
+      WITH
+      "C" AS (
+        SELECT "F"."FLIGHT_ID", "F"."DISTANCE", "F"."CARRIER", "F"."UPDATED_AT", "F"."FORESQL_KEY_1", "F"."FORESQL_ACTION"
+        FROM (
+          SELECT "FLIGHT_ID", "DISTANCE", "CARRIER", "UPDATED_AT", "FLIGHT_ID" AS "FORESQL_KEY_1", 'INSERT' AS "FORESQL_ACTION"
+          FROM "ANALYTICS"."PUBLIC"."FLIGHT_FEATURES"
+          QUALIFY ROW_NUMBER() OVER (PARTITION BY "FLIGHT_ID" ORDER BY "UPDATED_AT" DESC NULLS LAST) = CASE WHEN RANK() OVER (PARTITION BY "FLIGHT_ID" ORDER BY "UPDATED_AT" DESC NULLS LAST) = 1 AND COUNT(*) OVER (PARTITION BY "FLIGHT_ID", "UPDATED_AT") > 1 THEN TO_NUMBER('several rows of one key are the newest by UPDATED_AT: ' || COALESCE(CAST("FLIGHT_ID" AS VARCHAR), 'NULL')) ELSE 1 END
+        ) AS "F"
+        LEFT JOIN "FORESQL"."SERVING"."PREDICTIONS" AS "T" ON "T"."FLIGHT_ID" IS NOT DISTINCT FROM "F"."FORESQL_KEY_1"
+        WHERE ("T"."SCORING_HASH" IS DISTINCT FROM '<scoring hash>' OR "T"."FEATURES_HASH" IS DISTINCT FROM CAST(HASH("F"."FLIGHT_ID", "F"."DISTANCE", "F"."CARRIER") AS VARCHAR))
+          AND ("T"."SCORING_HASH" IS NOT NULL OR ("F"."DISTANCE" > 10 OR "F"."CARRIER" = 'AA'))
+        ORDER BY "F"."FORESQL_KEY_1"
+        LIMIT 1000000
+      ),
+      "S" AS (
+        SELECT
+          "F"."FORESQL_KEY_1",
+          "F"."FLIGHT_ID" AS "FLIGHT_ID",
+          "FORESQL"."MODELS"."PREDICT_DELAY_V1"(CAST("F"."DISTANCE" AS FLOAT), "F"."CARRIER") AS "LATE",
+          "FORESQL"."MODELS"."PREDICT_PROBA_DELAY_V1"(CAST("F"."DISTANCE" AS FLOAT), "F"."CARRIER") AS "P",
+          CAST(HASH("F"."FLIGHT_ID", "F"."DISTANCE", "F"."CARRIER") AS VARCHAR) AS "FEATURES_HASH",
+          TRUE AS "FORESQL_SCORED"
+        FROM "C" AS "F"
+        WHERE "F"."FORESQL_ACTION" = 'INSERT'
+          AND ("F"."DISTANCE" > 10 OR "F"."CARRIER" = 'AA')
+      )
+      SELECT
+        "C"."FORESQL_KEY_1",
+        "S"."FLIGHT_ID",
+        "S"."LATE",
+        "S"."P",
+        "S"."FEATURES_HASH",
+        "S"."FORESQL_SCORED",
+        'delay' AS "MODEL_NAME",
+        '1' AS "MODEL_VERSION",
+        '<scoring hash>' AS "SCORING_HASH",
+        (SELECT MAX("STARTED_AT") FROM "FORESQL"."SERVING"."PREDICTIONS_RUN") AS "SCORED_AT",
+        (SELECT MAX("RUN_ID") FROM "FORESQL"."SERVING"."PREDICTIONS_RUN") AS "RUN_ID"
+      FROM "C"
+      LEFT JOIN "S" ON "C"."FORESQL_KEY_1" IS NOT DISTINCT FROM "S"."FORESQL_KEY_1"
+    ) AS "M"
+    ON "T"."FLIGHT_ID" IS NOT DISTINCT FROM "M"."FORESQL_KEY_1"
+    WHEN MATCHED AND "M"."FORESQL_SCORED" IS NULL THEN DELETE
+    WHEN MATCHED THEN UPDATE SET
+      "LATE" = "M"."LATE",
+      "P" = "M"."P",
+      "MODEL_NAME" = "M"."MODEL_NAME",
+      "MODEL_VERSION" = "M"."MODEL_VERSION",
+      "SCORING_HASH" = "M"."SCORING_HASH",
+      "FEATURES_HASH" = "M"."FEATURES_HASH",
+      "SCORED_AT" = "M"."SCORED_AT",
+      "RUN_ID" = "M"."RUN_ID"
+    WHEN NOT MATCHED AND "M"."FORESQL_SCORED" IS NOT NULL THEN INSERT
+      ("FLIGHT_ID", "LATE", "P", "MODEL_NAME", "MODEL_VERSION", "SCORING_HASH", "FEATURES_HASH", "SCORED_AT", "RUN_ID")
+      VALUES ("M"."FLIGHT_ID", "M"."LATE", "M"."P", "M"."MODEL_NAME", "M"."MODEL_VERSION", "M"."SCORING_HASH", "M"."FEATURES_HASH", "M"."SCORED_AT", "M"."RUN_ID");
+    touched := SQLROWCOUNT;
+    COMMIT;
+  UNTIL (touched = 0)
+  END REPEAT;
+  BEGIN TRANSACTION;
+  UPDATE "FORESQL"."SERVING"."PREDICTIONS_RUN" SET "RUN_ID" = UUID_STRING(), "STARTED_AT" = CURRENT_TIMESTAMP();
+  MERGE INTO "FORESQL"."SERVING"."PREDICTIONS" AS "T"
+  USING (
+    SELECT "T"."FLIGHT_ID" AS "FORESQL_KEY_1", TRUE AS "FORESQL_SCORED"
+    FROM "FORESQL"."SERVING"."PREDICTIONS" AS "T"
+    LEFT JOIN (SELECT "FLIGHT_ID" AS "FORESQL_KEY_1", TRUE AS "FORESQL_THERE" FROM "ANALYTICS"."PUBLIC"."FLIGHT_FEATURES") AS "F"
+    ON "T"."FLIGHT_ID" IS NOT DISTINCT FROM "F"."FORESQL_KEY_1"
+    WHERE "F"."FORESQL_THERE" IS NULL
+  ) AS "G"
+  ON "T"."FLIGHT_ID" IS NOT DISTINCT FROM "G"."FORESQL_KEY_1"
+  WHEN MATCHED AND "G"."FORESQL_SCORED" THEN DELETE;
+  COMMIT;
+EXCEPTION
+  WHEN OTHER THEN
+    ROLLBACK;
+    RAISE;
+END
+$$;
