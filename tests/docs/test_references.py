@@ -56,9 +56,12 @@ def test_public_name_is_documented(name, all_text):
 
 def test_named_objects_exist(page):
     for dotted in re.findall(r"\bforesql((?:\.[A-Za-z_]\w*)+)\(", page.text):
-        found = foresql
-        for name in dotted.split(".")[1:]:
-            found = getattr(found, name)
+        module, _, name = f"foresql{dotted}".rpartition(".")
+        try:
+            found = getattr(importlib.import_module(module), name)
+        except ModuleNotFoundError:  # a class's method
+            module, _, of = module.rpartition(".")
+            found = getattr(getattr(importlib.import_module(module), of), name)
         assert callable(found)
 
 
