@@ -33,7 +33,8 @@ TRIGONOMETRY: Functions = MappingProxyType(
 """What most engines take from the C library, or from Java's."""
 
 _SMALLEST_NORMAL = 2.0**-1022
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+"""A name that needs no quotes, unless it is a reserved word."""
 
 
 def doubled(text: str) -> str:
@@ -334,7 +335,7 @@ class Target:
 
         One that cannot be written so stays as it is.
         """
-        if not _PLAIN.fullmatch(identifier):
+        if not PLAIN_NAME.fullmatch(identifier):
             return identifier
         folds: Mapping[str | None, Callable[[str], str]] = {"upper": str.upper, "lower": str.lower}
         return folds.get(self.folds, str)(identifier)

@@ -17,7 +17,7 @@ from ...scoring.models import BUNDLE_SUFFIX, open_model
 from ...scoring.query import callable_models
 from ...udfs.duckdb.ownership import function_name as duckdb_name
 from ...udfs.snowflake.functions import INTEGER, ServedFunction, served_functions
-from ...udfs.snowflake.names import KINDS, function_name, quote
+from ...udfs.snowflake.names import KINDS, folded, function_name, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ...scoring.models import OpenModel
     from .settings import Settings
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 ROW = "F"
 """How what is written calls the table's row."""
 _PREFIXES = ("predict_", "explain_", "interval_")
@@ -65,7 +64,7 @@ class NamedColumns:
     @staticmethod
     def fold(name: str, fold_case: bool) -> str:
         """Give the stored form of a name: upper case, where it needs no quotes."""
-        return name.upper() if fold_case and _PLAIN.fullmatch(name) else name
+        return folded(name) if fold_case else name
 
     def column(self, node: exp.Column, own: str | None = None) -> exp.Expr:
         """Write a reference to a column; ``own`` is the name that the SELECT gives to it."""
@@ -232,11 +231,11 @@ def _arguments(
         row = [names.named(name) for name in columns[: len(columns) - extra]]
         return row + [carried(_value(each)) for each in given[1:]]
     found: dict[str, exp.Expr] = {}
-    folded = {name.casefold(): name for name in columns}
+    by_name = {name.casefold(): name for name in columns}
     for index, each in enumerate(given):
         name = each.name if isinstance(each, exp.Kwarg | exp.PropertyEQ) else None
         positional = columns[index] if index < len(columns) else None
-        column = positional if name is None else folded.get(name.casefold())
+        column = positional if name is None else by_name.get(name.casefold())
         if column is None or column in found:
             raise _wrong(node, columns)
         found[column] = carried(_value(each))

@@ -15,7 +15,7 @@ from ...certify.sql_rounding import carry_sql_errors
 from ...errors import ForesqlError
 from ...models_sql import answer_names
 from ...registry.references import check_name
-from ...udfs.snowflake.names import quote
+from ...udfs.snowflake.names import folded, quote
 from ...udfs.snowflake.sql_statements import TARGET, SqlModel
 from ..plan import Phase, Plan, Step
 from .golden import between, golden_rows
@@ -233,7 +233,7 @@ def _expected(score: SqlModel, rows: GoldenRows) -> Iterator[tuple[str, Expected
         for step in model.steps:
             carry_sql_errors(step, rows.values, errors)
     for name, column in answer_names(model):
-        answer = TARGET.folded(name)
+        answer = folded(name)
         numbers = rows.values.numbers(column)[kept]
         if model.outputs.classes is not None and name == "prediction":
             labels = [model.outputs.classes[int(index)] for index in numbers]

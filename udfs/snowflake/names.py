@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import ForesqlError
-from ...models_sql.target import escaped
+from ...models_sql import target_of
+from ...models_sql.target import PLAIN_NAME, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +19,8 @@ DEFAULT_ALIAS = "champion"
 """The alias whose functions have no suffix, as in DuckDB."""
 KINDS = ("predict", "predict_proba", "explain", "interval")
 VERSION = "version"
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 _QUOTED = re.compile(r'"((?:[^"]|"")+)"')
-_PART = re.compile(rf"{_PLAIN.pattern}|{_QUOTED.pattern}")
+_PART = re.compile(rf"{PLAIN_NAME.pattern}|{_QUOTED.pattern}")
 _RELATION = re.compile(rf"(?:{_PART.pattern})(?:\.(?:{_PART.pattern})){{0,2}}")
 
 
@@ -49,7 +49,7 @@ def stored_name(written: str) -> str:
     ForesqlError
         If the text is neither a plain identifier nor one in double quotes.
     """
-    if _PLAIN.fullmatch(written):
+    if PLAIN_NAME.fullmatch(written):
         return written.upper()
     found = _QUOTED.fullmatch(written)
     if found is None:
@@ -105,17 +105,19 @@ def function_name(
     return "_".join(parts).upper()
 
 
+def folded(name: str) -> str:
+    """Give a name as Snowflake stores it when it is written without quotes, where it can be."""
+    return target_of("snowflake").folded(name)
+
+
 def argument_names(columns: Sequence[str]) -> tuple[str, ...]:
     """Name a function's arguments after columns: in upper case, where that loses nothing.
 
     So ``predict_delay(origin => f.origin)`` needs no quotes. A name that needs quotes anyway, or
     would become another column's, stays as it is.
     """
-    folded = Counter(name.upper() for name in columns)
-    return tuple(
-        name.upper() if _PLAIN.fullmatch(name) and folded[name.upper()] == 1 else name
-        for name in columns
-    )
+    alike = Counter(name.upper() for name in columns)
+    return tuple(folded(name) if alike[name.upper()] == 1 else name for name in columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

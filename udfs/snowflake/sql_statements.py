@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 from ...errors import UnsupportedModelError
 from ...ir import ColumnType
 from ...models_sql import compile_query, target_of
-from .names import argument_names, dollar_quoted, function_name, literal, quote, relation_name
+from .names import (
+    argument_names,
+    dollar_quoted,
+    folded,
+    function_name,
+    literal,
+    quote,
+    relation_name,
+)
 from .names import stored_name as stored
 
 if TYPE_CHECKING:
@@ -130,7 +138,7 @@ class SqlModel:
     def _kept(self) -> list[str]:
         names = [stored(name) for name in self.keep]
         for name in names:
-            if name != TARGET.folded(name):
+            if name != folded(name):
                 raise UnsupportedModelError(
                     f"column {name!r}",
                     "names that need no quotes are read in upper case here, and this one is not",
@@ -141,7 +149,7 @@ class SqlModel:
     def _function(self, name: str, query: Query, comment: str, body: str) -> str:
         parameters = ",\n".join(f"    {quote(column)} {kind}" for column, kind in self.arguments)
         results = ",\n".join(
-            f"    {quote(TARGET.folded(column))} {self._type(column)}" for column in query.columns
+            f"    {quote(folded(column))} {self._type(column)}" for column in query.columns
         )
         quoted = literal(body) if "$$" in body else dollar_quoted(body)
         return (

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foresql.errors import ForesqlError
+from foresql.models_sql import target_of
 from foresql.udfs.snowflake.names import (
     Places,
     argument_names,
@@ -86,6 +87,12 @@ def test_arguments_are_folded_where_that_loses_nothing():
         *("ORIGIN", "SELECT", "a b", "ä", "$x"),
     )
     assert argument_names(["Fare", "fare", "age"]) == ("Fare", "fare", "AGE")
+
+
+def test_compiled_models_fold_as_functions_do():
+    columns = ["origin", "a$b", "zip code", "Select"]
+    assert argument_names(columns) == tuple(map(target_of("snowflake").folded, columns))
+    assert argument_names(columns) == ("ORIGIN", "A$B", "zip code", "SELECT")
 
 
 def test_places_are_quoted():
