@@ -91,17 +91,9 @@ def compile_sql(  # noqa: PLR0913 - keyword options of one call
     RegistryError, BundleError
         If there is no such model, or its bundle is not whole.
     """
-    _check_name(name)
     asked = _asked(model, to, registry)
-    statement = Statement(
-        form=form,
-        name=name or f"score_{asked.name}",
-        source=_source(source, form, asked.target),
-        keep=_columns(keep),
-        strategy=strategy,
-        double_sums=double_sums,
-        fold_case=fold_case,
-        tables_prefix=asked.prefix(name),
+    statement = asked.statement(
+        form, name, source, keep, strategy=strategy, double_sums=double_sums, fold_case=fold_case
     )
     target, given = asked.target, (asked.bundle.model, asked.target, statement, asked.header)
     if form == "tables":
@@ -171,17 +163,9 @@ def compile_files(  # noqa: PLR0913 - keyword options of one call
         raise UnsupportedModelError(
             f"form {form!r}", "it is one statement.", f"write {' or '.join(_FILES)} to a folder."
         )
-    _check_name(name)
     asked = _asked(model, to, registry)
-    statement = Statement(
-        form=form,
-        name=name or f"score_{asked.name}",
-        source=_source(source, form, asked.target),
-        keep=_columns(keep),
-        strategy=strategy,
-        double_sums=double_sums,
-        fold_case=fold_case,
-        tables_prefix=asked.prefix(name),
+    statement = asked.statement(
+        form, name, source, keep, strategy=strategy, double_sums=double_sums, fold_case=fold_case
     )
     given = asked.bundle.model, asked.target, statement, asked.header
     if form == "dbt":
@@ -217,10 +201,25 @@ class _Asked:
             certified_routes=tuple(certificate.get("routes") or ()),
         )
 
-    def prefix(self, name: str | None) -> str:
-        """Say how the names of the model's tables begin."""
-        version = "" if self.version is None else f"_v{self.version}"
-        return f"{name or f'score_{self.name}'}{version}"
+    def statement(
+        self,
+        form: str,
+        name: str | None,
+        source: str | None,
+        keep: Sequence[str] | None,
+        **options: Any,
+    ) -> Statement:
+        """Check what a user named, and say what is to be written."""
+        _check_name(name)
+        name = name or f"score_{self.name}"
+        return Statement(
+            form=form,
+            name=name,
+            source=_source(source, form, self.target),
+            keep=_columns(keep),
+            tables_prefix=name if self.version is None else f"{name}_v{self.version}",
+            **options,
+        )
 
 
 def _asked(model: str | Path | Bundle, to: str, registry: str | Path | None) -> _Asked:
