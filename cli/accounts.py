@@ -254,4 +254,7 @@ def run_watched(
     """
     check_output(output)
     with watched as account:
-        return action(account)
+        done = action(account)
+    if output is not None:
+        write_script(done.plan, output, as_json=False)
+    return done

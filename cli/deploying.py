@@ -137,8 +137,6 @@ def deploy(
         lambda account: deploy_there(account, opened, alias=alias, options=chosen),
         output=output,
     )
-    if output is not None:
-        write_script(done.plan, output, as_json=False)
     label = f"{opened.name}:{opened.version}"
     what = f"{opened.name}@{done.alias} is now version" if done.alias else f"{label} is there; no"
     said = f"{what} {opened.version} in Snowflake." if done.alias else f"{what} alias was switched."
@@ -187,8 +185,6 @@ def undeploy(
         lambda account: undeploy_there(account, named),
         output=output,
     )
-    if output is not None:
-        write_script(done.plan, output, as_json=False)
     print_done(done, f"{named.name}:{done.version} is no longer in Snowflake.", as_json=as_json)
 
 

@@ -103,8 +103,6 @@ def deploy_sql(
         ),
         output=output,
     )
-    if output is not None:
-        write_script(done.plan, output, as_json=False)
     is_now = "is no longer" if asked["drop"] else "is now"
     said = f"{opened.name}@{alias} {is_now} version {opened.version} as SQL in Snowflake."
     print_done(done, said, as_json=as_json)

@@ -239,8 +239,6 @@ def rollback(
         lambda account: roll_back(account, name, alias, columns_may_change=columns_may_change),
         output=output,
     )
-    if output is not None:
-        write_script(done.plan, output, as_json=False)
     said = f"{name}@{done.alias} is now version {done.version} in Snowflake; the registry's alias "
     print_done(done, said + "was left alone.", as_json=as_json)
 
