@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from ..udfs.duckdb.functions import predictions, probabilities, probability_problem
+from ..udfs.functions import predictions, probabilities, probability_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..udfs.duckdb.functions import probability_problem
+from ..udfs.functions import probability_problem
 from .http import Refusal
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from ..errors import BundleError, ForesqlError
 from ..ir import ColumnType
 from ..kernels import RowScorer, Scorer
 from ..kernels.intervals import conformal_widths
-from ..udfs.duckdb.functions import functions_of
-from ..udfs.duckdb.recent import OnceScorer
+from ..udfs.functions import functions_of
+from ..udfs.recent import OnceScorer
 from .answers import Answering, Answers, joined
 from .batching import Batcher
 from .datatypes import OF_COLUMN
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..scoring.models import OpenModel
-    from ..udfs.duckdb.functions import Function
+    from ..udfs.functions import Function
     from .features import Features
     from .settings import Limits
     from .workers import Workers

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import duckdb
 
 from ...models_sql.pruning import early_exit
-from ...udfs.duckdb.functions import PREDICT, PROBA
 from ...udfs.duckdb.macros import quote
+from ...udfs.functions import PREDICT, PROBA
 from .recent import Recent, Same
 from .syntax import conjuncts
 

@@ -11,8 +11,8 @@ from weakref import ref
 from ...errors import BundleError, ForesqlError
 from ...ir.bundle import read_bundle
 from ...udfs.duckdb import registered_model, registered_tokens
-from ...udfs.duckdb.functions import PREDICT, PROBA
 from ...udfs.duckdb.macros import quote
+from ...udfs.functions import PREDICT, PROBA
 from .recent import Recent
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import duckdb
 
 from ...errors import UnsupportedModelError
 from ...models_sql import compile_query, target_of
-from ...udfs.duckdb.functions import PROBA
 from ...udfs.duckdb.macros import literal, quote
+from ...udfs.functions import PROBA
 from .costs import count_nodes
 from .recent import Recent, Same
 from .scopes import is_plain_star, output_name, parts_behind_from

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ...udfs.duckdb.functions import PREDICT
 from ...udfs.duckdb.macros import quote
+from ...udfs.functions import PREDICT
 from .costs import Refusal, count_nodes, sql_problem
 from .exits import describe, find_exit, pays, write_exit
 from .explaining import ExplainedCall

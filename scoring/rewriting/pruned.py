@@ -10,7 +10,7 @@ from ...ir.bundle import Bundle
 from ...kernels import Scorer, build_program
 from ...models_sql.pruning import Domain, prune
 from ...udfs.duckdb import make_private
-from ...udfs.duckdb.functions import PROBA
+from ...udfs.functions import PROBA
 from ..native import write_temporary
 from .knowledge import is_droppable, is_plain, is_tame, shadowed
 from .recent import Recent, Same

@@ -13,8 +13,8 @@ from lightgbm import LGBMRegressor
 from foresql.ir import Column, ColumnType, Model, Outputs, Signature
 from foresql.ir import steps as s
 from foresql.kernels import Scorer
-from foresql.udfs.duckdb import recent
-from foresql.udfs.duckdb.recent import OnceScorer
+from foresql.udfs import recent
+from foresql.udfs.recent import OnceScorer
 
 ODD = [0.0, -0.0, 1.0, -1.0, 5e-324, -5e-324, np.inf, -np.inf, np.nan, None, 2.0**53, 0.1, -0.1]
 

@@ -19,7 +19,7 @@ from ...errors import RegistrationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .functions import Function
+    from ..functions import Function
 
 _KEPT = 8
 """So many registrations that were let go last still answer the queries that run with them."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from ..functions import PREDICT, PROBA
 from .extension import loaded_extension
-from .functions import PREDICT, PROBA
 from .macros import literal, quote
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from ...ir import Model
-    from .functions import Function
+    from ..functions import Function
     from .macros import Call
 
 _EXACT_IN_DOUBLE = 2**53

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import RegistrationError
-from .functions import functions_of
+from ..functions import functions_of
+from ..recent import OnceScorer
 from .macros import argument_of, call_udf, literal
 from .native import native_calls
-from .recent import OnceScorer
 from .registration import create_udf, remove_udfs
 
 if TYPE_CHECKING:

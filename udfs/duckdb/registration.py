@@ -16,8 +16,9 @@ import pyarrow as pa
 from duckdb.func import ARROW, SPECIAL
 
 from ...errors import RegistrationError
+from ..functions import functions_of
+from ..recent import OnceScorer
 from .callables import make_callable, retire
-from .functions import functions_of
 from .macros import (
     CHECK_SCHEMA,
     Place,
@@ -30,7 +31,6 @@ from .macros import (
 )
 from .native import native_calls
 from .ownership import KINDS, claim, function_name, mark, token_of
-from .recent import OnceScorer
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from ...ir import Model
     from ...kernels import Scorer
-    from .functions import Function
+    from ..functions import Function
     from .macros import Call
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")

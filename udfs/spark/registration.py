@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from ...errors import RegistrationError
 from ...kernels import Scorer
-from ..duckdb.functions import functions_of
 from ..duckdb.ownership import function_name
-from ..duckdb.recent import OnceScorer
+from ..functions import functions_of
+from ..recent import OnceScorer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

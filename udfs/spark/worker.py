@@ -14,13 +14,13 @@ import pyarrow as pa
 from ...errors import SignatureError
 from ...ir.bundle import decode_bundle
 from ...kernels import Scorer
-from ..duckdb.functions import functions_of
-from ..duckdb.recent import OnceScorer
+from ..functions import functions_of
+from ..recent import OnceScorer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..duckdb.functions import Function
+    from ..functions import Function
 
 _MOST_MODELS = 16
 LEVEL = "level"

@@ -24,15 +24,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ...ir import steps as s
-from ...kernels import Scores
-from ...kernels.arrow import bits_of
+from ..ir import steps as s
+from ..kernels import Scores
+from ..kernels.arrow import bits_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from ...kernels import Scorer
+    from ..kernels import Scorer
 
 MEMORY_BYTES = 16 * 2**20
 """What one thread remembers of one model, at most, but for its very last batch."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from ...errors import ScoringError
-from ...kernels.contributions import Explainer, explanation_problem
-from ...kernels.intervals import conformal_widths
-from ..answers import (
+from ..errors import ScoringError
+from ..kernels.contributions import Explainer, explanation_problem
+from ..kernels.intervals import conformal_widths
+from .answers import (
     EXPLAIN,
     INTERVAL,
     NO_INTERVAL,
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ...ir import Model
-    from ...kernels import Scores
+    from ..ir import Model
+    from ..kernels import Scores
     from .recent import OnceScorer
 
 _BINARY = 2
