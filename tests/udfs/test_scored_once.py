@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from foresql.udfs.duckdb import recent
+from foresql.udfs import recent
 
 ROWS = 30_000  # over a dozen of DuckDB's batches of 2,048 rows
 
