@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import secrets
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,7 @@ from ..errors import ForesqlError
 from .options import OUTPUT, SCREEN, Command, print_json, progress_bar, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping
 
     from rich.progress import Progress
 
@@ -43,8 +45,51 @@ output_option = click.option(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Which account a command works in, and where in it, as its options say."""
+
+    connection: str | None = None
+    database: str | None = None
+    role: str | None = None
+    warehouse: str | None = None
+    names: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> Settings:
+        """Gather where in the account.
+
+        Raises
+        ------
+        ForesqlError
+            If a setting is not written WHAT=NAME, or there is none of its name.
+        """
+        others: dict[str, str] = {}
+        for name in self.names:
+            what, equals, value = name.partition("=")
+            if not equals or what in {"database", "deployer", "warehouse"}:
+                raise ForesqlError(
+                    f"--set {name} is not understood; write --set serving=ANALYTICS. Database, "
+                    "role and warehouse have options of their own."
+                )
+            others[what] = value
+        return Settings.named(
+            database=self.database, deployer=self.role, warehouse=self.warehouse, **others
+        )
+
+    def connect(self, settings: Settings, role: str | None = None) -> Any:
+        """Open a session."""
+        return connect(self.connection, role=role, warehouse=settings.warehouse)
+
+
 def account_options(command: Command) -> Command:
-    """Add the options that say which account, and where in it."""
+    """Add the options that say which account; the command takes them as one ``location``."""
+
+    @functools.wraps(command)
+    def run(**options: Any) -> Any:
+        location = Location(**{field.name: options.pop(field.name) for field in fields(Location)})
+        return command(location=location, **options)
+
     for option in (
         click.option(
             "--set",
@@ -62,40 +107,18 @@ def account_options(command: Command) -> Command:
             help="Of connections.toml; else the environment's SNOWFLAKE_ACCOUNT and so on.",
         ),
     ):
-        command = option(command)
-    return command
-
-
-def settings_of(
-    database: str | None, role: str | None, warehouse: str | None, names: Sequence[str]
-) -> Settings:
-    """Gather where in the account.
-
-    Raises
-    ------
-    ForesqlError
-        If a setting is not written WHAT=NAME, or there is none of its name.
-    """
-    others: dict[str, str] = {}
-    for name in names:
-        what, equals, value = name.partition("=")
-        if not equals or what in {"database", "deployer", "warehouse"}:
-            raise ForesqlError(
-                f"--set {name} is not understood; write --set serving=ANALYTICS. Database, role "
-                "and warehouse have options of their own."
-            )
-        others[what] = value
-    return Settings.named(database=database, deployer=role, warehouse=warehouse, **others)
+        run = option(run)
+    return run  # type: ignore[return-value]
 
 
 class Watched:
     """A way to an account whose progress is shown."""
 
     def __init__(
-        self, settings: Settings, connection: str | None, registry: str | None, title: str
+        self, location: Location, settings: Settings, registry: str | None, title: str
     ) -> None:
         """Say where to, and what the bar is called."""
-        self._settings, self._connection, self._registry = settings, connection, registry
+        self._location, self._settings, self._registry = location, settings, registry
         self._title = title
         self._bar: Progress = progress_bar()
 
@@ -107,15 +130,14 @@ class Watched:
         def show(number: int, step: Step) -> None:
             self._bar.update(task, completed=number - 1, description=step.what)
 
-        return Account(self._settings, self.connect, self._registry, show)
+        return Account(self._settings, self._open, self._registry, show)
 
     def __exit__(self, *_: object) -> None:
         """End it."""
         self._bar.stop()
 
-    def connect(self) -> Any:
-        """Open a session."""
-        return connect(self._connection, warehouse=self._settings.warehouse)
+    def _open(self) -> Any:
+        return self._location.connect(self._settings)
 
 
 def write_script(plan: Plan, output: Path | None, *, as_json: bool) -> None:

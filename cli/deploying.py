@@ -23,6 +23,7 @@ from ..registry import Registry, default_path, parse_reference
 from ..scoring import open_model
 from .accounts import (
     ENGINES,
+    Location,
     Watched,
     account_options,
     check_output,
@@ -30,7 +31,6 @@ from .accounts import (
     output_option,
     print_done,
     run_watched,
-    settings_of,
     write_script,
 )
 from .options import (
@@ -93,11 +93,7 @@ def deploy(
     dry_run: bool,
     output: Path | None,
     previous: int | None,
-    connection: str | None,
-    database: str | None,
-    role: str | None,
-    warehouse: str | None,
-    names: tuple[str, ...],
+    location: Location,
     registry: str | None,
     as_json: bool,
     **options: Any,
@@ -117,7 +113,7 @@ def deploy(
     # Bring a version, and switch nothing:
     foresql deploy delay:7 --to snowflake
     """
-    settings = settings_of(database, role, warehouse, names)
+    settings = location.settings
     opened = open_model(reference, registry)
     alias = alias or parse_reference(reference).alias
     chosen = Options(**options)
@@ -133,7 +129,7 @@ def deploy(
         write_script(plan, output, as_json=as_json)
         return
     done = run_watched(
-        Watched(settings, connection, registry, f"Deploying {reference}"),
+        Watched(location, settings, registry, f"Deploying {reference}"),
         lambda account: deploy_there(account, opened, alias=alias, options=chosen),
         output=output,
     )
@@ -157,11 +153,7 @@ def undeploy(
     source: str,  # noqa: ARG001 - there is one engine
     dry_run: bool,
     output: Path | None,
-    connection: str | None,
-    database: str | None,
-    role: str | None,
-    warehouse: str | None,
-    names: tuple[str, ...],
+    location: Location,
     registry: str | None,
     as_json: bool,
 ) -> None:
@@ -174,14 +166,14 @@ def undeploy(
     foresql undeploy delay@challenger --from snowflake    the alias, and the version it is at
     foresql undeploy delay:7 --from snowflake --dry-run
     """
-    settings = settings_of(database, role, warehouse, names)
+    settings = location.settings
     named = parse_reference(reference)
     if dry_run:
         plan = plan_undeploy(open_model(reference, registry), settings, alias=named.alias)
         write_script(plan, output, as_json=as_json)
         return
     done = run_watched(
-        Watched(settings, connection, registry, f"Dropping {reference}"),
+        Watched(location, settings, registry, f"Dropping {reference}"),
         lambda account: undeploy_there(account, named),
         output=output,
     )
@@ -198,11 +190,7 @@ def undeploy(
 def status(
     model: str | None,
     engine: str,  # noqa: ARG001 - there is one engine
-    connection: str | None,
-    database: str | None,
-    role: str | None,
-    warehouse: str | None,
-    names: tuple[str, ...],
+    location: Location,
     registry: str | None,
     as_json: bool,
 ) -> None:
@@ -212,9 +200,9 @@ def status(
     foresql status --on snowflake
     foresql status --on snowflake delay --json
     """
-    settings = settings_of(database, role, warehouse, names)
+    settings = location.settings
     store = Registry.open(Path(registry) if registry else default_path())
-    session = Watched(settings, connection, registry, "").connect()
+    session = location.connect(settings)
     try:
         found = compare_with_registry(read_state(session, settings, model), store, model)
     finally:
@@ -257,11 +245,7 @@ def setup(
     engine: str,  # noqa: ARG001 - there is one engine
     dry_run: bool,
     output: Path | None,
-    connection: str | None,
-    database: str | None,
-    role: str | None,
-    warehouse: str | None,
-    names: tuple[str, ...],
+    location: Location,
     as_json: bool,
 ) -> None:
     r"""Make what deploying needs: roles, schemas, a stage, the history. An admin runs it once.
@@ -270,13 +254,13 @@ def setup(
     foresql setup snowflake --dry-run -o setup.sql
     foresql setup snowflake --connection admin --warehouse compute_wh
     """
-    settings = settings_of(database, role, warehouse, names)
+    settings = location.settings
     plan = plan_setup(settings)
     if dry_run:
         write_script(plan, output, as_json=as_json)
         return
     check_output(output)
-    with Watched(settings, connection, None, plan.title) as account:
+    with Watched(location, settings, None, plan.title) as account:
         session = account.connect()
         try:
             run_plan(session, plan, progress=account.progress, reconnect=account.connect)

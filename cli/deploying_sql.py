@@ -14,13 +14,13 @@ from ..registry import parse_reference
 from ..scoring import open_model
 from .accounts import (
     ENGINES,
+    Location,
     Watched,
     account_options,
     dry_run_option,
     output_option,
     print_done,
     run_watched,
-    settings_of,
     write_script,
 )
 from .options import explained, json_option, registry_option
@@ -59,11 +59,7 @@ def deploy_sql(
     alias: str | None,
     dry_run: bool,
     output: Path | None,
-    connection: str | None,
-    database: str | None,
-    role: str | None,
-    warehouse: str | None,
-    names: tuple[str, ...],
+    location: Location,
     registry: str | None,
     as_json: bool,
     **asked: Any,
@@ -77,7 +73,7 @@ def deploy_sql(
     foresql deploy-sql delay@champion --to snowflake --dry-run -o deploy.sql
     foresql deploy-sql delay@champion --to snowflake --from ops.public.flights --drop
     """
-    settings = settings_of(database, role, warehouse, names)
+    settings = location.settings
     alias = alias or parse_reference(reference).alias
     if alias is None:
         message = f"{reference} names no alias; give one: {reference.partition(':')[0]}@champion."
@@ -95,7 +91,7 @@ def deploy_sql(
     opened = open_model(reference, registry)
     given = {"alias": alias, "source": asked["source"]}
     done = run_watched(
-        Watched(settings, connection, registry, f"Deploying {reference}"),
+        Watched(location, settings, registry, f"Deploying {reference}"),
         lambda account: (
             undeploy_there(account, opened, **given)
             if asked["drop"]

@@ -20,10 +20,9 @@ from ..deploy.snowflake.doctor import (
     examine,
     warehouse_of,
 )
-from ..deploy.snowflake.session import connect
 from ..errors import ForesqlError
 from ..udfs.snowflake.names import stored_name
-from .accounts import ENGINES, account_options, settings_of
+from .accounts import ENGINES, Location, account_options
 from .options import EXIT_FAILED, SCREEN, explained, json_option, print_json, say
 
 if TYPE_CHECKING:
@@ -59,11 +58,7 @@ def doctor(
     scratch_in: str | None,
     yes: bool,
     output: Path | None,
-    connection: str | None,
-    database: str | None,
-    role: str | None,
-    warehouse: str | None,
-    names: tuple[str, ...],
+    location: Location,
     as_json: bool,
 ) -> None:
     r"""Try in an account what cannot be known without one.
@@ -77,11 +72,11 @@ def doctor(
     foresql doctor snowflake --only exp --only ln --json
     """
     checks = chosen(only)
-    settings = settings_of(database, role, warehouse, names)
+    settings = location.settings
     place = settings.database if scratch_in is None else stored_name(scratch_in)
     # The role whose rights are tried is the connection's, unless one is named.
-    given = settings.deployer if role is not None else None
-    open_session = partial(connect, connection, role=given, warehouse=settings.warehouse)
+    given = settings.deployer if location.role is not None else None
+    open_session = partial(location.connect, settings, given)
     session = open_session()
     try:
         _ask(session, checks, place, yes=yes)

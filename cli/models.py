@@ -18,13 +18,13 @@ from ..registry.aliases import previous_version
 from ..scoring import open_model
 from .accounts import (
     ENGINES,
+    Location,
     Watched,
     account_options,
     dry_run_option,
     output_option,
     print_done,
     run_watched,
-    settings_of,
     write_script,
 )
 from .options import OUTPUT, explained, json_option, print_json, registry_option, say
@@ -197,11 +197,7 @@ def rollback(
     columns_may_change: bool,
     dry_run: bool,
     output: Path | None,
-    connection: str | None,
-    database: str | None,
-    role: str | None,
-    warehouse: str | None,
-    names: tuple[str, ...],
+    location: Location,
     registry: str | None,
     as_json: bool,
 ) -> None:
@@ -216,13 +212,13 @@ def rollback(
     """
     name, alias = _alias(target)
     if engine is None:
-        given = (columns_may_change, dry_run, output, connection, database, role, warehouse, names)
+        given = (columns_may_change, dry_run, output, location != Location())
         if any(given):
             message = "These options go with --to snowflake; the registry's alias needs none."
             raise ForesqlError(message)
         _print_move(_store(registry).rollback(name, alias), as_json=as_json)
         return
-    settings = settings_of(database, role, warehouse, names)
+    settings = location.settings
     if dry_run:
         moves = _store(registry).history(name, alias)
         now, to = (
@@ -235,7 +231,7 @@ def rollback(
         write_script(plan, output, as_json=as_json)
         return
     done = run_watched(
-        Watched(settings, connection, registry, f"Rolling {target} back"),
+        Watched(location, settings, registry, f"Rolling {target} back"),
         lambda account: roll_back(account, name, alias, columns_may_change=columns_may_change),
         output=output,
     )

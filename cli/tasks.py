@@ -15,16 +15,15 @@ from ..deploy.snowflake.incremental import (
     plan_incremental,
     plan_incremental_upgrade,
 )
-from ..deploy.snowflake.session import connect
 from ..deploy.snowflake.task_rights import plan_task_rights
 from ..deploy.snowflake.transaction import run_plan
 from ..errors import ForesqlError
 from .accounts import (
     ENGINES,
+    Location,
     account_options,
     dry_run_option,
     output_option,
-    settings_of,
     write_script,
 )
 from .options import explained, json_option, print_json, registry_option, say
@@ -115,11 +114,7 @@ def task(
     keep_case: bool,
     dry_run: bool,
     output: Path | None,
-    connection: str | None,
-    database: str | None,
-    role: str | None,
-    warehouse: str | None,
-    names: tuple[str, ...],
+    location: Location,
     registry: str | None,
     as_json: bool,
     models: tuple[str, ...],
@@ -140,7 +135,7 @@ def task(
     foresql task scoring.sql --to snowflake --into PREDICTIONS --key flight_id \
       --as dynamic-table --compute WH --lag "5 minutes"
     """
-    settings = settings_of(database, role, warehouse, names)
+    settings = location.settings
     asked |= {"query": _read(query), "warehouse": compute, "fold_case": not keep_case}
     upkeep = Asked(**asked, models=models).upkeep(settings, registry)
     before = Asked(**asked, models=previous).upkeep(settings, registry) if previous else None
@@ -150,7 +145,7 @@ def task(
         return
     if output is not None:
         write_script(plan, output, as_json=False)
-    session = connect(connection, warehouse=settings.warehouse)
+    session = location.connect(settings)
     try:
         run_plan(session, plan)
     finally:

@@ -20,7 +20,7 @@ def account(monkeypatch):
         made.asked.append((name, settings))
         return made.session
 
-    monkeypatch.setattr(command, "connect", connect)
+    monkeypatch.setattr("foresql.cli.accounts.connect", connect)
     yield made
     made.close()
 
