@@ -8,10 +8,12 @@ __all__ = [
     "CertificationError",
     "DeploymentError",
     "ForesqlError",
+    "PublishingError",
     "RegistrationError",
     "RegistryError",
     "ScoringError",
     "SignatureError",
+    "StreamError",
     "UnsupportedModelError",
 ]
 
@@ -83,3 +85,11 @@ class AccountError(ForesqlError):
 
 class DeploymentError(ForesqlError):
     """A plan was not carried out; the message says which step failed, and what stands."""
+
+
+class PublishingError(ForesqlError):
+    """Tables or functions cannot be published to readers; what they had is unchanged."""
+
+
+class StreamError(ForesqlError):
+    """A table stream or a stream task cannot be made, read or run as it stands."""

@@ -14,7 +14,8 @@ from ..frontends.mlflow_models import model_file_of
 from .gate import PROBE_ROWS, SEED, certify, compare_routes
 from .made_up import made_up_rows
 from .publish import prepare
-from .storing import Entry, describe_rows, open_for, store_version
+from .storing import Entry, open_for, store_version
+from .training_rows import describe_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,7 +12,8 @@ from ..frontends import Training, convert
 from ..kernels import Decoder, Scorer
 from ..kernels.contributions import with_background
 from .gate import PROBE_ROWS, certify
-from .storing import Entry, describe_rows, open_for, store_version
+from .storing import Entry, open_for, store_version
+from .training_rows import describe_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import subprocess
 from dataclasses import dataclass, field
@@ -11,8 +10,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from ..errors import SignatureError
 from ..ir.bundle import Bundle
 from ..kernels import build_program
@@ -20,6 +17,7 @@ from ..registry import ANY, Registry, default_path
 from ..registry.records import current_user
 from ..registry.references import check_name
 from .gate import Certificate, library_versions
+from .golden_bounds import golden_bounds
 from .kept import kept_whole
 
 if TYPE_CHECKING:
@@ -98,7 +96,7 @@ def store_version(
     origin: Mapping[str, Any],
 ) -> Published:
     """Store a model with its card, and move the alias; ``origin`` says on the card what it was."""
-    kept = kept_whole(model)
+    kept, golden = kept_whole(model), certificate.golden
     card = {
         "name": entry.name,
         "description": entry.description,
@@ -109,7 +107,7 @@ def store_version(
         "versions": library_versions(),
         "git_commit": _git_commit(),
         "certificate": certificate.to_json(),
-        "golden": certificate.golden.to_json(),
+        "golden": {**golden.to_json(), "allowed": golden_bounds(model, golden)},
         "kept_whole": kept or None,
     }
     program = build_program(model)
@@ -120,20 +118,6 @@ def store_version(
         store.move_alias(entry.name, entry.alias, version.version, expected=ANY, reason="publish")
     needs = kept.get("needs", {})
     return Published(entry.name, version.version, version.digest, entry.alias, certificate, needs)
-
-
-def describe_rows(table: pa.Table) -> dict[str, Any]:
-    """Say for a card how many rows there were, and which."""
-    return {"rows": len(table), "sha256": _fingerprint(table)}
-
-
-def _fingerprint(table: pa.Table) -> str:
-    """Hash a table's schema and values: equal tables have equal fingerprints."""
-    sink = pa.BufferOutputStream()
-    whole = table.combine_chunks().replace_schema_metadata(None)
-    with pa.ipc.new_stream(sink, whole.schema) as writer:
-        writer.write_table(whole)
-    return hashlib.sha256(sink.getvalue()).hexdigest()
 
 
 def _git_commit() -> str | None:

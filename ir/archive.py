@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import struct
 import zlib
+from os import SEEK_CUR, SEEK_END
 from typing import TYPE_CHECKING
 
 from ..errors import BundleError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import BinaryIO
 
 MAX_BYTES = 2**32 - 2**24
 """Offsets have 32 bits; the last 16 MiB are left for the headers."""
@@ -64,6 +66,34 @@ def unpack(content: bytes) -> dict[str, bytes]:
     if position != len(content):
         raise BundleError(f"{len(content) - position:,} bytes follow after its end.")
     return members
+
+
+def read_first(file: BinaryIO) -> tuple[str, bytes]:
+    """Read the name and the content of the first member alone, from a file of any size.
+
+    Of the rest only the length is checked, by what the file's end says of it.
+
+    Raises
+    ------
+    BundleError
+        If the file does not begin with a member, or is longer or shorter than it was written.
+    """
+    header = file.read(_LOCAL.size)
+    if len(header) < _LOCAL.size or not header.startswith(b"PK\3\4"):
+        raise BundleError("it does not begin as a bundle does.")
+    *_, size, name_length, extra_length = _LOCAL.unpack(header)
+    name = file.read(name_length).decode("latin-1")
+    file.seek(extra_length, SEEK_CUR)
+    content = file.read(size)
+    length = file.seek(0, SEEK_END)
+    file.seek(max(0, length - _END.size))
+    end = file.read(_END.size)
+    if len(content) < size or len(end) < _END.size or not end.startswith(b"PK\5\6"):
+        raise BundleError("the file is truncated.")
+    *_, listing, position, _ = _END.unpack(end)
+    if position + listing + _END.size != length:
+        raise BundleError("the file is longer or shorter than it was written.")
+    return name, content
 
 
 def _check_size(size: int, count: int) -> None:

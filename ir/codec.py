@@ -78,6 +78,22 @@ def decode_model(document: Json, arrays: Mapping[str, Array]) -> Model:
     return model
 
 
+def decode_surface(document: Json) -> tuple[Signature, Outputs]:
+    """Read what a model takes and answers, without its steps.
+
+    Raises
+    ------
+    BundleError
+        If it is not what :func:`encode_model` writes.
+    """
+    top = _mapping(document)
+    columns = tuple(_decode_column(item) for item in _list(top.get("signature")))
+    try:
+        return Signature(columns), _decode_outputs(top.get("outputs"))
+    except SignatureError as error:
+        raise BundleError(str(error)) from error
+
+
 def _check_spelling(model: Model, document: Json, arrays: Mapping[str, Array]) -> None:
     """Refuse what this codec would write differently: shared, renamed or unused arrays."""
     again, names = encode_model(model)
