@@ -2,6 +2,7 @@
 
 from .aliases import ANY, AnyVersion
 from .catalog import Catalog
+from .catalogue import catalogue_tables
 from .location import default_path
 from .records import AliasMove, ModelSummary, Reason, Version
 from .references import Reference, parse_reference
@@ -17,6 +18,7 @@ __all__ = [
     "Reference",
     "Registry",
     "Version",
+    "catalogue_tables",
     "default_path",
     "parse_reference",
 ]

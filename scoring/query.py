@@ -13,6 +13,7 @@ from ..errors import RegistrationError
 from ..registry import Registry, default_path
 from ..udfs.duckdb import connect, registry_of
 from ..udfs.duckdb.ownership import KINDS, function_name
+from .catalogue import offer_catalogue
 from .models import register
 
 if TYPE_CHECKING:
@@ -37,14 +38,17 @@ def run_query(
 
     ``predict_delay`` is the champion of ``delay`` (its newest version where it has no champion),
     ``predict_delay_challenger`` what that alias points to. Nothing is written to the database but
-    what the query itself writes.
+    what the query itself writes. Where the database has no ``foresql.models`` and
+    ``foresql.model_columns``, they are the registry's as it is now.
 
     Raises
     ------
     RegistrationError
         If the query does not parse, or calls a function of a model that is not there.
     """
-    return bind_query(connection, query, register_called(connection, query, registry))
+    called = register_called(connection, query, registry)
+    offer_catalogue(connection, query, called.registry)
+    return bind_query(connection, query, called)
 
 
 class Called(NamedTuple):
@@ -80,8 +84,8 @@ def bind_query(
     RegistrationError
         If the query does not parse, or calls a function of a model that is not there.
     """
-    path, models, lacking, _ = called
     try:
+        # DuckDB reads a table that it lacks from a variable of this function that is called so.
         return connection.sql(query)
     except duckdb.ParserException as error:
         message = f"The query cannot be parsed: {error}"
@@ -90,9 +94,10 @@ def bind_query(
         missing = _missing_model(str(error))
         if missing is None:
             raise
-        there = ", ".join(sorted(models)) or "none"
-        reason = f"The registry {path} gives {there}; 'foresql models' lists its models"
-        message = f"There is no function {missing}. {lacking.get(missing.casefold(), reason)}."
+        there = ", ".join(sorted(called.models)) or "none"
+        reason = f"The registry {called.registry} gives {there}; 'foresql models' lists its models"
+        lacking = called.lacking.get(missing.casefold(), reason)
+        message = f"There is no function {missing}. {lacking}."
         raise RegistrationError(message) from error
 
 
