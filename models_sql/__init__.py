@@ -7,6 +7,7 @@ from .builder import UNCERTAIN_ROW
 from .compile import Query, answer_names, compile_query
 from .dbt import DbtModel, write_dbt
 from .forests import STRATEGIES
+from .inlined import Inlined, write_inlined
 from .inserts import write_data, write_seed
 from .script import Script, data_file, table_statements, with_rows, write_script
 from .statement import COMMENT, FORMS, Header, Statement, write_statement
@@ -27,6 +28,7 @@ __all__ = [
     "UNCERTAIN_ROW",
     "DbtModel",
     "Header",
+    "Inlined",
     "Query",
     "Script",
     "Statement",
@@ -42,6 +44,7 @@ __all__ = [
     "with_rows",
     "write_data",
     "write_dbt",
+    "write_inlined",
     "write_script",
     "write_seed",
     "write_statement",

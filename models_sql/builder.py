@@ -190,6 +190,11 @@ class Builder:
         """Carry a column of the table to the result."""
         return ref(self._add(Definition(text(self.identifier(name)), is_source=True)))
 
+    def carry_as(self, name: str) -> Expression:
+        """Carry a column of the table to the result, under its own name as it is."""
+        self.definitions[name] = Definition(text(name), is_source=True)
+        return ref(name)
+
     def carry(self, constant: Expression) -> Expression:
         """Read what is the same in all rows, once, and carry it from the first stage on."""
         return ref(self._add(Definition(constant, is_source=True)))

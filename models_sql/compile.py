@@ -70,6 +70,8 @@ def compile_query(  # noqa: PLR0913 - keyword options of one call
     double_sums: bool = False,
     fold_case: bool = False,
     tables_prefix: str = "model",
+    passing: str | None = None,
+    answers_only: bool = False,
 ) -> Query:
     """Write a model as a SELECT over ``source``.
 
@@ -89,6 +91,10 @@ def compile_query(  # noqa: PLR0913 - keyword options of one call
         Write the names of columns as the target stores names that are not quoted.
     tables_prefix
         How the names of tables that the model brings begin.
+    passing
+        A name that every SELECT has first, for columns of the source that are named later.
+    answers_only
+        Leave raw scores out.
 
     Raises
     ------
@@ -106,11 +112,13 @@ def compile_query(  # noqa: PLR0913 - keyword options of one call
     )
     chosen = strategy_of(strategy)
     selected = [Selected(builder.identifier(name), builder.keep(name)) for name in keep]
+    if passing is not None:
+        selected.append(Selected(passing, builder.carry_as(passing)))
     for step in model.steps:
         check_step(step, builder, chosen)
     for step in model.steps:
         emit_step(step, builder, chosen)
-    answers = list(_answers(model, builder))
+    answers = list(_answers(model, builder, answers_only=answers_only))
     _check_names([*keep, *(name for name, _ in answers)])
     for name, expression in answers:
         selected.append(Selected(builder.identifier(name), _refusing(builder, expression)))
@@ -160,9 +168,13 @@ def _numbered(name: str, columns: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield (name if len(columns) == 1 else f"{name}_{index}"), column
 
 
-def _answers(model: Model, builder: Builder) -> Iterator[tuple[str, Expression]]:
+def _answers(
+    model: Model, builder: Builder, *, answers_only: bool
+) -> Iterator[tuple[str, Expression]]:
     classes = model.outputs.classes
     for name, column in answer_names(model):
+        if answers_only and name.startswith("margin"):
+            continue
         answer = ref(builder.number(column).name)
         is_label = classes is not None and column in model.outputs.prediction
         yield name, _label(model, builder, answer) if is_label else answer

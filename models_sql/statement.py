@@ -102,7 +102,7 @@ def write_parts(model: Model, target: Target, statement: Statement, header: Head
         fold_case=statement.fold_case,
         tables_prefix=statement.tables_prefix,
     )
-    comment = "".join(f"-- {line}\n" for line in _comment(model, target, statement, header, query))
+    comment = "".join(f"-- {line}\n" for line in describe(model, target, statement, header, query))
     return Written(comment, _wrapped(model, target, statement, query), query)
 
 
@@ -227,7 +227,7 @@ def _fields(target: Target, statement: Statement, query: Query) -> Iterator[str]
         yield f"{quoted} := answers.{quoted}"
 
 
-def _comment(
+def describe(
     model: Model, target: Target, statement: Statement, header: Header, query: Query
 ) -> Iterator[str]:
     """Say what a statement is, in lines that hold nothing but printable text."""

@@ -280,6 +280,10 @@ class Target:
         The types of a function's parameters and results, by the signature's.
     limits
         What a statement may be.
+    nests_with
+        Whether a query that begins with WITH can stand inside of another one.
+    object_of
+        One value of several with names, from texts and numbers in turn; None where there is none.
     walk
         How rows walk trees that stand in tables; None where there is no way that is exact.
     forms
@@ -321,6 +325,8 @@ class Target:
     constant_lists: ConstantLists | None = None
     types: Mapping[ColumnType, str] = field(default_factory=lambda: MappingProxyType({}))
     limits: Limits
+    nests_with: bool = True
+    object_of: str | None = None
     walk: Walk | None = None
     forms: Forms = field(default_factory=Forms)
     storage: Storage

@@ -68,6 +68,7 @@ TARGET = Target(
         at="{0}[{1}]",
     ),
     # A constant cast would fail before a row is read; the row's value keeps it from being one.
+    object_of="jsonb_build_object({})",
     refusal=(
         "CASE WHEN {condition} THEN "
         "CAST({message} || coalesce(': ' || CAST({value} AS text), '') AS int) ELSE 0 END"

@@ -27,6 +27,7 @@ def national(text: str) -> str:
 
 TARGET = Target(
     name="tsql",
+    nests_with=False,
     title="SQL Server",
     dialect="tsql",
     evidence=(

@@ -8,6 +8,7 @@ from sklearn.linear_model import LinearRegression
 
 import foresql
 from foresql import RegistrationError
+from foresql.registry import Registry
 
 Plugin = pytest.importorskip("foresql.udfs.dbt").Plugin
 
@@ -68,3 +69,33 @@ def test_a_second_run_on_the_same_file_takes_the_new_champion(registry, line, fi
 def test_a_configuration_that_lacks_something_is_refused(config):
     with pytest.raises(RegistrationError, match=r"needs config: .registry"):
         Plugin.__new__(Plugin).initialize(config)
+
+
+def test_the_catalogue_is_there_for_every_cursor_and_follows_the_registry(registry, tmp_path, con):
+    folder = shutil.copytree(registry, tmp_path / "registry")
+    plugin(folder, {"predict_line": "line@champion"}).configure_connection(con)
+    asked = "SELECT unnest(foresql_catalogue('').models, max_depth := 2)"
+    columns = "SELECT unnest(foresql_catalogue('').model_columns, max_depth := 2)"
+    with con.cursor() as cursor:
+        found = cursor.sql(f"SELECT reference, aliases, problem FROM ({asked})").fetchall()
+        assert found == [("line:1", "champion", None)]
+        names = cursor.sql(f"SELECT column_name, role FROM ({columns})").fetchall()
+        assert names == [("x", "input"), ("predict", "output")]
+        Registry.open(folder).move_alias("line", "blue", 1, expected=None)
+        found = cursor.sql(f"SELECT aliases FROM ({asked})").fetchall()
+        assert found == [("blue, champion",)]
+
+
+def test_a_registry_that_is_not_there_offers_no_catalogue(tmp_path, con):
+    plugin(tmp_path / "none", {}).configure_connection(con)
+    assert con.execute("SELECT foresql_catalogue('') IS NULL").fetchall() == [(True,)]
+
+
+def test_golden_rows_lie_between_their_ends(registry, con):
+    plugin(registry, {"predict_line": "line@champion"}).configure_connection(con)
+    rows = con.sql("""
+        SELECT predict_line(g.features) BETWEEN g.low[1] AND g.high[1], count(*)
+        FROM (SELECT unnest(foresql_golden_line('')) AS g) GROUP BY ALL
+    """).fetchall()
+    golden = Registry.open(registry).load(Registry.open(registry).version("line", 1)).card["golden"]
+    assert rows == [(True, len(golden["rows"]))]

@@ -150,7 +150,7 @@ def register_scorer(  # noqa: PLR0913 - keyword options of one call
             remove_udfs(connection, marks.values())
             raise
         remove_udfs(connection, replaced.udfs)
-    _remove_at_exit(connection, list(marks.values()))
+    remove_at_exit(connection, list(marks.values()))
     _remember(once, label or name, marks.values())
     return Registration(place, names, omitted, once, connection)
 
@@ -271,13 +271,15 @@ def create_udf(
         udf,
         make_callable(udf, function),
         parameters,
-        _sql_type(connection, function.returns),
+        arrow_to_sql_type(connection, function.returns),
         type=ARROW,
         null_handling=SPECIAL,
     )
 
 
-def _sql_type(connection: duckdb.DuckDBPyConnection, arrow_type: pa.DataType) -> DuckDBPyType:
+def arrow_to_sql_type(
+    connection: duckdb.DuckDBPyConnection, arrow_type: pa.DataType
+) -> DuckDBPyType:
     """Ask DuckDB which type it gives an Arrow type."""
     empty = pa.table({"answer": pa.array([], arrow_type)})
     return connection.from_arrow(empty).types[0]
@@ -332,8 +334,11 @@ def remove_udfs(connection: duckdb.DuckDBPyConnection, udfs: Iterable[str]) -> N
     retire(udfs)
 
 
-def _remove_at_exit(connection: duckdb.DuckDBPyConnection, udfs: list[str]) -> None:
-    """DuckDB prints a leak report at exit for functions of connections that were not closed."""
+def remove_at_exit(connection: duckdb.DuckDBPyConnection, udfs: list[str]) -> None:
+    """Remove functions before Python ends.
+
+    DuckDB prints a leak report at exit for those of connections that were not closed.
+    """
     reference = weakref.ref(connection)
 
     def remove() -> None:
