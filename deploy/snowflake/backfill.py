@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...scoring.merging import indented
 from ...udfs.snowflake.names import literal, quote
 from .merge import (
     ACTION,
@@ -17,7 +18,6 @@ from .merge import (
     block,
     current_rows,
     in_transaction,
-    indented,
     key_name,
     merge,
     open_run,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...scoring import merging
+from ...scoring.merging import indented, write_merge
 from ...udfs.snowflake.names import dollar_quoted, literal, quote
 from .upkeep import FEATURES_HASH, RUN_ID, STAMPS
 
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
 
     from .upkeep import Upkeep
 
-CHANGES, SCORED, TARGET, ROWS = (quote(name) for name in ("C", "S", "T", "M"))
-ACTION, IS_SCORED = quote("FORESQL_ACTION"), quote("FORESQL_SCORED")
+_KEY, _IS_SCORED = "FORESQL_KEY_{}", "FORESQL_SCORED"
+CHANGES, SCORED, TARGET = (quote(name) for name in ("C", "S", merging.TARGET))
+ACTION, IS_SCORED = quote("FORESQL_ACTION"), quote(_IS_SCORED)
 _METADATA = quote("METADATA$ACTION")
 THERE, GONE = "'INSERT'", "'DELETE'"
 """What a stream says of a row that is there now, and of one that was."""
@@ -32,27 +35,13 @@ def merge_changes(upkeep: Upkeep) -> str:
 def merge(upkeep: Upkeep, changes: str) -> str:
     """Write a MERGE of changed rows: a query that gives each key once, with an action."""
     outputs = [output.name for output in upkeep.query.outputs]
-    stored = [*outputs, *STAMPS]
-    others = [name for name in stored if name not in upkeep.keys]
-    sets = ",\n  ".join(f"{quote(name)} = {ROWS}.{quote(name)}" for name in others)
-    matches = " AND ".join(
-        f"{TARGET}.{quote(key)} IS NOT DISTINCT FROM {ROWS}.{key_name(index)}"
-        for index, key in enumerate(upkeep.keys)
-    )
-    values = ", ".join(f"{ROWS}.{quote(name)}" for name in stored)
-    return "\n".join(
-        (
-            f"MERGE INTO {upkeep.target_table} AS {TARGET}",
-            "USING (",
-            indented(_source(upkeep, changes)),
-            f") AS {ROWS}",
-            f"ON {matches}",
-            f"WHEN MATCHED AND {ROWS}.{IS_SCORED} IS NULL THEN DELETE",
-            f"WHEN MATCHED THEN UPDATE SET\n  {sets}",
-            f"WHEN NOT MATCHED AND {ROWS}.{IS_SCORED} IS NOT NULL THEN INSERT",
-            f"  ({', '.join(map(quote, stored))})",
-            f"  VALUES ({values})",
-        )
+    return write_merge(
+        upkeep.target_table,
+        _source(upkeep, changes),
+        keys=[(key, _KEY.format(index + 1)) for index, key in enumerate(upkeep.keys)],
+        stored=[*outputs, *STAMPS],
+        scored=_IS_SCORED,
+        quote=quote,
     )
 
 
@@ -191,7 +180,7 @@ def _as_keys(upkeep: Upkeep) -> str:
 
 def key_name(index: int) -> str:
     """Name a key in what is merged."""
-    return quote(f"FORESQL_KEY_{index + 1}")
+    return quote(_KEY.format(index + 1))
 
 
 def open_run(upkeep: Upkeep) -> str:
@@ -223,8 +212,3 @@ def block(body: str, *, declare: str = "") -> str:
 def task_body(upkeep: Upkeep) -> str:
     """Write what each run of the task does."""
     return block(in_transaction((open_run(upkeep), merge_changes(upkeep))))
-
-
-def indented(text: str) -> str:
-    """Indent what a reader sees as inside. No name and no literal goes over lines."""
-    return "\n".join(f"  {line}" if line else line for line in text.split("\n"))

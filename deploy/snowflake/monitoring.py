@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...scoring.merging import indented
 from ...udfs.snowflake.names import literal, quote
-from .merge import TARGET, current_rows, indented, key_name
+from .merge import TARGET, current_rows, key_name
 from .stream import stream_literal, task_history
 from .upkeep import FEATURES_HASH, MODEL_NAME, MODEL_VERSION, SCORED_AT, SCORING_HASH
 

@@ -6,45 +6,22 @@ name that the statements around it fill: changed rows, stale rows, or the table 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from ...errors import UnsupportedModelError
-from ...udfs.snowflake.names import quote
+from ...scoring.row_query import WaysOut, check_names, named_output, parse_row_query
 from .calls import ROW, Declared, Models, NamedColumns, ScoringModel, write_call
 from .expressions import IN_THE_TABLE, carry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from .settings import Settings
 
-_CLAUSES = {"expressions", "from", "where"}
-_PLAIN_TABLE = {"this", "db", "catalog", "alias"}
-_NAMES = {"joins": "JOIN", "group": "GROUP BY", "order": "ORDER BY", "windows": "WINDOW"}
-_ONE_TABLE = "join in a view, and let the view take the table's place (--view)."
-_WAYS_OUT = {
-    "joins": (
-        "a change in the joined table would not rescore its rows",
-        _ONE_TABLE,
-    ),
-    "laterals": ("it gives several rows for one", _ONE_TABLE),
-    "limit": ("which rows it keeps depends on all the others", "leave it out."),
-    "offset": ("which rows it keeps depends on all the others", "leave it out."),
-    "sample": ("it gives other rows each time", "leave it out."),
-    "order": ("a table has no order", "leave it out, and order where you read the predictions."),
-    "distinct": ("it compares rows, and a stream has the changed ones alone", IN_THE_TABLE),
-    "group": ("it reads many rows, and a stream has the changed ones alone", IN_THE_TABLE),
-    "having": ("it reads many rows, and a stream has the changed ones alone", IN_THE_TABLE),
-    "qualify": ("it compares rows, and a stream has the changed ones alone", IN_THE_TABLE),
-    "windows": ("it compares rows, and a stream has the changed ones alone", IN_THE_TABLE),
-    "with": ("it reads more than one table", _ONE_TABLE),
-}
+_WAYS_OUT = WaysOut(
+    "join in a view, and let the view take the table's place (--view).", IN_THE_TABLE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +94,14 @@ def read_query(text: str, models: Models, settings: Settings, *, fold_case: bool
     UnsupportedModelError
         If it cannot be kept up to date row by row, or would not mean the same, with the way out.
     """
-    select = _parse(text)
-    table = _table(select)
+    select, table = parse_row_query(text, _WAYS_OUT)
     names = NamedColumns(table.alias_or_name, fold_case)
     reader = _Reader(names, models, settings)
     names.taken = frozenset(
         each.alias.casefold() for each in select.expressions if isinstance(each, exp.Alias)
     )
     outputs = [reader.output(each) for each in select.expressions]
-    _check_names([output.name for output, _ in outputs])
+    check_names([output.name for output, _ in outputs])
     before = reader.count
     condition = select.args.get("where")
     where = None if condition is None else _sql(reader.carried(condition.this))
@@ -157,17 +133,7 @@ class _Reader:
 
     def output(self, node: exp.Expr) -> tuple[Output, str | None]:
         """Read one entry of the SELECT: what it gives, and which column it is."""
-        value = node.this if isinstance(node, exp.Alias) else node
-        if isinstance(value, exp.Star) or value.is_star:
-            raise UnsupportedModelError(
-                "*", "which columns it means depends on the table.", "name the columns."
-            )
-        name = node.alias if isinstance(node, exp.Alias) else value.name
-        if not isinstance(node, exp.Alias | exp.Column):
-            written = value.sql("duckdb")
-            raise UnsupportedModelError(
-                written, "the column has no name.", f"write {written} AS a_name."
-            )
+        name, value = named_output(node)
         stored = self._names.fold(name, self._names.fold_case)
         if isinstance(value, exp.Column):
             return Output(stored, _sql(self._names.column(value, own=name))), self._names.last
@@ -184,53 +150,6 @@ class _Reader:
         self.count += 1
         return write_call(
             node, model, function, self._names, self._settings, self.carried, self.declared
-        )
-
-
-def _parse(text: str) -> exp.Select:
-    try:
-        parsed = [each for each in sqlglot.parse(text, dialect="duckdb") if each is not None]
-    except SqlglotError as error:
-        raise UnsupportedModelError(
-            "the query", f"it cannot be parsed: {_plain(error)}", "run it in DuckDB first."
-        ) from error
-    select = parsed[0] if len(parsed) == 1 else None
-    if not isinstance(select, exp.Select):
-        raise UnsupportedModelError(
-            "the query", "it is not one SELECT.", "write SELECT … FROM table AS f WHERE …."
-        )
-    for key, value in select.args.items():
-        clause = key.rstrip("_")
-        if value and clause not in _CLAUSES:
-            reason, way_out = _WAYS_OUT.get(clause, ("it is not row by row", _ONE_TABLE))
-            name = _NAMES.get(clause, clause.upper())
-            raise UnsupportedModelError(f"{name} in the query", f"{reason}.", way_out)
-    return select
-
-
-def _plain(error: SqlglotError) -> str:
-    """Leave out the codes that underline in a terminal."""
-    return re.sub(r"\x1b\[\d*m", "", str(error))
-
-
-def _table(select: exp.Select) -> exp.Table:
-    source = select.find(exp.From)
-    table = source.this if source is not None else None
-    if isinstance(table, exp.Table) and isinstance(table.this, exp.Identifier):
-        extras = [key for key, value in table.args.items() if value and key not in _PLAIN_TABLE]
-        alias = table.args.get("alias")
-        if not extras and (alias is None or not alias.args.get("columns")):
-            return table
-    raise UnsupportedModelError("FROM in the query", "it is not one table.", _ONE_TABLE)
-
-
-def _check_names(names: Sequence[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UnsupportedModelError(
-            f"the columns {', '.join(map(quote, twice))}",
-            "the query gives them twice.",
-            "give each a name of its own by AS.",
         )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...scoring.merging import indented
 from ...udfs.snowflake.names import literal, quote
-from .merge import current_rows, indented, scored_rows
+from .merge import current_rows, scored_rows
 from .upkeep import SCORING_HASH
 
 if TYPE_CHECKING:

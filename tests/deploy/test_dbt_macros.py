@@ -9,7 +9,7 @@ import foresql
 from foresql import ForesqlError
 from foresql.deploy.dbt_macros import dbt_macros, write_dbt_macros
 
-ODD = ['{{ "brace" }}', "%} quote's", "# back\\slash", "naïve ☃", "Select", "plain"]
+ODD = ['{{ "brace" }}', "%} quote's", "# back\\slash", "naïve ☃ 😀", "Select", "plain"]
 
 
 @pytest.fixture(scope="module")
@@ -94,4 +94,59 @@ def test_a_file_of_somebody_else_stays(registry, tmp_path):
     write_dbt_macros(text, path, overwrite=True)
     assert path.read_text() == text
     with pytest.raises(ForesqlError, match="cannot be written"):
-        write_dbt_macros(text, tmp_path / "absent/models.sql")
+        write_dbt_macros(text, tmp_path / "absent/macros/models.sql")
+
+
+def test_models_come_as_sql_where_they_are_no_functions(registry):
+    text = dbt_macros(["odd@champion"], registry, to=["postgres", "duckdb", "postgres"])
+    assert text == dbt_macros(["odd@champion"], registry, to=["duckdb", "postgres"])
+    assert "dbt-macros odd@champion --to duckdb --to postgres --into" in text
+    (model,) = read(text).values()
+    assert model["targets"] == ["duckdb", "postgres"]
+    assert model["inlined"].keys() == {"postgres"}
+    assert model["inlined"]["postgres"]["answers"]["predict_proba"] == '"probability"'
+    found = query(text, "odd@champion", "postgres")
+    assert found.count("kept_1, kept_2") >= 2
+    assert "FROM given" in found
+    for name in ODD[:-2]:
+        assert '"' + name.replace('"', '""') + '"' in found
+    assert query(text, "odd@champion", "redshift") == ""
+
+
+def query(text, reference, adapter):
+    """What the macro with the models' SQL gives."""
+    values = {"return": lambda _: "", "target": {"type": adapter}}
+    module = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=True).from_string(
+        text, values
+    )
+    return str(
+        module.make_module(values).foresql_query(reference, "given", "kept_1, kept_2")
+    ).strip()
+
+
+@pytest.mark.parametrize(
+    ("adapter", "told"),
+    [
+        ("sqlserver", r"odd@champion \(odd:2\) for the adapter sqlserver: .*WITH stands only"),
+        ("oracle", "'oracle' is no adapter of dbt that foresql writes for. Use one of athena, "),
+    ],
+)
+def test_a_target_that_cannot_hold_a_model_is_refused(registry, adapter, told):
+    with pytest.raises(ForesqlError, match=told):
+        dbt_macros(["odd@champion"], registry, to=[adapter])
+
+
+def test_a_step_without_sql_is_named_with_the_way_out(tmp_path):
+    from sklearn.neighbors import KNeighborsClassifier
+
+    frame = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0]})
+    model = KNeighborsClassifier(1).fit(frame, [0, 0, 1, 1])
+    foresql.publish(
+        "near", model, like=frame, alias="champion", registry=tmp_path / "r", probe_rows=50
+    )
+    with pytest.raises(ForesqlError) as refused:
+        dbt_macros(["near@champion"], tmp_path / "r", to=["snowflake", "redshift"])
+    message = str(refused.value)
+    assert "near@champion (near:1) for the adapter redshift: " in message
+    assert "What to do: " in message
+    assert "Or score it where models are functions, in DuckDB or Snowflake" in message
