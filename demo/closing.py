@@ -27,6 +27,10 @@ NEXT_COMMANDS = {
     "Score a file": (
         "foresql score delay@champion {features} {folder}/scored.parquet --registry {registry}"
     ),
+    "See it as a page": (
+        "foresql report delay@champion --database {database} --registry {registry} "
+        "--into {folder}/report.html"
+    ),
 }
 
 

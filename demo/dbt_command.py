@@ -6,10 +6,10 @@ import json
 import os
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..scheduling.dbt_process import DBT
 from .errors import DemoError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .workspace import Workspace
 
-__all__ = ["DbtRun", "run_dbt"]
+__all__ = ["DbtRun", "install_packages", "run_dbt"]
 
 FINISHED_NODE = re.compile(r"^\S+  (\d+) of (\d+) (?!START)")
 SHOWN_LINES = 30
@@ -57,10 +57,31 @@ def run_dbt(
     DemoError
         dbt failed; the message ends with the last lines that it printed.
     """
+    call_dbt(workspace, title, *arguments, progress=progress)
+    return read_results(workspace)
+
+
+def install_packages(workspace: Workspace) -> None:
+    """Let the project find the package that lies in its own folder; this needs no network.
+
+    Raises
+    ------
+    DemoError
+        dbt failed.
+    """
+    call_dbt(workspace, "install_packages", "deps")
+
+
+def call_dbt(
+    workspace: Workspace,
+    title: str,
+    *arguments: str,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
     log = workspace.logs / f"{title}.log"
     project = str(workspace.project)
     command = [
-        *(sys.executable, "-c", "from dbt.cli.main import cli; cli()"),
+        *DBT,
         *arguments,
         *("--project-dir", project, "--profiles-dir", project, "--no-use-colors"),
     ]
@@ -89,7 +110,6 @@ def run_dbt(
     if process.returncode:
         tail = "\n".join(log.read_text().splitlines()[-SHOWN_LINES:])
         raise DemoError(f"dbt {' '.join(arguments)} failed ({log}):\n{tail}")
-    return read_results(workspace)
 
 
 def read_results(workspace: Workspace) -> DbtRun:

@@ -103,6 +103,7 @@ def load_flights(database: Path) -> dict[str, int]:
             for name, path in files.items():
                 connection.execute(create_table(name), [str(path)])
             rows = {name: connection.table(f"raw.{name}").shape[0] for name in files}
+            log_loads(connection, rows)
             connection.execute("commit")
     return rows
 
@@ -129,6 +130,17 @@ def connect(database: Path) -> duckdb.DuckDBPyConnection:
             f"{database} cannot be opened: {error}\n"
             "  What to do: close the program that has it open, and run the demo again."
         ) from error
+
+
+def log_loads(connection: duckdb.DuckDBPyConnection, rows: dict[str, int]) -> None:
+    """Write down when what came in, which `dbt source freshness` reads."""
+    connection.execute(
+        "create table if not exists raw.loads "
+        "(table_name varchar, row_count bigint, loaded_at timestamp)"
+    )
+    connection.executemany(
+        "insert into raw.loads values (?, ?, now() at time zone 'UTC')", list(rows.items())
+    )
 
 
 def create_table(name: str) -> str:

@@ -9,17 +9,20 @@ import duckdb
 from rich.console import Console
 
 from .closing import print_figures, print_next_commands
-from .dbt_command import DbtRun, run_dbt
+from .dbt_command import DbtRun, install_packages, run_dbt
 from .flights import load_flights
 from .report import Answer, ask_questions, print_answers
 from .requirements import check_installed
 from .steps import Steps
 from .train import Trained, read_split, train_challenger, train_champion
-from .workspace import Workspace, open_workspace
+from .workspace import Workspace, open_workspace, write_project_file
 
 __all__ = ["run_demo"]
 
 MODEL = "delay"
+DOCS = "models/foresql_models.md"
+# The history of predictions, which a nightly run keeps, is nothing that the demo shows.
+BUILD = ("build", "--exclude", "resource_type:snapshot")
 DESCRIPTION = "Whether a flight from New York City arrives more than 15 minutes late."
 PREDICTIONS = "model.foresql_flights.delay_predictions"
 
@@ -74,10 +77,11 @@ def prepare_features(workspace: Workspace, steps: Steps) -> dict[str, int]:
         rows = load_flights(workspace.database)
         step.title = f"Loaded {rows['flights']:,} flights, weather, planes, airports, airlines"
     with steps.step("Building features and outcomes with dbt") as step:
+        install_packages(workspace)
         run_dbt(
             workspace,
             "build_features",
-            *("build", "--select", "+flight_features +flight_outcomes"),
+            *("build", "--selector", "before_training"),
             progress=step.advance,
         )
         step.title = "Built features and outcomes with dbt"
@@ -100,6 +104,7 @@ def publish_models(workspace: Workspace, steps: Steps) -> list[dict[str, Any]]:
             trained = train(split)
             step.title = f"Trained {kind}, AUC {trained.auc:.3f} on the later flights"
         published.append(publish_model(workspace, steps, trained, alias) | {"kind": kind})
+    document_models(workspace)
     return published
 
 
@@ -133,14 +138,22 @@ def publish_model(
     }
 
 
+def document_models(workspace: Workspace) -> None:
+    """Put the model cards into the descriptions of the project, as the compile step does."""
+    from ..deploy.dbt_docs import dbt_docs
+
+    references = [f"{MODEL}@{alias}" for alias in ("champion", "challenger")]
+    write_project_file(workspace, DOCS, dbt_docs(references, workspace.registry))
+
+
 def score_flights(workspace: Workspace, steps: Steps) -> dict[str, Any]:
     with steps.step("Scoring all flights with dbt") as step:
         # Predictions of an earlier demo in the same folder are not taken over.
-        build = run_dbt(workspace, "build", "build", "--full-refresh", progress=step.advance)
+        build = run_dbt(workspace, "build", *BUILD, "--full-refresh", progress=step.advance)
         rows = count_scored(workspace, build)
         step.title = f"dbt build scored {rows:,} flights and tested them"
     with steps.step("Building again, with nothing new") as step:
-        again = run_dbt(workspace, "build_again", "build", progress=step.advance)
+        again = run_dbt(workspace, "build_again", *BUILD, progress=step.advance)
         rows_again = count_scored(workspace, again)
         step.title = f"dbt build again scored {rows_again:,} flights: none was new or changed"
     seconds = build.node_seconds[PREDICTIONS]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
+from ..deploy.shipped_files import (
+    copy_shipped,
+    digest,
+    read_marker,
+    shipped_files,
+    write_marker,
+)
+from ..errors import ForesqlError
 from .errors import DemoError
 
-__all__ = ["Workspace", "open_workspace"]
+__all__ = ["Workspace", "open_workspace", "write_project_file"]
 
 SHIPPED_PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
-SHIPPED_SUFFIXES = {".md", ".sql", ".yml"}
-WRITTEN_BY_DBT = {"dbt_packages", "logs", "target"}
 MARKER = ".foresql-demo.json"
 
 
@@ -80,6 +84,14 @@ def open_workspace(folder: Path) -> Workspace:
     return workspace
 
 
+def write_project_file(workspace: Workspace, name: str, text: str) -> None:
+    """Write a file of the project anew, and remember that the demo did: it is no edit to keep."""
+    content = text.encode()
+    written = read_marker(workspace.marker) | {name: digest(content)}
+    (workspace.project / name).write_bytes(content)
+    write_marker(workspace.marker, written)
+
+
 def refuse_foreign_folder(workspace: Workspace) -> None:
     mine = ("database", "registry", "project", "logs", "features")
     paths = [getattr(workspace, name) for name in mine]
@@ -91,54 +103,7 @@ def refuse_foreign_folder(workspace: Workspace) -> None:
 
 
 def copy_project(workspace: Workspace) -> None:
-    before = read_marker(workspace)
-    shipped = {path.relative_to(SHIPPED_PROJECT): path.read_bytes() for path in shipped_files()}
-    now = {name.as_posix(): digest(content) for name, content in shipped.items()}
-    # Written first: a run that is cut short after this line is still known as the demo's.
-    workspace.marker.write_text(json.dumps(before | now, indent=1, sort_keys=True))
-    for name in before.keys() - now.keys():
-        keep_edited(workspace.project / name, before[name])
-        (workspace.project / name).unlink(missing_ok=True)
-    for name, content in shipped.items():
-        target = workspace.project / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        keep_edited(target, before.get(name.as_posix()), digest(content))
-        target.write_bytes(content)
-    workspace.marker.write_text(json.dumps(now, indent=1, sort_keys=True))
-
-
-def read_marker(workspace: Workspace) -> dict[str, str]:
-    if not workspace.marker.exists():
-        return {}
     try:
-        return {
-            str(name): str(found)
-            for name, found in json.loads(workspace.marker.read_text()).items()
-        }
-    except (ValueError, AttributeError) as error:
-        raise DemoError(f"{workspace.marker} is not readable: {error}") from error
-
-
-def shipped_files() -> list[Path]:
-    return [
-        path
-        for path in SHIPPED_PROJECT.rglob("*")
-        if path.suffix in SHIPPED_SUFFIXES
-        and path.relative_to(SHIPPED_PROJECT).parts[0] not in WRITTEN_BY_DBT
-    ]
-
-
-def keep_edited(path: Path, *written: str | None) -> None:
-    """Rename a file out of the way unless its content is one that the demo wrote or will write."""
-    if not path.exists() or digest(path.read_bytes()) in written:
-        return
-    kept = path.with_name(f"{path.name}.kept")
-    number = 1
-    while kept.exists():
-        number += 1
-        kept = path.with_name(f"{path.name}.kept-{number}")
-    path.rename(kept)
-
-
-def digest(content: bytes) -> str:
-    return sha256(content).hexdigest()
+        copy_shipped(shipped_files(SHIPPED_PROJECT), workspace.project, workspace.marker)
+    except ForesqlError as error:
+        raise DemoError(str(error)) from error

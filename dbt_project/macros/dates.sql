@@ -26,20 +26,6 @@
 {%- endmacro %}
 
 
-{# A time without a zone. In Snowflake what `timestamp` means is a setting of the account. #}
-{% macro timestamp_type() -%}
-    {{ return(adapter.dispatch('timestamp_type')()) }}
-{%- endmacro %}
-
-{% macro default__timestamp_type() -%}
-    {{ return('timestamp') }}
-{%- endmacro %}
-
-{% macro snowflake__timestamp_type() -%}
-    {{ return('timestamp_ntz') }}
-{%- endmacro %}
-
-
 {# 2013-01-01T10 #}
 {% macro hour_text(time) -%}
     {{ return(adapter.dispatch('hour_text')(time)) }}

@@ -1,4 +1,4 @@
-{# Which columns each model takes in Snowflake. None is named yet; DuckDB does not ask.
+{# The models that dbt scores with. None is named yet; DuckDB does not ask.
 
    foresql dbt-macros delay@champion delay@challenger --into macros/foresql_models.sql #}
 {% macro foresql_models() -%}

@@ -1,15 +1,15 @@
 -- A thousand flights, scored again: the stored answer is the live one, bit for bit.
-with some_flights as {{ materialized() }}(
+with some_flights as {{ foresql.materialized() }}(
     select features.*
     from {{ ref('flight_features') }} as features
     order by features_hash
     limit 1000
 ),
 
-answers as {{ materialized() }}(
+answers as {{ foresql.materialized() }}(
     select
         flight_id,
-        {{ predict_proba('delay@champion', 'some_flights', ref('flight_features')) }} as late_probability
+        {{ foresql.predict_proba('delay@champion', 'some_flights', ref('flight_features')) }} as late_probability
     from some_flights
 )
 

@@ -113,3 +113,36 @@ def test_the_label_is_missing_where_the_flight_did_not_arrive(project):
             on flight_id = concat(carrier, flight, '-', strftime(time_hour, '%Y-%m-%dT%H'))
         """
     ) == [(True, True)]
+
+
+def test_a_hash_tells_all_values_apart_and_no_others(project):
+    text = project.compiled("flight_features")
+    made = text[text.index("hex(hash(") : text.index(" as features_hash")]
+    rows = [
+        *("(1.0, null, 1)", "(1.0, '', 1)", "(1.0, 'NULL', 1)", "(1.0, 'null', 1)"),
+        *("(0.3, '', 1)", "(0.1::double + 0.2, '', 1)", "(0.0, '', 1)", "(-0.0::double, '', 1)"),
+        *("(null, '', 1)", "('nan', '', 1)", "('inf', '', 1)", "('-inf', '', 1)"),
+        *("(1.0, '1', null)", "(null, '1', 1)", "(1.0, null, null)", "(null, null, 1)"),
+    ]
+    select = (
+        "select f.* exclude (temperature, plane_manufacturer, plane_seats), v.* "
+        "from (from flight_features order by flight_id limit 1) as f cross join (select "
+        "t::double as temperature, m::varchar as plane_manufacturer, s::integer as plane_seats "
+        f"from (values {', '.join(rows * 2)}) as w (t, m, s)) as v"
+    )
+    assert project.query(f"select count(distinct {made}) from ({select}) as features") == [
+        (len(rows),)
+    ]
+    one = "from flight_features order by flight_id limit 1"
+    hashes = {
+        project.query(f"select {made} from (select * {change} from ({one})) as features")[0]
+        for change in ["", *(f"replace (null as {name})" for name in filled_columns(project, one))]
+    }
+    assert len(hashes) == len(filled_columns(project, one)) + 1
+
+
+def filled_columns(project, query):
+    (row,) = project.query(query)
+    names = [name for (name, *_) in project.query("describe flight_features")]
+    values = zip(names, row, strict=True)
+    return [name for name, value in values if value is not None and name != "features_hash"]

@@ -5,13 +5,42 @@ from foresql import Registry
 PREDICTIONS = "select flight_id, late_probability, predicted_late from delay_predictions"
 
 
+NODE = "model.foresql_flights.delay_predictions"
+
+
 def scored_in(project, run):
-    return {
+    """Give the flights that a run scored, as many as the run log says."""
+    flights = {
         flight
         for (flight,) in project.query(
             "select flight_id from delay_predictions where run_id = ?", run.invocation_id
         )
     }
+    assert rows_logged(project, run.invocation_id) == len(flights)
+    return flights
+
+
+def rows_logged(project, run_id):
+    """Read the run log: how many rows of the predictions a run scored."""
+    logged = "select status, rows_scored from foresql.run_tables where run_id = ? and node = ?"
+    [(status, rows)] = project.query(logged, run_id, NODE)
+    assert status == "success"
+    assert project.query("select status from foresql.runs where run_id = ?", run_id) == [(status,)]
+    return rows
+
+
+def test_a_build_from_zero_scores_all_and_the_next_one_nothing(project, demo_run):
+    # The demo's own runs: before the models are trained, after that, and once more.
+    runs = project.query(
+        "select run_id, status, command, rows_scored, nodes_failed "
+        "from foresql.runs order by started_at"
+    )
+    assert [run[1:] for run in runs] == [
+        ("success", "build", 0, 0),
+        ("success", "build", demo_run.flights, 0),
+        ("success", "build", 0, 0),
+    ]
+    assert [rows_logged(project, run_id) for run_id, *_ in runs[1:]] == [demo_run.flights, 0]
 
 
 def test_changed_rows_are_scored_and_no_others(project):
@@ -40,7 +69,9 @@ def test_new_and_deleted_flights_come_and_go(project):
         from raw.flights where month = 4 and day = 2 and hour = 7 and carrier = 'UA'
         """
     )
-    run = project.build("--select", "+delay_predictions")
+    run = project.build("--selector", "predictions_hourly")
+    assert not [name for name in run.node_seconds if name.startswith(("unit_test.", "snapshot."))]
+    assert "model.foresql_flights.delay_by_route_hour" in run.node_seconds
     after = dict(project.query("select flight_id, features_hash from flight_features"))
     gone, new = before.keys() - after.keys(), after.keys() - before.keys()
     assert gone
@@ -67,6 +98,15 @@ def test_another_champion_scores_all_and_rollback_brings_its_answers_back(projec
     run = project.build()
     assert scored_in(project, run) == {flight for (flight, *_) in before}
     assert project.query(f"{PREDICTIONS} order by all") == before
+
+    # Both builds kept the history: what the challenger said is over, what the champion says is not.
+    assert project.query(
+        "select model_version, dbt_valid_to is null, count(distinct flight_id), count(*) "
+        "from delay_predictions_history group by all order by all"
+    ) == [
+        (challenger - 1, True, len(before), len(before)),
+        (challenger, False, len(before), len(before)),
+    ]
 
 
 def test_the_challenger_scores_into_its_own_table(project):

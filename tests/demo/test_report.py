@@ -40,7 +40,7 @@ def test_next_commands_fit_the_current_folder(console, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     print_next_commands(console, Workspace(tmp_path / "foresql_demo"))
     printed = console.file.getvalue()
-    assert len(NEXT_COMMANDS) == 3
+    assert len(NEXT_COMMANDS) == 4
     assert "--database foresql_demo/flights.duckdb --registry foresql_demo/registry\n" in printed
     assert str(tmp_path) not in printed
 

@@ -54,7 +54,7 @@ def test_hours_are_printed_and_dbt_does_not_warn(demo_run):
 
 def test_the_printed_commands_work(demo_run):
     commands = [line for line in demo_run.printed.splitlines() if line.startswith("foresql ")]
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         words = [sys.executable, "-m", "foresql.cli", *shlex.split(command)[1:]]
         finished = subprocess.run(words, capture_output=True, text=True, check=False)

@@ -42,5 +42,5 @@ with features as (
 
 select
     *,
-    {{ hash_row('features', contract_columns('flight_features', without='features_hash')) }} as features_hash
+    {{ foresql.features_hash('features', foresql.contract_columns('flight_features', without='features_hash')) }} as features_hash
 from features

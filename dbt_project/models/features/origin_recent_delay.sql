@@ -8,7 +8,7 @@ with departed as (
         count(*) as departures
     from {{ ref('stg_flights') }}
     where departure_delay is not null
-    group by all
+    group by 1, 2
 ),
 
 seen_from as (
@@ -26,4 +26,4 @@ select
     cast(sum(minutes_late) as double precision)
         / cast(sum(departures) as double precision) as minutes_late
 from seen_from
-group by all
+group by 1, 2

@@ -1,11 +1,6 @@
-{{ config(
-    enabled=var('score_challenger'),
-    materialized='incremental',
-    unique_key='flight_id',
-    incremental_strategy='delete+insert',
-    on_schema_change='append_new_columns',
-    post_hook='{{ delete_gone_flights() }}',
-    tags=['predictions'],
-) }}
+{{ config(enabled=var('score_challenger')) }}
 
-{{ score_stale_flights('delay@challenger') }}
+{{ foresql.scored(
+    'delay@challenger', ref('flight_features'), key='flight_id',
+    predict_proba='late_probability', predict='predicted_late',
+) }}

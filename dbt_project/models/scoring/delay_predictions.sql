@@ -1,10 +1,4 @@
-{{ config(
-    materialized='incremental',
-    unique_key='flight_id',
-    incremental_strategy='delete+insert',
-    on_schema_change='append_new_columns',
-    post_hook='{{ delete_gone_flights() }}',
-    tags=['predictions'],
+{{ foresql.scored(
+    'delay@champion', ref('flight_features'), key='flight_id',
+    predict_proba='late_probability', predict='predicted_late',
 ) }}
-
-{{ score_stale_flights('delay@champion') }}

@@ -16,7 +16,7 @@ with departed as (
         count(*) as departures
     from FLIGHTS.DELAYS.stg_flights
     where departure_delay is not null
-    group by all
+    group by 1, 2
 ),
 
 seen_from as (
@@ -42,4 +42,4 @@ select
     cast(sum(minutes_late) as double precision)
         / cast(sum(departures) as double precision) as minutes_late
 from seen_from
-group by all
+group by 1, 2
