@@ -1,0 +1,1 @@
+"""Schedules: as files for other schedulers, and the process that runs one."""
