@@ -1,187 +1,307 @@
-"""``foresql task``: predictions that a Snowflake account keeps up to date."""
+"""``foresql task``: predictions that are kept up to date, in a DuckDB file or in Snowflake."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..deploy.snowflake.asked import Asked
-from ..deploy.snowflake.backfill import SLICE
-from ..deploy.snowflake.incremental import (
-    FORMS,
-    plan_backfill,
-    plan_incremental,
-    plan_incremental_upgrade,
+from ..streams import (
+    Run,
+    create_task,
+    drop_task,
+    list_tasks,
+    resume_task,
+    run_task,
+    show_task,
+    suspend_task,
+    task_history,
+    watch,
 )
-from ..deploy.snowflake.task_rights import plan_task_rights
-from ..deploy.snowflake.transaction import run_plan
-from ..errors import ForesqlError
-from .accounts import (
-    ENGINES,
-    Location,
-    account_options,
-    dry_run_option,
-    output_option,
-    write_script,
+from ..streams.task import FAILURES, STARTED
+from ..streams.watching import INTERVAL
+from .database import database_option, opened, print_rows, wait_option
+from .options import (
+    EXIT_FAILED,
+    SCREEN,
+    explained,
+    json_option,
+    print_json,
+    registry_option,
+    say,
+    unwrapped,
 )
-from .options import explained, json_option, print_json, registry_option, say
+from .snowflake_tasks import read_text, task_in_snowflake
+from .task_scripts import compile_task
 
 if TYPE_CHECKING:
-    from ..deploy.plan import Plan
-    from ..deploy.snowflake.upkeep import Upkeep
+    from collections.abc import Callable
+
+    import duckdb
+
+_FAILED = "FAILED"
 
 
-@click.command("task")
-@click.argument("query", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--to", required=True, type=ENGINES, help="Where to.")
-@click.option("--into", required=True, metavar="TABLE", help="The table of predictions.")
+class _Group(click.Group):
+    """A group whose first word may be left out: what is no command is Snowflake's query."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Name the command where the line does not."""
+        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = [str(task_in_snowflake.name), *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("task", cls=_Group)
+@unwrapped
+def task() -> None:
+    r"""Keep the predictions of a scoring query up to date, in a DuckDB file or in Snowflake.
+
+    A task in DuckDB scores what a table stream gives (foresql stream), each change exactly once.
+    All commands but drop take --json.
+
+    \b
+    foresql task create scoring --stream flight_changes --query scoring.sql --into predictions \
+      --database warehouse.duckdb
+    foresql task run scoring --database warehouse.duckdb
+    foresql task resume scoring --database warehouse.duckdb
+    foresql task run --watch --database warehouse.duckdb
+    # In a Snowflake account:
+    foresql task scoring.sql --to snowflake --into PREDICTIONS --key flight_id --dry-run
+    """
+
+
+@task.command("create")
+@click.argument("name")
+@click.option("--stream", required=True, metavar="NAME", help="The stream that it consumes.")
 @click.option(
-    "--key",
-    multiple=True,
+    "--query",
     required=True,
-    metavar="COLUMN",
-    help="A column of the query that tells rows apart; several make one key.",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A file with the scoring query: one SELECT over the stream's table, with its key.",
 )
 @click.option(
-    "--do",
-    "action",
-    type=click.Choice(["create", "upgrade", "backfill", "setup"]),
-    default="create",
+    "--into", required=True, metavar="TABLE", help="The table of predictions; it is made."
+)
+@click.option(
+    "--suspend-task-after-num-failures",
+    "failures",
+    type=click.IntRange(min=0),
+    default=FAILURES,
     show_default=True,
-    help="Begin; go over to other versions; rescore what is stale; grant what roles need.",
+    help="After so many failures in a row it suspends itself; 0 for never.",
 )
-@click.option(
-    "--as", "form", type=click.Choice(FORMS), default=FORMS[0], show_default=True, help="How."
-)
-@click.option(
-    "--source", metavar="TABLE", help="The rows in Snowflake; the query's own table by default."
-)
-@click.option("--view", is_flag=True, help="The rows are a view's.")
-@click.option(
-    "--model",
-    "models",
-    multiple=True,
-    metavar="NAME:N",
-    help="A version that goes before the registry's aliases.",
-)
-@click.option(
-    "--previous",
-    multiple=True,
-    metavar="NAME:N",
-    help="For an upgrade: the version that runs now, so that a failed one is taken back.",
-)
-@click.option(
-    "--latest-by",
-    metavar="COLUMN",
-    help="Several rows may have one key: that with the greatest value counts.",
-)
-@click.option("--append-only", is_flag=True, help="Rows are only ever added.")
-@click.option(
-    "--lag",
-    default="1 minute",
-    show_default=True,
-    help="How long predictions may be behind: of a serverless task, or a dynamic table.",
-)
-@click.option(
-    "--compute", metavar="WAREHOUSE", help="Who computes; a task without it is serverless."
-)
-@click.option(
-    "--slice",
-    "rows",
-    type=click.IntRange(min=1),
-    default=SLICE,
-    show_default=True,
-    help="Of a backfill: rows in one transaction.",
-)
-@click.option("--reconcile", is_flag=True, help="Of a backfill: compare each row's columns too.")
-@click.option("--keep-case", is_flag=True, help="Columns are stored as the query spells them.")
-@dry_run_option
-@output_option
-@account_options
+@database_option
+@wait_option
 @registry_option
 @json_option
 @explained
-def task(
+def create(
+    name: str,
+    stream: str,
     query: Path,
-    to: str,  # noqa: ARG001 - there is one engine
-    action: str,
-    form: str,
-    compute: str | None,
-    rows: int,
-    reconcile: bool,
-    keep_case: bool,
-    dry_run: bool,
-    output: Path | None,
-    location: Location,
+    into: str,
+    failures: int,
+    database: Path,
+    wait: float,
     registry: str | None,
     as_json: bool,
-    models: tuple[str, ...],
-    previous: tuple[str, ...],
-    **asked: Any,
 ) -> None:
-    r"""Keep the predictions of a scoring query up to date in a Snowflake account.
+    r"""Make a task that scores what a stream gives.
 
-    QUERY is a file with the query that DuckDB runs. Its rows are scored when they change, by the
-    versions that its functions mean now.
+    It is suspended until foresql task resume; foresql task run runs it once all the same. The first
+    run scores all rows, and so does a run by other versions than the one before.
 
     \b
-    # Read what it will do; no account is needed:
-    foresql task scoring.sql --to snowflake --into PREDICTIONS --key flight_id --dry-run
-    # Go over to the champion of today, and rescore:
-    foresql task scoring.sql --to snowflake --into PREDICTIONS --key flight_id --do upgrade
-    # A dynamic table:
-    foresql task scoring.sql --to snowflake --into PREDICTIONS --key flight_id \
-      --as dynamic-table --compute WH --lag "5 minutes"
+    foresql task create scoring --stream flight_changes --query scoring.sql --into predictions \
+      --database warehouse.duckdb
     """
-    settings = location.settings
-    asked |= {"query": _read(query), "warehouse": compute, "fold_case": not keep_case}
-    upkeep = Asked(**asked, models=models).upkeep(settings, registry)
-    before = Asked(**asked, models=previous).upkeep(settings, registry) if previous else None
-    plan = _plan(upkeep, action, form, before=before, rows=rows, reconcile=reconcile)
-    if dry_run:
-        write_script(plan, output, as_json=as_json)
-        return
-    if output is not None:
-        write_script(plan, output, as_json=False)
-    session = location.connect(settings)
-    try:
-        run_plan(session, plan)
-    finally:
-        session.close()
+    with opened(database, wait) as connection:
+        made = create_task(
+            connection,
+            name,
+            stream=stream,
+            query=read_text(query),
+            into=into,
+            suspend_task_after_num_failures=failures,
+            registry=registry,
+        )
+        described = show_task(connection, made.name)
     if as_json:
-        print_json({"done": plan.title, "steps": len(plan.steps)})
+        print_json(described)
     else:
-        say(f"{plan.title}: done, in {len(plan.steps)} steps.")
+        say(
+            f"Made the task {name}: {stream} into {into}. It is suspended; foresql task resume "
+            f"{name} lets --watch run it."
+        )
 
 
-def _plan(
-    upkeep: Upkeep,
-    action: str,
-    form: str,
-    *,
-    before: Upkeep | None,
-    rows: int,
-    reconcile: bool,
-) -> Plan:
-    match action:
-        case "create":
-            return plan_incremental(upkeep, form)
-        case "upgrade":
-            return plan_incremental_upgrade(upkeep, form, previous=before)
-        case "setup":
-            return plan_task_rights(upkeep)
-        case _ if form == FORMS[0]:
-            return plan_backfill(upkeep, rows=rows, reconcile=reconcile)
-        case _:
-            message = "A dynamic table needs no backfill: --do upgrade computes all rows."
-            raise ForesqlError(message)
+@task.command("run")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--watch", "watches", is_flag=True, help="Go on, and run whenever there are changes.")
+@click.option(
+    "--every",
+    "interval",
+    type=click.FloatRange(min=0.1),
+    default=INTERVAL,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --watch: how often to look. The file is closed in between.",
+)
+@click.option("--full", is_flag=True, help="Score all rows, whatever changed.")
+@database_option
+@wait_option
+@registry_option
+@json_option
+@explained
+def run(
+    names: tuple[str, ...],
+    watches: bool,
+    interval: float,
+    full: bool,
+    database: Path,
+    wait: float,
+    registry: str | None,
+    as_json: bool,
+) -> None:
+    r"""Run tasks once, or again and again with --watch.
+
+    Without names: all tasks that are started. A named one runs once even where it is suspended, but
+    --watch runs no suspended task. With --json each run is a line.
+
+    \b
+    foresql task run scoring --database warehouse.duckdb
+    foresql task run --watch --every 10 --database warehouse.duckdb
+    """
+    if watches:
+        if full:
+            message = "--full is for one run, and --watch for many."
+            raise click.UsageError(message)
+        for each in watch(database, names, interval=interval, registry=registry, told=_tell):
+            _print_run(each, as_json=as_json)
+        return
+    with opened(database, wait) as connection:
+        runs = [
+            run_task(connection, name, registry=registry, full=full)
+            for name in names or _started(connection)
+        ]
+    for each in runs:
+        _print_run(each, as_json=as_json)
+    if any(each.state == _FAILED for each in runs):
+        sys.exit(EXIT_FAILED)
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"{path} cannot be read: {error}."
-        raise ForesqlError(message) from error
+def _started(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    return [row["name"] for row in list_tasks(connection) if row["state"] == STARTED]
+
+
+def _tell(message: str) -> None:
+    SCREEN.print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_run(run_: Run, *, as_json: bool) -> None:
+    if as_json:
+        print_json(run_.as_dict(), on_one_line=True)
+    elif run_.state == _FAILED:
+        _tell(f"{run_.name}: FAILED. {run_.error_message}")
+    elif run_.scored is None:
+        say(f"{run_.name}: SKIPPED, the stream has no data.")
+    else:
+        seconds = (run_.completed_time - run_.query_start_time).total_seconds()
+        say(
+            f"{run_.name}: SUCCEEDED, scored {run_.rows_scored} rows ({run_.scored}) with "
+            f"{run_.model_name} {run_.model_version} in {seconds:.2f} s; changes: "
+            f"{run_.rows_inserted} inserted, {run_.rows_updated} updated, "
+            f"{run_.rows_deleted} deleted."
+        )
+
+
+@task.command("list")
+@database_option
+@wait_option
+@json_option
+@explained
+def list_(database: Path, wait: float, as_json: bool) -> None:
+    r"""List the tasks of a database.
+
+    \b
+    foresql task list --database warehouse.duckdb
+    """
+    with opened(database, wait) as connection:
+        rows = list_tasks(connection)
+    shown = ("name", "state", "stream", "into", "failures", "last_suspended_reason")
+    print_rows(rows, shown, as_json=as_json)
+
+
+@task.command("history")
+@click.argument("name", required=False)
+@click.option("--limit", default=20, show_default=True, help="How many runs, the newest first.")
+@database_option
+@wait_option
+@json_option
+@explained
+def history(name: str | None, limit: int, database: Path, wait: float, as_json: bool) -> None:
+    r"""Show the last runs; in SQL they are the table foresql.task_history.
+
+    \b
+    foresql task history scoring --database warehouse.duckdb
+    """
+    with opened(database, wait) as connection:
+        rows = task_history(connection, name, limit=limit)
+    shown = ("completed_time", "name", "state", "scored", "rows_scored", "model_version")
+    print_rows(rows, (*shown, "error_message"), as_json=as_json)
+
+
+def _state_command(name: str, change: Callable[..., Any], help_: str) -> Callable[..., None]:
+    @task.command(name, help=help_)
+    @click.argument("task_name", metavar="NAME")
+    @database_option
+    @wait_option
+    @json_option
+    @explained
+    def command(task_name: str, database: Path, wait: float, as_json: bool) -> None:
+        with opened(database, wait) as connection:
+            changed = change(connection, task_name)
+            described = show_task(connection, changed.name)
+        if as_json:
+            print_json(described)
+        else:
+            say(f"{described['name']} is {described['state']}.")
+
+    return command
+
+
+_state_command(
+    "resume",
+    resume_task,
+    "Let --watch run a task, and count its failures anew.\n\n\b\n"
+    "foresql task resume scoring --database warehouse.duckdb",
+)
+_state_command(
+    "suspend",
+    suspend_task,
+    "Let --watch run a task no more; its stream keeps what changes.\n\n\b\n"
+    "foresql task suspend scoring --database warehouse.duckdb",
+)
+
+
+@task.command("drop")
+@click.argument("name")
+@database_option
+@wait_option
+@explained
+def drop(name: str, database: Path, wait: float) -> None:
+    r"""Drop a task; its predictions, history and stream stay.
+
+    \b
+    foresql task drop scoring --database warehouse.duckdb
+    """
+    with opened(database, wait) as connection:
+        drop_task(connection, name)
+    say(f"Dropped the task {name}.")
+
+
+task.add_command(compile_task)
+task.add_command(task_in_snowflake)

@@ -1,0 +1,80 @@
+"""A fingerprint of 128 bits of a row's columns.
+
+The fingerprints of two rows are computed by the same DuckDB in the same statement and never stored,
+so nothing depends on how its ``hash`` works in another release. ``hash`` maps values of up to 64
+bits one to one, but for -0.0 and NaN, whose sign goes in beside them, and NULL, which shares its
+hash with one value of 64 bits: so that it is NULL goes in too. Longer values go into the
+second half with a prefix, so that what collides in one half does not do so in the other.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ..udfs.duckdb.macros import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_FLOATS = {"FLOAT", "DOUBLE"}
+_SHORT = {
+    "BOOLEAN",
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+    "DATE",
+    "TIME",
+    "TIMESTAMP",
+    "TIMESTAMP_S",
+    "TIMESTAMP_MS",
+    "TIMESTAMP_NS",
+    "TIMESTAMP WITH TIME ZONE",
+}
+_NARROW = {
+    "BOOLEAN",
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "DATE",
+}
+"""Of at most 32 bits: the one value with NULL's hash is none of them."""
+_DECIMAL = re.compile(r"DECIMAL\((\d+),\d+\)")
+_SHORT_DIGITS = 18
+_PREFIX = "'x'"
+
+
+def is_short(type_: str) -> bool:
+    """Whether values have at most 64 bits, and are equal only if their bits are."""
+    found = _DECIMAL.fullmatch(type_)
+    return type_ in _SHORT or (found is not None and int(found[1]) <= _SHORT_DIGITS)
+
+
+def halves(columns: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """Write both halves of the fingerprint of the columns, given by name and type."""
+    first: list[str] = []
+    second: list[str] = []
+    for name, type_ in columns:
+        column = quote(name)
+        if type_ in _FLOATS:
+            first += [column, f"signbit({column})"]
+            second += [column, f"signbit({column})"]
+        elif is_short(type_):
+            first.append(column)
+            second += [column] if type_ in _NARROW else [column, f"{column} IS NULL"]
+        else:
+            text = column if type_ == "VARCHAR" else f"CAST({column} AS VARCHAR)"
+            first.append(f"encode({text})")
+            second.append(f"encode({_PREFIX} || {text})")
+    return (
+        f"hash({', '.join(first or [_PREFIX])})",
+        f"hash({', '.join([_PREFIX, *reversed(second)])})",
+    )

@@ -1,0 +1,78 @@
+"""Opening a database file to write, which one process at a time can: the others wait their turn."""
+
+from __future__ import annotations
+
+import random
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from ..errors import StreamError
+from ..udfs.duckdb import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+WAIT = 60.0
+"""For how many seconds a command waits for a file that another process has open."""
+
+
+def open_to_write(
+    path: str | Path,
+    *,
+    wait: float = WAIT,
+    create: bool = False,
+    pause: Callable[[float], object] = time.sleep,
+) -> duckdb.DuckDBPyConnection:
+    """Open a database file, and wait while another process has it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    wait
+        For how many seconds.
+    create
+        Make the file where there is none.
+    pause
+        Waits for some seconds between two attempts; what it gives ends the waiting if it is true.
+
+    Raises
+    ------
+    StreamError
+        If there is no such file, it cannot be read, or it was locked all the time.
+    """
+    if not create and not Path(path).exists():
+        message = f"There is no database file {path}."
+        raise StreamError(message)
+    deadline, seconds = time.monotonic() + wait, _FIRST_PAUSE
+    while True:
+        try:
+            with warnings.catch_warnings():
+                # That functions are Python's here changes no answer, so a command does not say it.
+                warnings.simplefilter("ignore", RuntimeWarning)
+                return connect(path)
+        except duckdb.Error as error:
+            if not is_locked(error):
+                message = f"The database {path} cannot be opened: {error}"
+                raise StreamError(message) from error
+            if time.monotonic() + seconds > deadline:
+                message = (
+                    f"Another process has {path} open, and had it for {wait:g} seconds. Close it, "
+                    f"or wait longer: --wait SECONDS.\n  {error}"
+                )
+                raise StreamError(message) from error
+        # Not all at the same moment, so that no one of several waits for ever.
+        if pause(seconds * random.uniform(0.5, 1.0)):  # noqa: S311
+            message = f"Waiting for {path} was ended."
+            raise StreamError(message)
+        seconds = min(2 * seconds, _LONGEST_PAUSE)
+
+
+def is_locked(error: duckdb.Error) -> bool:
+    """Whether a file could not be opened since another process has it."""
+    return isinstance(error, duckdb.IOException) and "lock" in str(error)

@@ -1,0 +1,193 @@
+"""The scoring query of a task: checked to be row by row, and read from changed rows.
+
+DuckDB's own parser says what each part is, and the text stays the user's but for its table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..errors import UnsupportedModelError
+from ..registry import Registry, default_path
+from ..scoring.models import register
+from ..scoring.query import callable_models
+from ..scoring.rewriting.syntax import Query, Span, parse, span_of
+from ..scoring.row_query import WaysOut, check_names, named_output, parse_row_query
+from ..udfs.duckdb import registry_of
+from ..udfs.duckdb.macros import quote
+from .row_by_row import IN_A_VIEW, Called, check_row_by_row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+    from sqlglot import exp
+
+    from ..registry.records import Version
+    from .relation import Name
+
+_WAYS_OUT = WaysOut("join in a view, and make the stream on that view.", IN_A_VIEW)
+_HASH_DIGITS = 16
+
+
+class Pinned(NamedTuple):
+    """The versions that a run scores by, and what its predictions say of them."""
+
+    functions: tuple[tuple[str, Version], ...]
+    scoring_hash: str
+
+    @property
+    def model_name(self) -> str:
+        """The models, in the order of the query."""
+        return ",".join(version.name for _, version in self.functions)
+
+    @property
+    def model_version(self) -> str:
+        """Their versions, in the same order."""
+        return ",".join(str(version.version) for _, version in self.functions)
+
+    def register(self, connection: duckdb.DuckDBPyConnection, registry: Path) -> None:
+        """Make the functions those of these versions, whatever their aliases mean by now."""
+        for function, version in self.functions:
+            register(
+                connection, version.reference, name=function, registry=registry, temporary=True
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowQuery:
+    """A query whose every row comes from one row of one table.
+
+    Attributes
+    ----------
+    text
+        The query, without what ends a statement.
+    table
+        The parts of the table's name, as written.
+    row
+        How the query calls a row.
+    outputs
+        The names that it gives.
+    plain
+        From outputs to the columns that they are, as written, for those that are nothing else.
+    models
+        The models that it calls, in its order.
+    """
+
+    text: str
+    table: tuple[str, ...]
+    row: str
+    outputs: tuple[str, ...]
+    plain: dict[str, str]
+    models: tuple[Called, ...]
+    _span: Span
+
+    def over(self, rows: str) -> str:
+        """Write the query over other rows: a table or query with the table's columns."""
+        content = self.text.encode()
+        before, after = content[: self._span.start].decode(), content[self._span.end :].decode()
+        return f"{before}{rows} AS {quote(self.row)}{after}\n"
+
+    def pin(self, registry: Path) -> Pinned:
+        """Find the versions that its models mean now."""
+        store = Registry.open(registry)
+        functions = tuple((each.function, store.resolve(each.reference)) for each in self.models)
+        parts = [self.text, *(f"{version.reference}#{version.digest}" for _, version in functions)]
+        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_HASH_DIGITS]
+        return Pinned(functions, digest)
+
+
+def registry_path(connection: duckdb.DuckDBPyConnection, registry: str | Path | None) -> Path:
+    """Say where a connection looks models up."""
+    return Path(registry or registry_of(connection) or default_path())
+
+
+def read_row_query(
+    connection: duckdb.DuckDBPyConnection,
+    text: str,
+    columns: Sequence[str],
+    registry: Path,
+) -> RowQuery:
+    """Read a scoring query.
+
+    Parameters
+    ----------
+    connection
+        Whose functions it calls.
+    text
+        One SELECT over one table.
+    columns
+        The columns of the table.
+    registry
+        Where its models are.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If its rows depend on more than one row of that table, with the way out.
+    """
+    text = _one_statement(connection, text)
+    select, table = parse_row_query(text, _WAYS_OUT)
+    query = parse(connection, text)
+    span = None if query is None else _table_span(query)
+    if query is None or span is None:
+        raise UnsupportedModelError(
+            "the query", "it is not one SELECT over one table.", "run it in DuckDB first."
+        )
+    outputs, plain = _outputs(select, table.alias_or_name)
+    models = callable_models(registry) if registry.exists() else {}
+    names = {*columns, *outputs, table.alias_or_name}
+    called = check_row_by_row(connection, query, names, models)
+    return RowQuery(
+        text=text,
+        table=tuple(part.name for part in table.parts),
+        row=table.alias_or_name,
+        outputs=outputs,
+        plain=plain,
+        models=called,
+        _span=span,
+    )
+
+
+def _one_statement(connection: duckdb.DuckDBPyConnection, text: str) -> str:
+    """Leave out what ends the statement, and comments behind it."""
+    query = parse(connection, text)
+    if query is None:
+        return text
+    end = len(query.content)
+    for place, _, word in reversed(query.tokens):
+        if word != ";":
+            break
+        end = place
+    return query.content[:end].decode().rstrip()
+
+
+def _table_span(query: Query) -> Span | None:
+    """Say where the table stands, with its alias; None where it is not one table."""
+    table = query.root["from_table"]
+    return span_of(table) if table["type"] == "BASE_TABLE" else None
+
+
+def _outputs(select: exp.Select, row: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    from sqlglot import exp
+
+    named = [named_output(each) for each in select.expressions]
+    names = tuple(name for name, _ in named)
+    check_names([name.casefold() for name in names])
+    plain = {
+        name: value.name
+        for name, value in named
+        if isinstance(value, exp.Column)
+        and not value.args.get("db")  # a field of a struct
+        and (value.table or row).casefold() == row.casefold()
+    }
+    return names, plain
+
+
+def same_name(parts: Sequence[str], name: Name) -> bool:
+    """Whether a query's table is the one of this name, as far as the query says."""
+    own = (name.schema.casefold(), name.name.casefold())
+    return tuple(part.casefold() for part in parts[-2:]) == own[-len(parts[-2:]) :]

@@ -1,0 +1,284 @@
+"""One run of a task: score what the stream gives, and move the offset, in one transaction."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from ..errors import ForesqlError, StreamError
+from ..scoring.merging import write_merge
+from ..udfs.duckdb.macros import literal, quote
+from .bookkeeping import HISTORY, TASKS, moment, refuse_transaction, transaction
+from .consuming import Changes, explained, open_changes
+from .metadata import ACTION, INSERT
+from .query import Pinned, RowQuery, read_row_query, registry_path
+from .relation import find_relation, listed
+from .stream import Stream, check_fresh, find_stream
+from .task import STAMPS, SUSPENDED, Task, find_task
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+SUCCEEDED, FAILED, SKIPPED = "SUCCEEDED", "FAILED", "SKIPPED"
+CHANGES, ALL = "changes", "all"
+_KEY, _IS_SCORED, _SCORED = "foresql_key_{}", "foresql_is_scored", "foresql_scored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What a run did; the names are those of its history's columns.
+
+    ``state`` is ``SUCCEEDED``, ``FAILED``, or ``SKIPPED`` where the stream had nothing, which is
+    not kept. ``scored`` says whether it was the changes or all rows. The numbers of inserted,
+    updated and deleted rows are the stream's.
+    """
+
+    run_id: str
+    name: str
+    state: str
+    query_start_time: datetime
+    completed_time: datetime
+    scored: str | None = None
+    model_name: str | None = None
+    model_version: str | None = None
+    rows_inserted: int = 0
+    rows_updated: int = 0
+    rows_deleted: int = 0
+    rows_scored: int = 0
+    error_message: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the run as a row of the history."""
+        return asdict(self)
+
+
+class _NothingToDoError(Exception):
+    """Ends the transaction of a run whose stream is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A run that has begun."""
+
+    task: Task
+    stream: Stream
+    query: RowQuery
+    pinned: Pinned
+    run_id: str
+    started: datetime
+
+    @property
+    def stamps(self) -> dict[str, str]:
+        """The columns that all predictions of the run share, as SQL."""
+        pinned = self.pinned
+        values = (
+            pinned.model_name,
+            pinned.model_version,
+            pinned.scoring_hash,
+            self.started.isoformat(sep=" "),
+            self.run_id,
+        )
+        return {
+            name: f"CAST({literal(value)} AS {type_})"
+            for (name, type_), value in zip(STAMPS.items(), values, strict=True)
+        }
+
+
+def run_task(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    *,
+    registry: str | Path | None = None,
+    full: bool = False,
+) -> Run:
+    """Run a task once, whether it is suspended or not.
+
+    The models' versions are found anew. Where they are others than those of the last run, or
+    somebody else moved the stream's offset, all rows are scored; else those that changed.
+
+    Parameters
+    ----------
+    connection
+        A connection that may write, not within a transaction.
+    name
+        The task.
+    registry
+        Where the models are.
+    full
+        Score all rows in any case.
+
+    Returns
+    -------
+    Run
+        What it did. A failure is one too: nothing was written but its history, and the offset is
+        where it was.
+
+    Raises
+    ------
+    StreamError
+        If there is no such task, or the connection is in a transaction.
+    """
+    task = find_task(connection, name)
+    run_id, started = uuid.uuid4().hex, moment()
+    refuse_transaction(connection)
+    try:
+        work = _begin(connection, task, run_id, started, registry)
+        with explained(work.stream), transaction(connection):
+            return _run(connection, work, full=full)
+    except _NothingToDoError:
+        return Run(
+            run_id=run_id,
+            name=task.name,
+            state=SKIPPED,
+            query_start_time=started,
+            completed_time=moment(),
+        )
+    except (ForesqlError, duckdb.Error) as error:
+        return _note_failure(connection, task, run_id, started, error)
+
+
+def _begin(
+    connection: duckdb.DuckDBPyConnection,
+    task: Task,
+    run_id: str,
+    started: datetime,
+    registry: str | Path | None,
+) -> _Work:
+    stream = find_stream(connection, task.stream)
+    check_fresh(connection, stream)
+    if find_relation(connection, task.target) is None:
+        message = (
+            f"The table {task.target}, where predictions go, is gone. Drop the task {task.name} "
+            "and make it again, which scores all rows."
+        )
+        raise StreamError(message)
+    path = registry_path(connection, registry)
+    query = read_row_query(connection, task.query, stream.names, path)
+    pinned = query.pin(path)
+    pinned.register(connection, path)
+    return _Work(task, stream, query, pinned, run_id, started)
+
+
+def _run(connection: duckdb.DuckDBPyConnection, work: _Work, *, full: bool) -> Run:
+    changes = open_changes(connection, work.stream)
+    task = work.task
+    # Opening the changes counted one move, which no other run can have done too.
+    before = (changes.stream.stream_id, changes.stream.moves - 1)
+    same = (task.stream_id, task.stream_moves) == before
+    whole = full or not same or task.scoring_hash != work.pinned.scoring_hash
+    if not whole and changes.rows == 0:
+        raise _NothingToDoError
+    score = _score_all if whole else _score_changes
+    rows = score(connection, work, changes)
+    changes.move(connection)
+    run = Run(
+        run_id=work.run_id,
+        name=task.name,
+        state=SUCCEEDED,
+        query_start_time=work.started,
+        completed_time=moment(),
+        scored=ALL if whole else CHANGES,
+        model_name=work.pinned.model_name,
+        model_version=work.pinned.model_version,
+        rows_inserted=changes.inserted,
+        rows_updated=changes.updated,
+        rows_deleted=changes.deleted,
+        rows_scored=rows,
+    )
+    connection.execute(
+        f"UPDATE {TASKS} SET failures = 0, scoring_hash = ?, stream_id = ?, stream_moves = ? "
+        "WHERE name = ?",
+        [work.pinned.scoring_hash, *before[:1], changes.stream.moves, task.name],
+    )
+    _keep(connection, run)
+    return run
+
+
+def _score_all(connection: duckdb.DuckDBPyConnection, work: _Work, _changes: Changes) -> int:
+    target, stream = work.task.target.sql, work.stream
+    outputs = ", ".join(f"q.{quote(name)}" for name in work.query.outputs)
+    stored = listed([*work.query.outputs, *work.stamps])
+    connection.execute(f"DELETE FROM {target}")
+    [(rows,)] = connection.execute(
+        f"INSERT INTO {target} ({stored}) SELECT {outputs}, {', '.join(work.stamps.values())} "
+        f"FROM (\n{work.query.over(stream.table.sql)}) AS q"
+    ).fetchall()
+    return rows
+
+
+def _score_changes(connection: duckdb.DuckDBPyConnection, work: _Work, changes: Changes) -> int:
+    """Score the rows that are there now, then bring them in; a key without an answer leaves."""
+    stream = work.stream
+    rows = (
+        f"(SELECT {listed(stream.names)} FROM {changes.table} "
+        f"WHERE {quote(ACTION)} = {literal(INSERT)})"
+    )
+    [(scored,)] = connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {_SCORED} AS SELECT q.*, TRUE AS {_IS_SCORED} "
+        f"FROM (\n{work.query.over(rows)}) AS q"
+    ).fetchall()
+    names = [_KEY.format(index + 1) for index in range(len(stream.key))]
+    keys = ", ".join(f"c.{quote(k)} AS {n}" for k, n in zip(stream.key, names, strict=True))
+    columns = [f"s.{quote(name)}" for name in work.query.outputs]
+    columns += [f"{value} AS {name}" for name, value in work.stamps.items()]
+    matches = " AND ".join(
+        f"c.{n} = s.{quote(k)}" for k, n in zip(work.task.target_key, names, strict=True)
+    )
+    source = (
+        f"SELECT {', '.join(f'c.{n}' for n in names)}, {', '.join(columns)}, s.{_IS_SCORED}\n"
+        f"FROM (SELECT DISTINCT {keys} FROM {changes.table} AS c) AS c\n"
+        f"LEFT JOIN {_SCORED} AS s ON {matches}"
+    )
+    merge = write_merge(
+        work.task.target.sql,
+        source,
+        keys=list(zip(work.task.target_key, names, strict=True)),
+        stored=[*work.query.outputs, *work.stamps],
+        scored=_IS_SCORED,
+        quote=quote,
+    )
+    connection.execute(merge)
+    connection.execute(f"DROP TABLE temp.{_SCORED}")
+    return scored
+
+
+def _note_failure(
+    connection: duckdb.DuckDBPyConnection,
+    task: Task,
+    run_id: str,
+    started: datetime,
+    error: Exception,
+) -> Run:
+    """Keep that a run failed, and suspend the task where that was once too often."""
+    run = Run(
+        run_id=run_id,
+        name=task.name,
+        state=FAILED,
+        query_start_time=started,
+        completed_time=moment(),
+        error_message=str(error),
+    )
+    most = task.suspend_task_after_num_failures
+    suspends = f"{most} > 0 AND failures + 1 >= {most}"
+    with transaction(connection):
+        connection.execute(
+            f"UPDATE {TASKS} SET failures = failures + 1, "
+            f"state = CASE WHEN {suspends} THEN '{SUSPENDED}' ELSE state END, "
+            f"last_suspended_reason = CASE WHEN {suspends} THEN ? ELSE last_suspended_reason END "
+            "WHERE name = ?",
+            [f"{most} failures in a row", task.name],
+        )
+        _keep(connection, run)
+    return run
+
+
+def _keep(connection: duckdb.DuckDBPyConnection, run: Run) -> None:
+    row = run.as_dict()
+    connection.execute(
+        f"INSERT INTO {HISTORY} ({listed(list(row))}) VALUES ({', '.join('?' * len(row))})",
+        list(row.values()),
+    )
