@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,12 +31,34 @@ _MEBIBYTE = 2**20
     help="The port; 0 for any that is free.",
 )
 @click.option(
+    "--grpc-port",
+    type=click.IntRange(0, 65_535),
+    help="Speak gRPC too, at this port; needs the extra foresql[grpc].",
+)
+@click.option(
     "--models", metavar="REFERENCES", help="What to serve, by commas; all that has an alias."
 )
 @click.option(
     "--keys",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="A TOML file of API keys and their grants.",
+    help="A TOML file of API keys, tokens' issuers, certificates, and what each may do.",
+)
+@click.option(
+    "--audit-log",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Note who asked for what, a line of JSON each.",
+)
+@click.option(
+    "--tls",
+    nargs=2,
+    metavar="CERTIFICATE KEY",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Speak HTTPS, by these two files in PEM.",
+)
+@click.option(
+    "--client-ca",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="With --tls: believe clients' certificates that this authority signed.",
 )
 @click.option(
     "--max-rows",
@@ -57,8 +81,12 @@ _MEBIBYTE = 2**20
 def serve(
     host: str,
     port: int,
+    grpc_port: int | None,
     models: str | None,
     keys: Path | None,
+    audit_log: Path | None,
+    tls: tuple[Path, Path] | None,
+    client_ca: Path | None,
     max_rows: int,
     max_body: int,
     registry: str | None,
@@ -74,22 +102,32 @@ def serve(
     foresql serve
     foresql serve --models delay,late@challenger --port 9000
     foresql serve --host 0.0.0.0 --keys keys.toml
+    foresql serve --host 0.0.0.0 --keys keys.toml --tls server.pem server.key --client-ca ca.pem
     """
+    if grpc_port is not None and find_spec("grpc") is None:
+        message = "grpc is not installed: pip install 'foresql[grpc]'"
+        raise ForesqlError(message)
     try:
-        from ..serving import Limits, Settings
+        from ..serving import Address, Limits, Settings, Tls
         from ..serving import serve as run
     except ImportError as error:
         message = f"{error.name} is not installed: pip install 'foresql[serving]'"
         raise ForesqlError(message) from error
 
+    if client_ca is not None and (tls is None or keys is None):
+        message = "--client-ca goes with --tls, and with --keys, which says what clients may do."
+        raise ForesqlError(message)
     settings = Settings(
         Path(registry) if registry else default_path(),
         tuple(name for name in (models or "").split(",") if name),
         keys,
+        audit_log,
         limits=Limits(rows=max_rows, body_bytes=max_body * _MEBIBYTE),
     )
     _log_to_stderr()
-    run(settings, host, port, lambda app, url: _announce(app, url, as_json=as_json))
+    files = None if tls is None else Tls(*tls, client_ca)
+    address = Address(host, port, grpc_port, files)
+    run(settings, address, partial(_announce, as_json=as_json))
 
 
 def _log_to_stderr() -> None:
@@ -102,7 +140,7 @@ def _log_to_stderr() -> None:
     log.handlers = [handler]
 
 
-def _announce(app: App, url: str, *, as_json: bool) -> None:
+def _announce(app: App, url: str, grpc: str | None, *, as_json: bool) -> None:
     """Say what is served where, and to whom."""
     service = app.service
     served = {
@@ -112,10 +150,11 @@ def _announce(app: App, url: str, *, as_json: bool) -> None:
     }
     has_keys = service.keys is not None
     if as_json:
-        click.echo(json.dumps({"url": url, "models": served, "keys": has_keys}))
+        announced = {"url": url, "grpc": grpc, "models": served, "keys": has_keys}
+        click.echo(json.dumps(announced))
     else:
         names = ", ".join(f"{name} (version {number})" for name, number in served.items())
-        say(f"Serving {names or 'no model yet'} at {url}")
+        say(f"Serving {names or 'no model yet'} at {url}" + (f", gRPC at {grpc}" if grpc else ""))
         if not has_keys:
             say("Without keys: this machine alone is answered. Others need --keys FILE.")
     for problem in service.shelf.problems:

@@ -1,7 +1,7 @@
 """The micro-API: models of a registry over HTTP. Needs the extra ``foresql[serving]``."""
 
 from .app import App
-from .server import serve
-from .settings import Limits, Settings
+from .server import Address, serve
+from .settings import Limits, Settings, Tls
 
-__all__ = ["App", "Limits", "Settings", "serve"]
+__all__ = ["Address", "App", "Limits", "Settings", "Tls", "serve"]

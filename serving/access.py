@@ -60,12 +60,21 @@ Decision: TypeAlias = Anyone | AnyPrincipal | OnModel | OnServer
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """How often somebody may ask: so many requests a second, and how many may be saved up."""
+
+    per_second: float
+    burst: float
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """Who asks, and what was granted to them."""
 
     name: str
     models: Mapping[str, frozenset[Verb]] = field(default_factory=lambda: MappingProxyType({}))
     server: frozenset[ServerVerb] = frozenset()
+    rate: Rate | None = None
 
     def may(self, verb: Verb, model: str) -> bool:
         """Whether a verb was granted on a model, by its name or on every model."""

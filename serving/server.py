@@ -5,19 +5,22 @@ from __future__ import annotations
 import gc
 import signal
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from ..errors import ForesqlError
 from .access import is_loopback
 from .app import App
+from .tls import tls_options
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from .settings import Settings
+    from .grpc_server import GrpcServer
+    from .settings import Settings, Tls
 
 CONNECTIONS = 4_096
 """Further connections are answered with 503 and closed."""
@@ -29,21 +32,45 @@ SHUTDOWN_SECONDS = 30
 """How long requests that are under way may take after SIGTERM."""
 
 
-def serve(settings: Settings, host: str, port: int, announce: Callable[[App, str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; ``announce`` is told the address once it is listened to.
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen.
+
+    Attributes
+    ----------
+    port, grpc_port
+        0 is any that is free; without a ``grpc_port`` there is no gRPC.
+    tls
+        Without it, both speak in the clear.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    grpc_port: int | None = None
+    tls: Tls | None = None
+
+
+def serve(
+    settings: Settings, address: Address, announce: Callable[[App, str, str | None], None]
+) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    ``announce`` is told the addresses of HTTP and gRPC once they are listened to.
 
     Raises
     ------
     ForesqlError
-        If the address is not this machine's own and there are no keys; if keys or models cannot
-        be loaded; if the address cannot be listened to.
+        If the address is not this machine's own and there are no keys; if keys, models or the
+        files of TLS cannot be loaded; if the address cannot be listened to.
     """
+    host, port = address.host, address.port
     check_address(host, settings)
+    options = tls_options(address.tls) if address.tls else {}
     app = App(settings)
     # What is loaded now stays: looking through it for garbage would hold up requests.
     gc.collect()
     gc.freeze()
-    server = _Server(_config(app, host, port), lambda url: announce(app, url))
+    server = _Server(_config(app, host, port, options), app, address, announce)
     # uvicorn ends gracefully, and then raises the signal again for whoever handled it before.
     numbers = (signal.SIGTERM, signal.SIGINT)
     handlers = [signal.signal(number, signal.SIG_IGN) for number in numbers]
@@ -74,31 +101,55 @@ def check_address(host: str, settings: Settings) -> None:
         raise ForesqlError(message)
 
 
-def _config(app: App, host: str, port: int) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        loop="asyncio" if sys.platform == "win32" else "uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=CONNECTIONS,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )
+def _config(app: App, host: str, port: int, tls: dict[str, Any]) -> uvicorn.Config:
+    options: dict[str, Any] = {
+        "loop": "asyncio" if sys.platform == "win32" else "uvloop",
+        "http": "httptools",
+        "ws": "none",
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "proxy_headers": False,
+        "server_header": False,
+        "limit_concurrency": CONNECTIONS,
+        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+        "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
+    }
+    return uvicorn.Config(app, host=host, port=port, **(options | tls))
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, announce: Callable[[str], None]) -> None:
+    """uvicorn's server, with the one of gRPC beside it."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        app: App,
+        address: Address,
+        announce: Callable[[App, str, str | None], None],
+    ) -> None:
         super().__init__(config)
+        self._app = app
+        self._address = address
         self._announce = announce
+        self._grpc: GrpcServer | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        address = self._address
+        if address.grpc_port is not None:
+            from .grpc_server import GrpcServer
+
+            self._grpc = GrpcServer(self._app.service, address.host, address.grpc_port, address.tls)
         await super().startup(sockets)
+        if self._grpc is not None:
+            await self._grpc.start()
         host, port = self.servers[0].sockets[0].getsockname()[:2]
-        self._announce(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+        host = f"[{host}]" if ":" in host else host
+        scheme = "https" if self.config.is_ssl else "http"
+        grpc = f"{host}:{self._grpc.port}" if self._grpc else None
+        self._announce(self._app, f"{scheme}://{host}:{port}", grpc)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._grpc is not None:
+            await self._grpc.stop(SHUTDOWN_SECONDS)
+        await super().shutdown(sockets)

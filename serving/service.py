@@ -6,10 +6,12 @@ from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING
 
 from .access import LocalAccess
+from .audit import AuditLog
 from .bodies import Bodies
-from .keys import KeyRing
+from .identity import Identity
 from .metrics import Metrics
 from .models import ServedModel
+from .rates import Rates
 from .shelf import Shelf
 from .watching import Watcher
 from .workers import Workers
@@ -37,10 +39,14 @@ class Service:
         self.metrics = Metrics()
         self.bodies = Bodies(settings.limits)
         self.workers = Workers(settings.threads, settings.limits.queued)
-        self.keys = None if settings.keys is None else KeyRing(settings.keys)
+        self.keys = None if settings.keys is None else Identity(settings.keys)
         self.access: Authenticator = self.keys or LocalAccess()
+        self.rates = Rates()
         self.shelf = Shelf(settings, self._made)
-        looks = [self.shelf.refresh] + ([self.keys.reload] if self.keys else [])
+        self.audit = None if settings.audit_log is None else AuditLog(settings.audit_log)
+        looks = [self.shelf.refresh]
+        looks += [self.keys.reload] if self.keys else []
+        looks += [self.audit.reopen] if self.audit else []
         self._watcher = Watcher(settings.poll_seconds, *looks)
         self.routes: tuple[Route, ...] = ()
         self.in_flight = 0

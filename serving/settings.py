@@ -44,6 +44,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """Files in PEM.
+
+    Attributes
+    ----------
+    certificate, key
+        The server's own; the certificate's file may hold its chain.
+    client_authority
+        Who signs the certificates of clients; without it none is asked for.
+    """
+
+    certificate: Path
+    key: Path
+    client_authority: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How a server runs.
 
@@ -56,6 +73,8 @@ class Settings:
         there is none.
     keys
         The file of API keys; without one, this machine alone is answered.
+    audit_log
+        The file that each request which was decided on is noted in.
     poll_seconds
         How often the registry and the file of keys are looked at.
     threads
@@ -65,6 +84,7 @@ class Settings:
     registry: Path
     models: tuple[str, ...] = ()
     keys: Path | None = None
+    audit_log: Path | None = None
     poll_seconds: float = 1.0
     threads: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
     limits: Limits = field(default_factory=Limits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_LOG = logging.getLogger("foresql.serving")
+
+
 class Watcher(threading.Thread):
-    """Calls each function, waits, and begins again. The functions handle their own errors."""
+    """Calls each function, waits, and begins again.
+
+    The functions handle the errors that they know; any other one ends that look, not the thread,
+    without which moved aliases and withdrawn keys would be seen no more.
+    """
 
     def __init__(self, seconds: float, *looks: Callable[[], None]) -> None:
         """Prepare the thread."""
@@ -23,7 +31,10 @@ class Watcher(threading.Thread):
         """Look until :meth:`stop`."""
         while not self._end.wait(self._seconds):
             for look in self._looks:
-                look()
+                try:
+                    look()
+                except Exception:  # noqa: BLE001 - the thread goes on, and the log has the reason
+                    _LOG.exception("A look at the registry, the keys or the audit log failed.")
 
     def stop(self) -> None:
         """End after the look that is under way."""

@@ -11,6 +11,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+from serving_process import Server
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -154,3 +155,17 @@ def database(published):
         for name in ("delay", "late", "kinds", "pair"):
             foresql.register(connection, f"{name}@champion", registry=published)
         yield connection
+
+
+@pytest.fixture
+def serve():
+    servers = []
+
+    def start(*arguments):
+        servers.append(Server(*arguments))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.process.kill()
+        server.process.communicate()

@@ -1,15 +1,17 @@
 """Who may ask for what: every route has a decision, and none is more open than it says."""
 
 import hashlib
+import threading
 
 import pytest
 
 from foresql.errors import ForesqlError
 from foresql.serving.access import Anyone, AnyPrincipal, OnModel, OnServer, is_loopback
-from foresql.serving.keys import read_keys
+from foresql.serving.access_file import read_access
 from foresql.serving.routes import ROUTES
 from foresql.serving.server import check_address
 from foresql.serving.settings import Settings
+from foresql.serving.watching import Watcher
 
 READER, CALLER, OPERATOR, STRANGER = (
     "key-of-reader",
@@ -156,6 +158,26 @@ def test_keys_are_read_again(client, keys, caplog):
     assert "foresql_keys_is_current 1.0" in client.get("/metrics", headers=of(OPERATOR)).text
 
 
+def test_a_look_that_fails_does_not_end_the_others(caplog):
+    seen = threading.Event()
+    failures = iter([ValueError("first"), TypeError("second")])
+
+    def fail():
+        error = next(failures, None)
+        if error is None:
+            seen.set()
+        else:
+            raise error
+
+    watcher = Watcher(0.01, fail)
+    watcher.start()
+    assert seen.wait(10)
+    watcher.stop()
+    watcher.join()
+    assert "ValueError: first" in caplog.text
+    assert "TypeError: second" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -172,6 +194,7 @@ def test_keys_are_read_again(client, keys, caplog):
             "no name of a model",
         ),
         (f"[x]\nsha256 = '{sha256('x')}'\nmodels = {{ 'a b' = ['read'] }}", "no name of a model"),
+        (f"[x]\nsha256 = '{sha256('x')}'\nmodels = {{ delay = [['read']] }}", "no list of verbs"),
         (f"[x]\nsha256 = '{sha256('x')}'\nserver = ['all']", "metrics"),
         (f"[x]\nsha256 = '{sha256('x')}'\n[y]\nsha256 = '{sha256('x')}'", "make one for each"),
         ("[x", "cannot be read"),
@@ -181,7 +204,7 @@ def test_files_of_keys_that_are_wrong(tmp_path, text, words):
     path = tmp_path / "keys.toml"
     path.write_text(text)
     with pytest.raises(ForesqlError) as caught:
-        read_keys(path)
+        read_access(path)
     assert words in str(caught.value)
     assert "secret" not in str(caught.value)
 

@@ -9,52 +9,16 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import httpx
 import pytest
 from click.testing import CliRunner
+from serving_process import FORESQL, Server
 
 import foresql
 from foresql.cli import main
 
-FORESQL = Path(sys.executable).with_name("foresql")
 BODY = {"rows": [{"distance": 733.0, "dep delay": 4.0}]}
-
-
-class Server:
-    """`foresql serve` on a free port."""
-
-    def __init__(self, registry, *options) -> None:
-        command = [FORESQL, "serve", "--json", "--port", "0", "--registry", registry, *options]
-        self.process = subprocess.Popen(
-            [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        self.announced = json.loads(self.process.stdout.readline())
-        self.url = self.announced["url"]
-        self.address = ("127.0.0.1", int(self.url.rpartition(":")[2]))
-
-    def stop(self, number=signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.wait()
-
-    def wait(self) -> int:
-        self.errors = self.process.communicate(timeout=40)[1]
-        return self.process.returncode
-
-
-@pytest.fixture
-def serve():
-    servers = []
-
-    def start(*arguments):
-        servers.append(Server(*arguments))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.process.kill()
-        server.process.communicate()
 
 
 @pytest.fixture(scope="module")

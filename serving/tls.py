@@ -1,0 +1,68 @@
+"""TLS: the server's certificate, and those of clients that it verifies."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ..errors import ForesqlError
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .settings import Tls
+
+
+def tls_options(tls: Tls) -> dict[str, Any]:
+    """Give uvicorn's options, after trying whether the files can be used.
+
+    A client's certificate is asked for and not demanded: a request without one may carry a key.
+
+    Raises
+    ------
+    ForesqlError
+        If a file cannot be read, or does not fit to the others.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(tls.certificate, tls.key)
+        if tls.client_authority is not None:
+            context.load_verify_locations(tls.client_authority)
+    except OSError as error:  # ssl.SSLError is one
+        reason = error.strerror or error
+        files = [tls.certificate, tls.key, tls.client_authority]
+        named = ", ".join(str(path) for path in files if path is not None)
+        raise ForesqlError(f"TLS cannot begin with {named}: {reason}.") from error
+    options: dict[str, Any] = {
+        "ssl_certfile": tls.certificate,
+        "ssl_keyfile": tls.key,
+        # Earlier releases of uvicorn choose those of TLS 1.0, some of which encrypt nothing.
+        "ssl_ciphers": ":".join(each["name"] for each in context.get_ciphers()),
+    }
+    if tls.client_authority is not None:
+        options["ssl_ca_certs"] = str(tls.client_authority)
+        options["ssl_cert_reqs"] = ssl.CERT_OPTIONAL
+        options["http"] = CertificateProtocol
+    return options
+
+
+class CertificateProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, with ASGI's extension ``tls``: the certificate that TLS has verified."""
+
+    _tls: dict[object, object] | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Keep the certificate of the connection."""
+        super().connection_made(transport)
+        connection = transport.get_extra_info("ssl_object")
+        found = connection.getpeercert(binary_form=True) if connection else None
+        if found:
+            self._tls = {"client_cert_chain": [ssl.DER_cert_to_PEM_cert(found)]}
+
+    def on_message_begin(self) -> None:
+        """Put it into the request's scope."""
+        super().on_message_begin()
+        if self._tls is not None:
+            self.scope["extensions"] = {"tls": self._tls}

@@ -1,0 +1,168 @@
+"""HTTPS, and clients that prove by a certificate who they are."""
+
+import hashlib
+import signal
+import ssl
+from datetime import UTC, datetime, timedelta
+
+import grpc
+import httpx
+import pytest
+from click.testing import CliRunner
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from foresql.cli import main
+from foresql.serving.grpc_messages import SERVICE, message_class
+from foresql.serving.settings import Tls
+from foresql.serving.tls import tls_options
+
+BODY = {"rows": [{"distance": 733.0, "dep delay": 4.0}]}
+
+
+def name(text):
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def certificate(folder, title, authority=None):
+    """Write TITLE.pem and TITLE.key; give both, and the certificate's sha256."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    signer, issuer = authority or (key, name(title))
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name(title))
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)
+        .sign(signer, hashes.SHA256())
+    )
+    pem, secret = folder / f"{title}.pem", folder / f"{title}.key"
+    pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    secret.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    digest = hashlib.sha256(made.public_bytes(serialization.Encoding.DER)).hexdigest()
+    return (pem, secret, digest), (key, name(title))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    (authority, _, _), signer = certificate(folder, "authority")
+    (_, _, _), stranger = certificate(folder, "stranger")
+    found = {"authority": authority}
+    for title, signed_by in (
+        ("server", signer),
+        ("dashboard", signer),
+        ("nobody", signer),
+        ("forged", stranger),
+    ):
+        found[title], _ = certificate(folder, title, signed_by)
+    digest = found["dashboard"][2].upper()
+    spelled = ":".join(digest[i : i + 2] for i in range(0, 64, 2))  # as openssl prints it
+    keys = folder / "keys.toml"
+    keys.write_text(
+        f'[dashboard]\ncertificate = "{spelled}"\nmodels = {{ delay = ["predict"] }}\n'
+        f'[person]\nsha256 = "{hashlib.sha256(b"key").hexdigest()}"\n'
+        'models = { delay = ["predict"] }\n'
+    )
+    return found | {"keys": keys}
+
+
+def asked(url, files, title=None, **headers):
+    context = ssl.create_default_context(cafile=str(files["authority"]))
+    if title:
+        context.load_cert_chain(*files[title][:2])
+    with httpx.Client(verify=context) as client:
+        url = url.replace("127.0.0.1", "localhost")
+        return client.post(f"{url}/predict/delay", json=BODY, headers=headers)
+
+
+def test_certificates(serve, published, files):
+    pem, key, _ = files["server"]
+    options = ("--keys", files["keys"], "--tls", pem, key, "--client-ca", files["authority"])
+    server = serve(published, *options)
+    assert server.url.startswith("https://")
+    assert asked(server.url, files, "dashboard").status_code == 200
+    assert asked(server.url, files).status_code == 401
+    assert asked(server.url, files, "nobody").status_code == 401
+    assert asked(server.url, files, authorization="Bearer key").status_code == 200
+    # A key that is wrong is not made good by a certificate.
+    assert asked(server.url, files, "dashboard", authorization="Bearer x").status_code == 401
+    with pytest.raises(httpx.TransportError):
+        asked(server.url, files, "forged")
+    assert asked(server.url, files, "dashboard").status_code == 200
+    assert server.stop(signal.SIGTERM) == 0
+
+
+def test_https_alone(serve, published, files):
+    server = serve(published, "--tls", *files["server"][:2])
+    assert asked(server.url, files).status_code == 200
+    # No authority: a certificate proves nothing, and is not asked for.
+    assert asked(server.url, files, "dashboard").status_code == 200
+
+
+def test_what_encrypts_is_chosen_here(files):
+    """Not by uvicorn, whose earlier releases take those of TLS 1.0."""
+    options = tls_options(Tls(*files["server"][:2]))
+    assert options["ssl_ciphers"]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers(options["ssl_ciphers"])
+    names = [each["name"] for each in context.get_ciphers()]
+    assert any("GCM" in each for each in names)
+    assert not any("NULL" in each or each.endswith("-SHA") for each in names)
+
+
+def live(server, files, title=None):
+    """Ask by gRPC whether the server lives, with a certificate or without."""
+    pem, key = (path.read_bytes() for path in files[title][:2]) if title else (None, None)
+    credentials = grpc.ssl_channel_credentials(files["authority"].read_bytes(), key, pem)
+    address = server.announced["grpc"].replace("127.0.0.1", "localhost")
+    with grpc.secure_channel(address, credentials) as channel:
+        stub = channel.unary_unary(
+            f"/{SERVICE}/ModelReady",
+            request_serializer=message_class("ModelReadyRequest").SerializeToString,
+            response_deserializer=message_class("ModelReadyResponse").FromString,
+        )
+        try:
+            return stub(message_class("ModelReadyRequest")(name="delay"), timeout=20).ready
+        except grpc.RpcError as error:
+            return error.code()
+
+
+def test_grpc(serve, published, files):
+    tls = ("--grpc-port", "0", "--tls", *files["server"][:2])
+    assert live(serve(published, *tls), files) is True
+    server = serve(published, *tls, "--keys", files["keys"], "--client-ca", files["authority"])
+    assert live(server, files, "dashboard") is grpc.StatusCode.NOT_FOUND  # may predict, not read
+    assert live(server, files, "nobody") is grpc.StatusCode.UNAUTHENTICATED
+    assert live(server, files) is grpc.StatusCode.UNAVAILABLE  # it demands a certificate
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--tls", "none.pem", "none.key"), "No such file"),
+        (("--tls", "server.pem", "authority.key"), "TLS cannot begin"),
+        (("--client-ca", "authority.pem"), "goes with --tls"),
+        (("--tls", "server.pem", "server.key", "--client-ca", "authority.pem"), "with --keys"),
+    ],
+)
+def test_what_cannot_begin(published, files, options, words):
+    folder = files["authority"].parent
+    spelled = [str(folder / each) if each.endswith((".pem", ".key")) else each for each in options]
+    command = ["serve", "--registry", str(published), "--port", "0", *spelled]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 1
+    assert words in result.output
