@@ -4,6 +4,7 @@
 #   make check   style, types, import rules
 #   make sanitize  the native kernels' tests under AddressSanitizer and UBSan (gcc)
 #   make fuzz    feed broken bytes to the native kernels and to the readers of files (clang)
+#   make soak    kill stream tasks two hundred times
 #   make bench   every benchmark in turn
 #   make docs    write what is made from the code: docs/coverage.md, a table of the README
 #   make clean   remove what the other targets made
@@ -16,7 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check sanitize fuzz bench docs clean
+.PHONY: help demo test check sanitize fuzz soak bench docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -47,6 +48,9 @@ sanitize: $(VENV)/.installed-dev
 
 fuzz: $(VENV)/.installed-fuzz
 	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(TARGETS)
+
+soak: $(VENV)/.installed-dev
+	FORESQL_KILLS=200 $(BIN)/python -m pytest -q tests/streams/test_kill.py
 
 bench: $(VENV)/.installed-dev
 	@for script in benchmarks/*.py; do \

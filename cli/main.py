@@ -11,6 +11,7 @@ import click
 
 from .compiling import compile_command
 from .dbt_macros import dbt_macros_command
+from .dbt_package import dbt_package_command
 from .demo import demo
 from .deploying import deploy, setup, status, undeploy
 from .deploying_sql import deploy_sql
@@ -18,9 +19,13 @@ from .doctor import doctor
 from .importing import import_command
 from .models import models, promote, rollback, show
 from .options import EXIT_CODES, unwrapped
+from .publish_serving import publish_serving
 from .publishing import certify, publish
+from .report import report
+from .schedule import schedule
 from .scoring import score, sql
 from .serving import serve
+from .stream import stream
 from .tasks import task
 
 if TYPE_CHECKING:
@@ -61,6 +66,7 @@ for command in (
     score,
     compile_command,
     dbt_macros_command,
+    dbt_package_command,
     certify,
     setup,
     deploy,
@@ -68,7 +74,11 @@ for command in (
     undeploy,
     status,
     doctor,
+    stream,
     task,
     serve,
+    publish_serving,
+    schedule,
+    report,
 ):
     main.add_command(command)

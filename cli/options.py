@@ -71,9 +71,10 @@ def say(sentence: str) -> None:
     OUTPUT.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
-def print_json(value: object) -> None:
+def print_json(value: object, *, on_one_line: bool = False) -> None:
     """Print one JSON document."""
-    click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    indent = None if on_one_line else 2
+    click.echo(json.dumps(_plain(value), indent=indent, ensure_ascii=False, allow_nan=False))
 
 
 def _plain(value: Any) -> Any:

@@ -18,7 +18,7 @@ LEVELS = (
     ("udfs",),
     ("certify",),
     ("scoring",),
-    ("deploy", "streams", "serving", "monitoring"),
+    ("deploy", "streams", "serving", "publishing", "scheduling", "monitoring"),
     ("demo",),
     ("cli",),
 )

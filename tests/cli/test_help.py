@@ -10,8 +10,9 @@ COMMANDS = sorted(main.commands)
 
 def test_all_commands_are_there():
     named = (
-        "certify compile dbt-macros demo deploy deploy-sql doctor import models promote publish "
-        "rollback score serve setup show sql status task undeploy"
+        "certify compile dbt-macros dbt-package demo deploy deploy-sql doctor import models "
+        "promote publish publish-serving report rollback schedule score serve setup show sql "
+        "status stream task undeploy"
     )
     assert named.split() == COMMANDS
 
