@@ -121,6 +121,26 @@ def test_a_registry_that_is_not_there_now_takes_nothing_away(shop):
     assert shop.query("from foresql.models") == rows
 
 
+def test_a_registry_that_was_made_anew_does_not_pass_its_numbers_off(shop):
+    """Version 1 of the new registry is another model than version 1 of the old one."""
+    tables = ("foresql.models", "foresql.runs", "predictions")
+    before = [shop.query(f"from {table}") for table in tables]
+    shutil.rmtree(shop.registry.path)
+    publish_bought(shop.folder / "registry", weight=0.01, alias="champion")
+    ran = shop.dbt("run")
+    assert not ran.result.success
+    assert "bought:1 is another model than the one that scored rows" in str(ran.result.exception)
+    assert "dbt run --full-refresh" in str(ran.result.exception)
+    assert [shop.query(f"from {table}") for table in tables] == before
+    refreshed = shop.dbt("run", "--full-refresh")
+    assert refreshed.result.success, refreshed.printed
+    score = "select id, probability from predictions order by id"
+    again = shop.query(score)
+    assert again != sorted((row[1], row[3]) for row in before[2])
+    assert shop.dbt("run").result.success
+    assert shop.query(score) == again
+
+
 def test_a_database_that_lacks_the_tables_gets_them_without_a_registry(shop):
     shutil.rmtree(shop.folder / "registry")
     (shop.folder / "shop.duckdb").unlink()

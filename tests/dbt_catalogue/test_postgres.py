@@ -1,5 +1,10 @@
 """The catalogue and the data tests on a real Postgres, where models are SQL of the compile step."""
 
+import os
+import subprocess
+import sys
+import time
+
 import psycopg
 import pytest
 from postgres_server import postgres_server
@@ -79,6 +84,39 @@ def test_the_catalogue_holds_what_the_compile_step_knows(shop, ask):
     ]
     comments = ask("select obj_description('foresql.models'::regclass)")
     assert comments[0][0].startswith("Every published version")
+
+
+def test_runs_that_start_together_write_each_row_once(shop, server, ask):
+    counted = (
+        "select (select count(*) from foresql.models), (select count(*) from foresql.model_columns)"
+    )
+    before = ask(counted)
+    ask("delete from foresql.models")
+    ask("delete from foresql.model_columns")
+    with psycopg.connect(server.address) as holder:
+        # Whoever writes the catalogue waits for this lock, after it has looked what is missing.
+        holder.execute("select pg_advisory_xact_lock(hashtext('foresql run log'))")
+        runs = [start_run(shop, name) for name in ("one", "two")]
+        waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        until = time.monotonic() + 120
+        while ask(waiting) != [(2,)]:
+            assert time.monotonic() < until, "the runs did not both come to write the catalogue"
+            time.sleep(0.1)
+    printed = [run.communicate(timeout=300)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], printed
+    assert ask(counted) == before
+
+
+def start_run(shop, name):
+    # Of tests no run is logged, and they make no table, of which dbt has but one name.
+    command = [sys.executable, "-m", "dbt.cli.main", "test", "--target", "postgres"]
+    command += ["--select", "predictions"]
+    command += ["--project-dir", shop.folder, "--profiles-dir", shop.folder]
+    command += ["--target-path", shop.folder / name, "--log-path", shop.folder / name]
+    environment = {**os.environ, "SHOP": str(shop.folder), **shop.environment}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def test_each_says_what_is_wrong_and_versions_that_answered_stay(shop, ask):

@@ -64,17 +64,13 @@
 
 {# The plugin reads the registry, which knows everything. #}
 {% macro duckdb__catalogue_changes() -%}
-    {% if not run_query("select 1 from duckdb_functions() where function_name = 'foresql_catalogue'").rows %}
+    {% if not foresql.has_registry() %}
         {{ return([]) }}
     {% endif %}
-    {% call statement('foresql_catalogue_read', auto_begin=false) %}
-        create or replace temp table foresql_catalogue_read as select foresql_catalogue('') as found
-    {% endcall %}
-    {% set known = run_query('select found is not null from foresql_catalogue_read').rows[0][0] %}
+    {% set known = foresql.read_registry() %}
     {% set statements = [] %}
     {% for table in ('models', 'model_columns') %}
-        {% set rows = '(select unnest(found.' ~ table ~ ', max_depth := 2) from foresql_catalogue_read)' %}
-        {% set relation = foresql.relation(table) %}
+        {% set rows, relation = foresql.registry_rows(table), foresql.relation(table) %}
         {% set there = adapter.get_columns_in_relation(relation) %}
         {# A registry that cannot be read now takes nothing from the tables. #}
         {% if not there or (known and foresql.catalogue_differs(relation, rows)) %}
@@ -86,6 +82,26 @@
         {% do statements.append(foresql.lineage_macro()) %}
     {% endif %}
     {{ return(statements) }}
+{%- endmacro %}
+
+{# Whether the plugin is there, which knows the registry. #}
+{% macro has_registry() -%}
+    {{ return(run_query(
+        "select 1 from duckdb_functions() where function_name = 'foresql_catalogue'"
+    ).rows | length > 0) }}
+{%- endmacro %}
+
+{# Reads the registry as it is now; says whether it could be read. #}
+{% macro read_registry() -%}
+    {% call statement('foresql_catalogue_read', auto_begin=false) %}
+        create or replace temp table foresql_catalogue_read as select foresql_catalogue('') as found
+    {% endcall %}
+    {{ return(run_query('select found is not null from foresql_catalogue_read').rows[0][0]) }}
+{%- endmacro %}
+
+{# What was read, as the rows of a table of the catalogue. #}
+{% macro registry_rows(table) -%}
+    {{ return('(select unnest(found.' ~ table ~ ', max_depth := 2) from foresql_catalogue_read)') }}
 {%- endmacro %}
 
 {# As JSON a row names its columns, so that a table of another release differs too. #}
@@ -162,7 +178,11 @@
                         if name == 'created_at' else text
                     }) %}
                 {% endfor %}
-                {% do statements.append(foresql.run_log_insert(table, values)) %}
+                {# Of two runs that start together, both found it missing. #}
+                {% do statements.append(foresql.run_log_insert(
+                    table, values,
+                    unless=['reference'] if table == 'models' else ['reference', 'position']
+                )) %}
             {% endfor %}
         {% elif table == 'models' and stored[found.reference] != found.row.aliases %}
             {% do statements.append(foresql.run_log_update(

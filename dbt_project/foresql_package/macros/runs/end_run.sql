@@ -101,6 +101,6 @@
     {% do statements.append(foresql.run_log_update(
         'runs', row, foresql.column('run_id') ~ ' = ' ~ row['run_id']
     )) %}
-    {% do statements.append(foresql.run_log_insert('runs', row, unless='run_id')) %}
+    {% do statements.append(foresql.run_log_insert('runs', row, unless=['run_id'])) %}
     {{ return(statements) }}
 {%- endmacro %}

@@ -78,19 +78,22 @@
     {{ return(statements) }}
 {%- endmacro %}
 
-{# `insert into … select …` of values that are SQL already, by column. With `unless`, only where no
-   row has this value in this column yet. #}
-{% macro run_log_insert(table, values, unless=none) -%}
-    {% set relation, names, texts = foresql.relation(table), [], [] %}
+{# `insert into … select …` of values that are SQL already, by column. With `unless`, columns, only
+   where no row has these values in them yet. #}
+{% macro run_log_insert(table, values, unless=[]) -%}
+    {% set relation, names, texts, same = foresql.relation(table), [], [], [] %}
     {% for name, text in values.items() %}
         {% do names.append(foresql.column(name)) %}
         {% do texts.append(text) %}
     {% endfor %}
     {% set statement = 'insert into ' ~ relation ~ ' (' ~ names | join(', ') ~ ') select '
         ~ texts | join(', ') %}
+    {% for name in unless %}
+        {% do same.append(foresql.column(name) ~ ' = ' ~ values[name]) %}
+    {% endfor %}
     {% if unless %}
         {% set statement = statement ~ ' from (select 1 as one) as one where not exists (select 1 from '
-            ~ relation ~ ' where ' ~ foresql.column(unless) ~ ' = ' ~ values[unless] ~ ')' %}
+            ~ relation ~ ' where ' ~ same | join(' and ') ~ ')' %}
     {% endif %}
     {{ return(statement) }}
 {%- endmacro %}
