@@ -201,10 +201,13 @@ def _outcome(
     if wishes.outcome:
         table, column = named_column(warehouse, wishes.outcome, predictions)
         return table, table.column(column)
-    words = {word for name in answers if name for word in _words(name)}
+    given = [name for name in answers if name]
+    words = {word for name in given for word in _words(name)}
+    # A table with the answers themselves is made from the predictions, and repeats outcomes.
+    apart = [table for table in warehouse.tables if not any(map(table.find, given))]
     found = [
         (table, column)
-        for table in warehouse.tables
+        for table in apart
         if table is not predictions and key and all(table.find(each) for each in key)
         for column, kind in table.columns.items()
         if kind.startswith(("BOOLEAN", *_WHOLE, *_REAL, "VARCHAR"))

@@ -100,7 +100,7 @@ def test_sqlalchemy_calls_a_model_that_is_registered_in_its_connection(warehouse
         "select id, predict_here(c), predict_proba_here(c) from customers c order by id"
     )
     with engine.connect() as connection:
-        rows = [tuple(row) for row in connection.execute(sa.text(asked))]
+        rows = [tuple(row) for row in connection.execute(asked)]
     engine.dispose()
     assert rows == warehouse.rows
 

@@ -113,7 +113,13 @@ def test_the_challenger_scores_into_its_own_table(project):
     run = project.build(
         "--vars", "score_challenger: true", "--select", "delay_challenger_predictions"
     )
-    assert not scored_in(project, run)
+    flights = len(project.query(PREDICTIONS))
     assert project.query(
         "select count(*), count(distinct model_version) from delay_challenger_predictions"
-    ) == [(len(project.query(PREDICTIONS)), 1)]
+    ) == [(flights, 1)]
+    # The champion's table is not of this run, which scored the other one alone.
+    assert project.query(
+        "select node, rows_scored from foresql.run_tables where run_id = ?", run.invocation_id
+    ) == [(NODE.replace("delay_", "delay_challenger_"), flights)]
+    scored = "select count(*) from delay_predictions where run_id = ?"
+    assert project.query(scored, run.invocation_id) == [(0,)]
