@@ -49,7 +49,8 @@ class _Group(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Name the command where the line does not."""
-        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
+        named = bool(args) and args[0] in {*self.commands, *ctx.help_option_names}
+        if not named and any(each.startswith("--to") or each.endswith(".sql") for each in args):
             args = [str(task_in_snowflake.name), *args]
         return super().parse_args(ctx, args)
 

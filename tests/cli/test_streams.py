@@ -127,6 +127,11 @@ def test_wrong_usage(file, run, arguments):
     assert "Usage: " in run(*arguments, code=2).stderr
 
 
+def test_a_command_that_does_not_exist_is_no_query(run):
+    assert "No such command 'rnu'" in run("task", "rnu", "scoring", code=2).stderr
+    assert "'QUERY'" in run("task", "gone.sql", "--key", "id", code=2).stderr
+
+
 def test_a_file_that_is_not_there(run):
     for arguments in (("stream", "list"), ("task", "run")):
         failed = run(*arguments, "--database", "nothing.duckdb", "--wait", "0", code=1)
