@@ -78,7 +78,7 @@ def model(dbt, session):
     def scored():
         for batch in rows:
             matrix = np.stack([batch.column(name).to_numpy() for name in names], axis=1)
-            answers = pa.array(booster.predict(matrix))
+            answers = pa.array(booster.predict(matrix, num_threads={threads}))
             kept = [batch.column("id"), batch.column("features_hash")]
             yield pa.record_batch([*kept, answers], schema=pa.schema(fields))
 
@@ -136,7 +136,9 @@ class Shop:
             path = folder / f"{case.name}.txt"
             self.publish(case).save_model(path)
             files[f"models/{case.name}.sql"] = SCORED.format(name=case.name)
-            files[f"models/usual_{case.name}.py"] = PYTHON_MODEL.replace("{path}", str(path))
+            # Whatever OMP_NUM_THREADS says, LightGBM gets the threads that DuckDB takes.
+            usual = PYTHON_MODEL.replace("{threads}", str(os.cpu_count()))
+            files[f"models/usual_{case.name}.py"] = usual.replace("{path}", str(path))
         for name, text in files.items():
             (self.project / name).parent.mkdir(parents=True, exist_ok=True)
             (self.project / name).write_text(text)
