@@ -90,8 +90,8 @@ def model(dbt, session):
 class Case:
     """A model by its size, and how many times as fast as either peer an incremental run shall be.
 
-    The bar against Booster.predict is for the large one: comparing the hashes of all rows takes
-    what scoring them with a small one does.
+    Comparing the hashes of all rows takes a second and more, whatever the model: around
+    Booster.predict a small one falls short of the bar, which a large one passes by far.
     """
 
     name: str
@@ -101,7 +101,7 @@ class Case:
     bar_of_usual: float
 
 
-CASES = (Case("small", 100, 31, 2.0, 0.0), Case("large", 500, 127, 2.0, 20.0))
+CASES = (Case("small", 100, 31, 2.0, 20.0), Case("large", 500, 127, 2.0, 20.0))
 
 
 def main() -> None:
