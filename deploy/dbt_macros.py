@@ -7,7 +7,6 @@ plugin's functions find columns by name. Elsewhere the file brings the model its
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..errors import ForesqlError, UnsupportedModelError
 from ..ir import ColumnType
 from ..models_sql import Header, target_of, write_inlined
 from ..registry import Registry, default_path
+from ..registry.atomic import write_whole
 from ..registry.references import parse_reference
 from ..udfs.snowflake.functions import argument_types, served_functions
 from ..udfs.snowflake.names import VERSION, argument_names, function_name
@@ -196,9 +196,7 @@ def write_dbt_macros(
         if path.exists() and not overwrite and not path.read_text("utf-8").startswith(marks):
             raise ForesqlError(f"{path} exists, and is not ours. Name another, or --overwrite it.")
         path.parent.mkdir(exist_ok=True)
-        whole = path.with_name(f".{path.name}.{os.getpid()}")
-        whole.write_text(text, encoding="utf-8", newline="")
-        whole.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise ForesqlError(f"{path} cannot be written: {error.strerror}.") from error
     except UnicodeDecodeError as error:

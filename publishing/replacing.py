@@ -6,7 +6,6 @@ one; what it leaves beside them, the next publishing removes.
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 import uuid
@@ -15,13 +14,13 @@ from glob import escape
 from typing import TYPE_CHECKING
 
 from ..errors import PublishingError
+from ..registry.atomic import sync
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
 _RIGHTS = 0o444
-_NO_SYNC = {errno.EINVAL, errno.ENOTSUP}
 _PAUSE = 0.1
 
 
@@ -48,12 +47,12 @@ def replacement_of(target: Path, wait: float) -> Generator[Path]:
             yield path
             _check_log(target)
             path.chmod(path.stat().st_mode & _RIGHTS)  # what the umask withholds stays so
-            _sync(path)
+            sync(path)
             path.replace(target)
         finally:
             for left in folder.glob(f"{escape(path.name)}*"):
                 left.unlink()
-        _sync(folder)
+        sync(folder)
 
 
 def _check_log(target: Path) -> None:
@@ -92,19 +91,6 @@ def _only_publisher(folder: Path, wait: float) -> Generator[None]:
                     raise PublishingError(message) from error
                 time.sleep(_PAUSE)
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _sync(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _NO_SYNC:  # some network file systems sync files, but no folders
-            raise
     finally:
         os.close(descriptor)
 

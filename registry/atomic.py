@@ -25,6 +25,7 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP}
 # Windows cannot unlink a read-only file, and temporary names are unlinked.
 _RIGHTS = 0o666 if os.name == "nt" else 0o444
+_WRITABLE = 0o666
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
@@ -56,6 +57,18 @@ def restore_file(path: Path, content: bytes) -> None:
         temporary.replace(path)
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Replace a text file in one step: who reads sees the old one, or the new one whole.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; then it is as it was.
+    """
+    with _temporary(path.parent, text.encode(), _WRITABLE) as temporary:
+        temporary.replace(path)
+
+
 def make_folder(root: Path, *parts: str) -> Path:
     """Make a folder below ``root`` where it is missing, on disk up to the root."""
     folder = root
@@ -66,7 +79,7 @@ def make_folder(root: Path, *parts: str) -> Path:
                 folder.mkdir(exist_ok=True)
             except FileExistsError:
                 raise NotADirectoryError(errno.ENOTDIR, "a file has its place") from None
-            _sync_folder(parent)
+            sync(parent)
     return folder
 
 
@@ -83,10 +96,10 @@ def remove_temporaries(root: Path, older_than: float) -> tuple[Path, ...]:
 
 
 @contextmanager
-def _temporary(folder: Path, content: bytes) -> Generator[Path]:
+def _temporary(folder: Path, content: bytes, rights: int = _RIGHTS) -> Generator[Path]:
     path = folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
     try:
-        descriptor = os.open(path, _FLAGS, _RIGHTS)
+        descriptor = os.open(path, _FLAGS, rights)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
@@ -94,13 +107,14 @@ def _temporary(folder: Path, content: bytes) -> Generator[Path]:
         yield path
     finally:
         path.unlink(missing_ok=True)
-        _sync_folder(folder)
+        sync(folder)
 
 
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows opens no folders, and keeps their entries by itself
+def sync(path: Path) -> None:
+    """Force a file, or the entries of a folder, to disk."""
+    if os.name == "nt" and path.is_dir():  # Windows opens no folders, and keeps their entries
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:

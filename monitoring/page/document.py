@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...registry.atomic import write_whole
 from ..errors import MonitoringError
 from .drifting import drift, method
 from .groups import groups
@@ -107,28 +106,10 @@ def write_page(page: str, path: Path, *, overwrite: bool = False) -> None:
             f"{path} is no report, so it was left as it is.\n"
             "  What to do: name another file with --into, or replace it with --overwrite."
         )
-    temporary: str | None = None
     try:
-        number, temporary = tempfile.mkstemp(".tmp", f".{path.name}.", path.parent)
-        with os.fdopen(number, "w", encoding="utf-8", newline="\n") as file:
-            file.write(page)
-            file.flush()
-            os.fsync(file.fileno())
-        # As any new file: a share's other readers may read it.
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-        temporary = None
+        write_whole(path, page)
     except OSError as error:
         raise MonitoringError(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _is_report(path: Path) -> bool:

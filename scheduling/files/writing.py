@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
+from ...registry.atomic import write_whole
 from ..errors import ScheduleError
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ def write_file(path: Path, text: str, *, overwrite: bool) -> None:
                     f"{path} is there, and foresql did not write it.\n"
                     "  What to do: name another file, or --overwrite."
                 )
-        written = path.with_name(f".{path.name}.{os.getpid()}")
-        written.write_text(text, encoding="utf-8")
-        written.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise ScheduleError(f"{path} cannot be written: {error.strerror}.") from error
