@@ -147,6 +147,8 @@ def built(request, models, tmp_path_factory) -> Shop:
         schema = "shop"
         settings = request.getfixturevalue("postgres").settings
         shop.environment = {**settings, "SHOP_SCHEMA": schema}
+        # Where another module's tests asked for DuckDB in between, this is built a second time.
+        shop.sql(f"drop schema if exists {schema} cascade")
         shop.sql(f"create schema {schema}")
     shop.put(
         "dbt_project.yml",

@@ -29,10 +29,28 @@
 {%- endmacro %}
 
 
-{# A function answers for each stale row. The filter comes before the model and the scored rows
-   are materialized, so that each stale row is scored once and every other row never. #}
+{# A function answers for each stale row. #}
 {% macro scored_by_functions(reference, features, keys, outputs, hash, keep) -%}
-{% set version = foresql.named_version(reference) %}
+    {% set version = foresql.named_version(reference) %}
+    {% set answers %}
+    select
+        {%- for name in keys + keep %}
+        {{ foresql.column(name) }},
+        {%- endfor %}
+        {{ foresql.column(hash) }} as features_hash
+        {%- for kind, name in outputs.items() %},
+        {{ foresql.answer(kind, reference, 'foresql_stale', features) }} as {{ foresql.column(name) }}
+        {%- endfor %}
+    from foresql_stale
+    {%- endset %}
+    {{ return(foresql.scored_query(reference, features, keys, outputs, hash, keep, version, answers)) }}
+{%- endmacro %}
+
+
+{# `answers` reads foresql_stale. The filter comes before the model and the scored rows are
+   materialized, so that each stale row is scored once and every other row never. #}
+{% macro scored_query(reference, features, keys, outputs, hash, keep, version, answers) -%}
+    {% set query %}
 {% if version is not none %}{{ foresql.version_comment(reference, version) }}{% endif %}
 with foresql_answering as {{ foresql.materialized() }}(
     select {{ foresql.answering_version(reference) }} as model_version
@@ -43,21 +61,15 @@ foresql_stale as {{ foresql.materialized() }}(
 ),
 
 foresql_scored as {{ foresql.materialized() }}(
-    select
-        {%- for name in keys + keep %}
-        {{ foresql.column(name) }},
-        {%- endfor %}
-        {{ foresql.column(hash) }} as features_hash
-        {%- for kind, name in outputs.items() %},
-        {{ foresql.answer(kind, reference, 'foresql_stale', features) }} as {{ foresql.column(name) }}
-        {%- endfor %}
-    from foresql_stale
+    {{ answers | trim }}
 )
 
 select
     {{ foresql.scored_columns(reference, keys, outputs, keep) | indent(4) }}
 from foresql_scored as scored
 cross join foresql_answering as answering
+    {% endset %}
+    {{ return(query) }}
 {%- endmacro %}
 
 

@@ -44,30 +44,16 @@
     {% endfor %}
     {% set rows = '(select ' ~ given | join(', ') ~ ', ' ~ foresql.given_columns('foresql_stale', stored)
         ~ ' from foresql_stale) as foresql_given' %}
-    {% set query %}
-{{ foresql.version_comment(reference, known.version) }}
-with foresql_answering as {{ foresql.materialized() }}(
-    select {{ foresql.answering_version(reference) }} as model_version
-),
-
-foresql_stale as {{ foresql.materialized() }}(
-    {{ foresql.stale_rows(reference, features, keys, hash, outputs.values() | list + keep) | indent(4) }}
-),
-
-foresql_scored as {{ foresql.materialized() }}(
+    {% set answers %}
     select
         {{ named | join(',\n        ') }}
     from (
         {{ foresql_query(reference, rows, kept | join(', ')) | trim }}
     ) as foresql_answers
-)
-
-select
-    {{ foresql.scored_columns(reference, keys, outputs, keep) | indent(4) }}
-from foresql_scored as scored
-cross join foresql_answering as answering
-    {% endset %}
-    {{ return(query) }}
+    {%- endset %}
+    {{ return(foresql.scored_query(
+        reference, features, keys, outputs, hash, keep, known.version, answers
+    )) }}
 {%- endmacro %}
 
 

@@ -5,7 +5,7 @@
         {% set statements = adapter.dispatch('catalogue_changes', 'foresql')() %}
         {% if statements %}
             {% set problem = adapter.dispatch('write_run_log', 'foresql')(
-                foresql.catalogue_schema() + statements
+                foresql.own_schema_statements() + statements
             ) %}
             {% if problem %}
                 {% do log(
@@ -24,15 +24,6 @@
 {% macro catalogue_columns(table) -%}
     {% set source = graph.get('sources', {}).get('source.foresql.foresql.' ~ table, {}) %}
     {{ return(source.get('columns', {})) }}
-{%- endmacro %}
-
-{% macro catalogue_schema() -%}
-    {% set schema = foresql.relation('models').without_identifier() %}
-    {% if adapter.check_schema_exists(schema.database, schema.schema) %}
-        {{ return([]) }}
-    {% endif %}
-    {# Postgres takes no database's name here. #}
-    {{ return(['create schema if not exists ' ~ schema.include(database=target.type != 'postgres')]) }}
 {%- endmacro %}
 
 {# Comments on a table and its columns, which clients show beside them. #}
@@ -116,43 +107,21 @@
 {# Elsewhere rows are added: what answers now is all that can be asked, and versions that answered
    before stay, so that their predictions are still explained. #}
 {% macro default__catalogue_changes() -%}
-    {% set statements, found = [], foresql.catalogue_found() %}
-    {% for table in ('models', 'model_columns') %}
-        {% set relation, wanted, there = foresql.relation(table), [], found[table] %}
-        {% for name, column in foresql.catalogue_columns(table).items() if name not in there %}
-            {% set type = foresql.timestamp_type() if column.data_type == 'timestamp' else column.data_type %}
-            {% do wanted.append(foresql.column(name) ~ ' ' ~ type) %}
+    {% set statements, found = [], foresql.own_columns(['models', 'model_columns']) %}
+    {% for table, there in found.items() %}
+        {% set columns = {} %}
+        {% for name, column in foresql.catalogue_columns(table).items() %}
+            {% do columns.update({
+                name: foresql.timestamp_type() if column.data_type == 'timestamp' else column.data_type
+            }) %}
         {% endfor %}
+        {% do statements.extend(foresql.own_table_statements(table, columns, there)) %}
         {% if not there %}
-            {% do statements.append(
-                'create table if not exists ' ~ relation ~ ' (' ~ wanted | join(', ') ~ ')'
-            ) %}
             {% do statements.extend(foresql.catalogue_comments(table)) %}
-        {% endif %}
-        {% if there %}
-            {% for column in wanted %}
-                {% do statements.append('alter table ' ~ relation ~ ' add column if not exists ' ~ column) %}
-            {% endfor %}
         {% endif %}
         {% do statements.extend(foresql.catalogue_additions(table, there | length > 0)) %}
     {% endfor %}
     {{ return(statements) }}
-{%- endmacro %}
-
-{# The columns that are there now, by table: to describe one that is not is an error. #}
-{% macro catalogue_found() -%}
-    {% set relation, found = foresql.relation('models'), {'models': [], 'model_columns': []} %}
-    {% set columns = run_query(
-        'select lower(table_name), lower(column_name) from '
-        ~ relation.information_schema('columns')
-        ~ ' where lower(table_catalog) = ' ~ foresql.literal(relation.database | lower)
-        ~ ' and lower(table_schema) = ' ~ foresql.literal(relation.schema | lower)
-        ~ " and lower(table_name) in ('models', 'model_columns')"
-    ) %}
-    {% for row in columns.rows %}
-        {% do found[row[0]].append(row[1]) %}
-    {% endfor %}
-    {{ return(found) }}
 {%- endmacro %}
 
 {# Rows of versions that the table lacks, and the aliases by which versions answer now. #}
