@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from functools import partial
 from importlib.util import find_spec
@@ -13,7 +12,7 @@ import click
 
 from ..errors import ForesqlError
 from ..registry import default_path
-from .options import explained, json_option, registry_option, say
+from .options import explained, json_option, print_json, registry_option, say
 
 if TYPE_CHECKING:
     from ..serving import App
@@ -151,7 +150,7 @@ def _announce(app: App, url: str, grpc: str | None, *, as_json: bool) -> None:
     has_keys = service.keys is not None
     if as_json:
         announced = {"url": url, "grpc": grpc, "models": served, "keys": has_keys}
-        click.echo(json.dumps(announced))
+        print_json(announced, on_one_line=True)
     else:
         names = ", ".join(f"{name} (version {number})" for name, number in served.items())
         say(f"Serving {names or 'no model yet'} at {url}" + (f", gRPC at {grpc}" if grpc else ""))

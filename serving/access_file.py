@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..errors import ForesqlError, RegistryError
 from ..registry import parse_reference
 from .access import EVERY_MODEL, Principal, Rate, ServerVerb, Verb
-from .tokens import Issuer, read_issuer
+from .tokens import Issuer, read_issuer, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ class AccessFile:
     @property
     def read_from(self) -> list[Path]:
         """Further files that it rests on."""
-        return [path for issuer in self.issuers.values() for path in issuer.files]
+        return [issuer.jwks for issuer in self.issuers.values()]
 
 
 def read_access(path: Path) -> AccessFile:
@@ -67,11 +67,12 @@ def read_access(path: Path) -> AccessFile:
     found = AccessFile()
     issuers = tables.pop(ISSUERS, {})
     if not isinstance(issuers, dict):
-        raise _wrong(path, ISSUERS, "it holds tables, such as [issuers.login]")
+        raise wrong(path, ISSUERS, "it holds tables, such as [issuers.login]")
     for name, table in issuers.items():
-        issuer = read_issuer(path, name, table)
+        entry = f"{ISSUERS}.{name}"
+        issuer = read_issuer(path, entry, table)
         if issuer.issuer in found.issuers:
-            raise _wrong(path, f"{ISSUERS}.{name}", f"{issuer.issuer!r} stands there twice")
+            raise wrong(path, entry, f"{issuer.issuer!r} stands there twice")
         found.issuers[issuer.issuer] = issuer
     for name, table in tables.items():
         _add(found, path, name, table)
@@ -81,11 +82,12 @@ def read_access(path: Path) -> AccessFile:
 
 
 def _add(found: AccessFile, path: Path, name: str, table: Any) -> None:
-    if not isinstance(table, dict) or not set(table) & set(_PROOFS):
-        raise _wrong(path, name, "it is a table with sha256, certificate, or issuer and subject")
-    (proof,) = (set(table) & set(_PROOFS)) if len(set(table) & set(_PROOFS)) == 1 else (None,)
-    if proof is None or not _PROOFS[proof] <= set(table) <= _PROOFS[proof] | _GRANTS:
-        raise _wrong(
+    proofs = sorted(set(table) & set(_PROOFS)) if isinstance(table, dict) else []
+    if not proofs:
+        raise wrong(path, name, "it is a table with sha256, certificate, or issuer and subject")
+    proof, *others = proofs
+    if others or not _PROOFS[proof] <= set(table) <= _PROOFS[proof] | _GRANTS:
+        raise wrong(
             path,
             name,
             "it has one of sha256, certificate, or issuer with subject; and of models, server, "
@@ -95,16 +97,16 @@ def _add(found: AccessFile, path: Path, name: str, table: Any) -> None:
     if proof == "subject":
         subject = table["issuer"], table["subject"]
         if not all(isinstance(each, str) and each for each in subject):
-            raise _wrong(path, name, "issuer and subject are texts, as the tokens carry them")
+            raise wrong(path, name, "issuer and subject are texts, as the tokens carry them")
         if table["issuer"] not in found.issuers:
-            raise _wrong(path, name, f"no [issuers.…] has the issuer {table['issuer']!r}")
+            raise wrong(path, name, f"no [issuers.…] has the issuer {table['issuer']!r}")
         _keep(found.subjects, subject, principal, path)
         return
     digest = table[proof]
     if isinstance(digest, str) and proof == "certificate":
         digest = digest.replace(":", "").lower()  # as openssl prints it
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-        raise _wrong(path, name, f"{proof} is a sha256, in 64 small hexadecimal digits")
+        raise wrong(path, name, f"{proof} is a sha256, in 64 small hexadecimal digits")
     _keep(found.keys if proof == "sha256" else found.certificates, digest, principal, path)
 
 
@@ -113,14 +115,14 @@ def _keep(
 ) -> None:
     if proof in principals:
         problem = f"its proof is the one of [{principals[proof].name}]; make one for each"
-        raise _wrong(path, principal.name, problem)
+        raise wrong(path, principal.name, problem)
     principals[proof] = principal
 
 
 def _principal(path: Path, name: str, table: Mapping[str, Any]) -> Principal:
     models = table.get("models", {})
     if not isinstance(models, dict):
-        raise _wrong(path, name, 'models is a table, such as { delay = ["predict"] }')
+        raise wrong(path, name, 'models is a table, such as { delay = ["predict"] }')
     grants: dict[str, frozenset[Verb]] = {}
     for model, verbs in models.items():
         _check_model(path, name, model)
@@ -133,12 +135,12 @@ def _rate(path: Path, name: str, table: Mapping[str, Any]) -> Rate | None:
     """Read how often a principal may ask; by default it may save up a second's requests."""
     if "requests_per_second" not in table:
         if "burst" in table:
-            raise _wrong(path, name, "burst goes with requests_per_second")
+            raise wrong(path, name, "burst goes with requests_per_second")
         return None
     per_second = table["requests_per_second"]
     burst = table.get("burst", per_second)
     if not (_is_positive(per_second) and _is_positive(burst)):
-        raise _wrong(path, name, "requests_per_second and burst are numbers above 0, below 1e9")
+        raise wrong(path, name, "requests_per_second and burst are numbers above 0, below 1e9")
     return Rate(float(per_second), max(float(burst), 1.0))
 
 
@@ -154,15 +156,11 @@ def _check_model(path: Path, name: str, model: str) -> None:
     except RegistryError:
         is_name = False
     if not is_name:
-        raise _wrong(path, name, f"{model!r} is no name of a model, without alias and version")
+        raise wrong(path, name, f"{model!r} is no name of a model, without alias and version")
 
 
 def _verbs(path: Path, name: str, given: Any, kind: type[_Kind]) -> frozenset[_Kind]:
     if isinstance(given, list) and all(verb in list(kind) for verb in given):
         return frozenset(map(kind, given))
     known = ", ".join(kind)
-    raise _wrong(path, name, f"{given!r} is no list of verbs; there is: {known}")
-
-
-def _wrong(path: Path, name: str, problem: str) -> ForesqlError:
-    return ForesqlError(f"The file of keys {path} is wrong in [{name}]: {problem}.")
+    raise wrong(path, name, f"{given!r} is no list of verbs; there is: {known}")

@@ -27,11 +27,7 @@ _MESSAGES: Mapping[str, tuple[tuple[int, str, str], ...]] = {
     "ModelReadyRequest": _OF_MODEL,
     "ModelReadyResponse": ((1, "ready", "bool"),),
     "ServerMetadataRequest": (),
-    "ServerMetadataResponse": (
-        (1, "name", "string"),
-        (2, "version", "string"),
-        (3, "extensions", "*string"),
-    ),
+    "ServerMetadataResponse": ((1, "name", "string"), (2, "version", "string")),
     "ModelMetadataRequest": _OF_MODEL,
     "ModelMetadataResponse.TensorMetadata": _TENSOR,
     "ModelMetadataResponse": (

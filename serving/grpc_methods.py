@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from .access import Anyone, AnyPrincipal, OnModel, Verb
 from .grpc_messages import message_class
 from .http import bad
-from .output_tensors import encode_outputs
+from .oip import described
+from .output_tensors import check_output, encode_outputs
 from .rows_form import check_rows
 from .tensors import InputTensor, TensorParameters, read_inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from .access import Decision
     from .http import Request
@@ -80,22 +81,9 @@ async def server_metadata(message: Any, request: Request, service: Service) -> A
 async def model_metadata(message: Any, request: Request, service: Service) -> Any:
     """Name a model's version, inputs and outputs."""
     del message, service
-    served = request.served
-    tensor = message_class("ModelMetadataResponse.TensorMetadata")
-    outputs = [output.metadata() for output in served.outputs.values()]
-    return message_class("ModelMetadataResponse")(
-        name=served.name,
-        versions=[str(served.version)],
-        platform="foresql",
-        inputs=[
-            tensor(name=name, datatype=datatype, shape=[-1])
-            for name, datatype in served.datatypes.items()
-        ],
-        outputs=[
-            tensor(name=each["name"], datatype=each["datatype"], shape=each["shape"])
-            for each in outputs
-        ],
-    )
+    metadata = described(request.served)
+    metadata["outputs"] = [_tensor(each) for each in metadata["outputs"]]
+    return message_class("ModelMetadataResponse")(**metadata)
 
 
 async def infer(message: Any, request: Request, service: Service) -> Any:
@@ -104,17 +92,13 @@ async def infer(message: Any, request: Request, service: Service) -> Any:
     tensors, raw = _inputs(message)
     features = read_inputs(tensors, raw, served)
     check_rows(features.rows, service)
-    wanted = dict.fromkeys(_wanted(message, served), True)
+    wanted = _wanted(message, served)
     outputs, blobs = encode_outputs(await served.score(features), wanted, served)
-    tensor = message_class("ModelInferResponse.InferOutputTensor")
     return message_class("ModelInferResponse")(
         model_name=served.name,
         model_version=str(served.version),
         id=message.id,
-        outputs=[
-            tensor(name=each["name"], datatype=each["datatype"], shape=each["shape"])
-            for each in outputs
-        ],
+        outputs=[_tensor(each) for each in outputs],
         raw_output_contents=blobs,
     )
 
@@ -157,13 +141,17 @@ def _of_elements(tensor: Any) -> InputTensor:
     return InputTensor(tensor.name, list(tensor.shape), tensor.datatype, None, elements)
 
 
-def _wanted(message: Any, served: ServedModel) -> list[str]:
-    names = [each.name for each in message.outputs] or list(served.outputs)
+def _wanted(message: Any, served: ServedModel) -> dict[str, bool]:
+    """Say which outputs are sent: all as bytes."""
+    names = [each.name for each in message.outputs] or served.outputs
     for name in names:
-        if name not in served.outputs:
-            there = ", ".join(map(repr, served.outputs))
-            raise bad(f"{served.reference} has no output {name[:200]!r}. It has {there}.")
-    return names
+        check_output(name, served)
+    return dict.fromkeys(names, True)
+
+
+def _tensor(tensor: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out of a tensor for REST what the messages do not have."""
+    return {field: tensor[field] for field in ("name", "datatype", "shape")}
 
 
 METHODS = (

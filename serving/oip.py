@@ -8,7 +8,7 @@ import msgspec
 
 from .binary_tensors import HEADER, split_body
 from .http import Response, bad, json_response
-from .output_tensors import encode_outputs
+from .output_tensors import check_output, encode_outputs
 from .rows_form import check_rows
 from .tensors import InputTensor, read_inputs
 
@@ -82,14 +82,11 @@ def _decoded(text: bytes) -> InferenceRequest:
 def _wanted(asked: InferenceRequest, served: ServedModel) -> dict[str, bool]:
     """Say which outputs are sent, and whether as bytes."""
     in_bytes = asked.parameters is not None and asked.parameters.binary_data_output
-    known = served.outputs
     if not asked.outputs:
-        return dict.fromkeys(known, in_bytes)
+        return dict.fromkeys(served.outputs, in_bytes)
     wanted: dict[str, bool] = {}
     for output in asked.outputs:
-        if output.name not in known:
-            there = ", ".join(map(repr, known))
-            raise bad(f"{served.reference} has no output {output.name[:200]!r}. It has {there}.")
+        check_output(output.name, served)
         own = output.parameters.binary_data if output.parameters else None
         wanted[output.name] = in_bytes if own is None else own
     return wanted
@@ -105,19 +102,21 @@ async def server_metadata(request: Request, service: Service) -> Response:
 async def model_metadata(request: Request, service: Service) -> Response:
     """Name a model's versions, inputs and outputs."""
     del service
-    served = request.served
-    return json_response(
-        {
-            "name": served.name,
-            "versions": [str(served.version)],
-            "platform": "foresql",
-            "inputs": [
-                {"name": name, "datatype": datatype, "shape": [-1]}
-                for name, datatype in served.datatypes.items()
-            ],
-            "outputs": [output.metadata() for output in served.outputs.values()],
-        }
-    )
+    return json_response(described(request.served))
+
+
+def described(served: ServedModel) -> dict[str, Any]:
+    """Give a model's metadata, as the protocol has it."""
+    return {
+        "name": served.name,
+        "versions": [str(served.version)],
+        "platform": "foresql",
+        "inputs": [
+            {"name": name, "datatype": datatype, "shape": [-1]}
+            for name, datatype in served.datatypes.items()
+        ],
+        "outputs": [output.metadata() for output in served.outputs.values()],
+    }
 
 
 async def model_ready(request: Request, service: Service) -> Response:

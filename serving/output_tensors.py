@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .answers import in_json
 from .binary_tensors import write_tensor
 from .datatypes import DATATYPES, OF_COLUMN
+from .http import bad
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +51,19 @@ def outputs_of(answering: Answering) -> Mapping[str, Output]:
         labels, shares = (labels[1:], None) if is_binary else (labels, answering.shares)
         outputs[PROBA] = Output(PROBA, "FP64", shares, labels)
     return outputs
+
+
+def check_output(name: str, served: ServedModel) -> None:
+    """Check that a model has an output.
+
+    Raises
+    ------
+    Refusal
+        If it has not (400).
+    """
+    if name not in served.outputs:
+        there = ", ".join(map(repr, served.outputs))
+        raise bad(f"{served.reference} has no output {name[:200]!r}. It has {there}.")
 
 
 def encode_outputs(

@@ -59,7 +59,7 @@ class Issuer:
         What it may be signed with.
     keys
         The public keys; a token names its own by ``kid``, unless there is one alone.
-    files
+    jwks
         Where the keys were read.
     """
 
@@ -67,11 +67,11 @@ class Issuer:
     audience: str
     algorithms: tuple[str, ...]
     keys: tuple[PublicKey, ...]
-    files: tuple[Path, ...]
+    jwks: Path
 
 
-def read_issuer(path: Path, name: str, table: Any) -> Issuer:
-    """Read one ``[issuers.NAME]`` of the file of keys, and its JWKS.
+def read_issuer(path: Path, entry: str, table: Any) -> Issuer:
+    """Read an issuer of the file of keys, which stands there as ``[entry]``, and its JWKS.
 
     Raises
     ------
@@ -79,45 +79,46 @@ def read_issuer(path: Path, name: str, table: Any) -> Issuer:
         If it is not as docs/serving.md says, or PyJWT is not installed.
     """
     if not isinstance(table, dict) or not {"issuer", "audience", "jwks"} <= set(table) <= _MEMBERS:
-        raise _wrong(path, name, "it has issuer, audience and jwks, and algorithms if they differ")
+        raise wrong(path, entry, "it has issuer, audience and jwks, and algorithms if they differ")
     texts = [table["issuer"], table["audience"], table["jwks"]]
     if not all(isinstance(text, str) and text for text in texts):
-        raise _wrong(path, name, "issuer, audience and jwks are texts")
+        raise wrong(path, entry, "issuer, audience and jwks are texts")
     algorithms = table.get("algorithms", list(DEFAULT_ALGORITHMS))
     is_known = isinstance(algorithms, list) and all(each in ALGORITHMS for each in algorithms)
     if not is_known or not algorithms:
-        raise _wrong(path, name, f"algorithms is a list of these: {', '.join(ALGORITHMS)}")
+        raise wrong(path, entry, f"algorithms is a list of these: {', '.join(ALGORITHMS)}")
     jwks = path.parent / table["jwks"]
-    return Issuer(texts[0], texts[1], tuple(algorithms), _read_jwks(path, name, jwks), (jwks,))
+    return Issuer(texts[0], texts[1], tuple(algorithms), _read_jwks(path, entry, jwks), jwks)
 
 
-def _read_jwks(path: Path, name: str, jwks: Path) -> tuple[PublicKey, ...]:
+def _read_jwks(path: Path, entry: str, jwks: Path) -> tuple[PublicKey, ...]:
     try:
         from jwt import PyJWK, PyJWTError
     except ImportError as error:
-        message = f"Tokens need PyJWT: pip install 'foresql[tokens]' ({path}, [issuers.{name}])"
+        message = f"Tokens need PyJWT: pip install 'foresql[tokens]' ({path}, [{entry}])"
         raise ForesqlError(message) from error
     try:
         entries = json.loads(jwks.read_text("utf-8"))["keys"]
-        used = [entry for entry in entries if entry.get("use", "sig") == "sig"]
-        if any(entry["kty"] == "oct" or "d" in entry for entry in used):
-            raise _wrong(path, name, f"{jwks} holds a secret key; only public ones belong there")
-        keys = tuple(_public_key(entry, PyJWK(entry)) for entry in used)
+        used = [each for each in entries if each.get("use", "sig") == "sig"]
+        if any(each["kty"] == "oct" or "d" in each for each in used):
+            raise wrong(path, entry, f"{jwks} holds a secret key; only public ones belong there")
+        keys = tuple(_public_key(each, PyJWK(each)) for each in used)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, PyJWTError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no JWKS of public keys"
-        raise _wrong(path, name, f"{jwks} cannot be read: {reason}") from error
+        raise wrong(path, entry, f"{jwks} cannot be read: {reason}") from error
     if not keys:
-        raise _wrong(path, name, f"{jwks} holds no key that signs")
+        raise wrong(path, entry, f"{jwks} holds no key that signs")
     return keys
 
 
-def _public_key(entry: Mapping[str, Any], key: PyJWK) -> PublicKey:
-    is_bare = entry["kty"] == "RSA" and not entry.get("alg")
+def _public_key(given: Mapping[str, Any], key: PyJWK) -> PublicKey:
+    is_bare = given["kty"] == "RSA" and not given.get("alg")
     return PublicKey(key.key_id, key.key if is_bare else key)
 
 
-def _wrong(path: Path, name: str, problem: str) -> ForesqlError:
-    return ForesqlError(f"The file of keys {path} is wrong in [issuers.{name}]: {problem}.")
+def wrong(path: Path, entry: str, problem: str) -> ForesqlError:
+    """Say what is wrong in the file of keys, under ``[entry]``."""
+    return ForesqlError(f"The file of keys {path} is wrong in [{entry}]: {problem}.")
 
 
 class Tokens:

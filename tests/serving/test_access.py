@@ -1,9 +1,9 @@
 """Who may ask for what: every route has a decision, and none is more open than it says."""
 
-import hashlib
 import threading
 
 import pytest
+from serving_process import of, sha256
 
 from foresql.errors import ForesqlError
 from foresql.serving.access import Anyone, AnyPrincipal, OnModel, OnServer, is_loopback
@@ -20,11 +20,6 @@ READER, CALLER, OPERATOR, STRANGER = (
     "key-of-stranger",
 )
 BODY = {"rows": [{"distance": 733.0, "dep delay": 4.0}]}
-
-
-def sha256(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
-
 
 KEYS = f"""
 [reader]
@@ -43,10 +38,6 @@ server = ["metrics"]
 [stranger]
 sha256 = "{sha256(STRANGER)}"
 """
-
-
-def of(key: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {key}"}
 
 
 @pytest.fixture

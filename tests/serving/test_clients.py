@@ -1,7 +1,6 @@
 """Triton's own clients, over HTTP and gRPC, against the command as a process."""
 
 import contextlib
-import hashlib
 import json
 import time
 
@@ -12,12 +11,12 @@ import pytest
 import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 from click.testing import CliRunner
-from serving_process import Server
+from serving_process import Server, sha256
+from serving_process import call as call_over
 from tritonclient.utils import InferenceServerException
 
 import foresql
 from foresql.cli import main
-from foresql.serving.grpc_messages import SERVICE, message_class
 
 KINDS = {"http": triton_http, "grpc": triton_grpc}
 DISTANCES, DELAYS = [100.0, 2000.5, np.inf], [np.nan, 90.0, -0.0]
@@ -138,15 +137,9 @@ def test_requests_that_are_wrong(asked, change, words):
     assert client.is_server_live()
 
 
-def call(running, method, metadata=(), timeout=20, **fields):
-    """Call a method as a client that fills the fields itself."""
+def call(running, method, metadata=(), **fields):
     with grpc.insecure_channel(running.announced["grpc"]) as channel:
-        stub = channel.unary_unary(
-            f"/{SERVICE}/{method}",
-            request_serializer=message_class(f"{method}Request").SerializeToString,
-            response_deserializer=message_class(f"{method}Response").FromString,
-        )
-        return stub(message_class(f"{method}Request")(**fields), metadata=metadata, timeout=timeout)
+        return call_over(channel, method, metadata, **fields)
 
 
 def elements(carriers=(b"AA", b"UA")):
@@ -212,9 +205,8 @@ def test_calls_that_are_wrong(running):
 
 def test_keys(serve, published, tmp_path):
     keys, log = tmp_path / "keys.toml", tmp_path / "audit.jsonl"
-    digest = hashlib.sha256(b"secret").hexdigest()
     keys.write_text(
-        f'[caller]\nsha256 = "{digest}"\nmodels = {{ late = ["predict"] }}\n'
+        f'[caller]\nsha256 = "{sha256("secret")}"\nmodels = {{ late = ["predict"] }}\n'
         "requests_per_second = 0.001\nburst = 2\n"
     )
     server = serve(published, "--grpc-port", "0", "--keys", keys, "--audit-log", log)

@@ -13,9 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from serving_process import call, sha256
 
 from foresql.cli import main
-from foresql.serving.grpc_messages import SERVICE, message_class
 from foresql.serving.settings import Tls
 from foresql.serving.tls import tls_options
 
@@ -74,7 +74,7 @@ def files(tmp_path_factory):
     keys = folder / "keys.toml"
     keys.write_text(
         f'[dashboard]\ncertificate = "{spelled}"\nmodels = {{ delay = ["predict"] }}\n'
-        f'[person]\nsha256 = "{hashlib.sha256(b"key").hexdigest()}"\n'
+        f'[person]\nsha256 = "{sha256("key")}"\n'
         'models = { delay = ["predict"] }\n'
     )
     return found | {"keys": keys}
@@ -130,13 +130,8 @@ def live(server, files, title=None):
     credentials = grpc.ssl_channel_credentials(files["authority"].read_bytes(), key, pem)
     address = server.announced["grpc"].replace("127.0.0.1", "localhost")
     with grpc.secure_channel(address, credentials) as channel:
-        stub = channel.unary_unary(
-            f"/{SERVICE}/ModelReady",
-            request_serializer=message_class("ModelReadyRequest").SerializeToString,
-            response_deserializer=message_class("ModelReadyResponse").FromString,
-        )
         try:
-            return stub(message_class("ModelReadyRequest")(name="delay"), timeout=20).ready
+            return call(channel, "ModelReady", name="delay").ready
         except grpc.RpcError as error:
             return error.code()
 

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from serving_process import of
 
 from foresql.errors import ForesqlError
 from foresql.serving import tokens
@@ -55,10 +56,6 @@ def claims(**others):
 def token(name="rsa", *, headers=None, **others):
     key, _, algorithm = KEYS[name]
     return jwt.encode(claims(**others), key, algorithm, headers={"kid": name} | (headers or {}))
-
-
-def of(bearer):
-    return {"authorization": f"Bearer {bearer}"}
 
 
 @pytest.fixture
