@@ -20,6 +20,7 @@ from small_dbt import COLUMNS, KINDS, SmallProject, make_small_project
 from warm_dbt import Finished, Kill, WarmDbt
 
 from foresql import Registry
+from foresql.registry import Reason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,8 +164,11 @@ def promote(world: World) -> None:
 
 
 def roll_back(world: World) -> None:
+    """Go back, unless every promotion has been taken back already: then nothing is before."""
     registry = Registry(world.shop.registry)
-    if len(registry.history("bid", "champion")) > 1:
+    moves = registry.history("bid", "champion")
+    back = sum(move.reason is Reason.ROLLBACK for move in moves)
+    if len(moves) - 2 * back > 1:
         registry.rollback("bid", "champion")
 
 
