@@ -46,17 +46,24 @@
 {# Whether the rows that were just scored have a key each of their own, and a hash, and the tables
    the same keys: as many, with the same sum of their hashes. #}
 {% macro keys_agree(features, keys) -%}
-    {% set columns = [] %}
-    {% for name in keys %}{% do columns.append(foresql.column(name)) %}{% endfor %}
+    {% set columns = foresql.column_names(keys) %}
     {% set listed = columns | join(', ') %}
     {% set sums = 'select (count(*), sum(hash(' ~ listed ~ '))) as of_keys from ' %}
     {{ return(run_query(
         'select of_features.of_keys is not distinct from of_stored.of_keys and not exists ('
         ~ 'select 1 from ' ~ this ~ ' where run_id = ' ~ foresql.literal(invocation_id)
-        ~ ' group by ' ~ listed ~ ' having count(*) > 1 or count(features_hash) = 0 or ' ~ columns | join(' is null or ') ~ ' is null)'
+        ~ foresql.unclear_keys(columns, 'features_hash') ~ ')'
         ~ ' from (' ~ sums ~ features ~ ') as of_features cross join ('
         ~ sums ~ this ~ ') as of_stored'
     ).rows[0][0]) }}
+{%- endmacro %}
+
+{# GROUP BY a key, for what it does not tell apart, or what lacks a part of it or a hash. #}
+{% macro unclear_keys(columns, hash) -%}
+    {{ return(
+        ' group by ' ~ columns | join(', ') ~ ' having count(*) > 1 or count(' ~ hash ~ ') = 0 or '
+        ~ columns | join(' is null or ') ~ ' is null'
+    ) }}
 {%- endmacro %}
 
 
@@ -94,14 +101,10 @@
 {%- endmacro %}
 
 {% macro refuse_unclear_rows(features, keys, hash) -%}
-    {% set columns = [] %}
-    {% for name in keys %}{% do columns.append(foresql.column(name)) %}{% endfor %}
-    {% set listed = columns | join(', ') %}
-    {% set hashed = 'count(' ~ foresql.column(hash) ~ ')' %}
+    {% set columns, hashed = foresql.column_names(keys), foresql.column(hash) %}
     {% set found = run_query(
-        'select ' ~ listed ~ ', count(*) as foresql_rows, ' ~ hashed ~ ' as foresql_hashes from '
-        ~ features ~ ' group by ' ~ listed ~ ' having count(*) > 1 or ' ~ hashed ~ ' = 0 or '
-        ~ columns | join(' is null or ') ~ ' is null limit 5'
+        'select ' ~ columns | join(', ') ~ ', count(*) as foresql_rows, count(' ~ hashed
+        ~ ') as foresql_hashes from ' ~ features ~ foresql.unclear_keys(columns, hashed) ~ ' limit 5'
     ) %}
     {% if found and found.rows | length %}
         {% do foresql.refuse_rows(features, keys, hash, found.rows) %}

@@ -19,6 +19,12 @@
     {{ return(foresql.identifier(name | upper if is_plain else name)) }}
 {%- endmacro %}
 
+{% macro column_names(names) -%}
+    {% set columns = [] %}
+    {% for name in names %}{% do columns.append(foresql.column(name)) %}{% endfor %}
+    {{ return(columns) }}
+{%- endmacro %}
+
 {# A text as a literal. #}
 {% macro literal(text) -%}
     {{ return(adapter.dispatch('literal', 'foresql')(text)) }}

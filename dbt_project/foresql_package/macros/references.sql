@@ -65,8 +65,13 @@
 
 {# The version that answers where the database is asked for it; none where it is not. #}
 {% macro named_version(reference) -%}
-    {% if foresql.runs_queries() %}
-        {{ return(adapter.dispatch('named_version', 'foresql')(reference)) }}
+    {% if not foresql.runs_queries() %}
+        {{ return(none) }}
     {% endif %}
-    {{ return(none) }}
+    {# Asked once a node, however often its query calls: dbt makes `model` anew for each. #}
+    {% set asked = model.setdefault('foresql_versions', {}) if model is mapping else {} %}
+    {% if reference not in asked %}
+        {% do asked.update({reference: adapter.dispatch('named_version', 'foresql')(reference)}) %}
+    {% endif %}
+    {{ return(asked[reference]) }}
 {%- endmacro %}

@@ -28,9 +28,8 @@
 {% macro configure_scored(reference, keys, outputs, hash) -%}
     {% if execute %}{{ return('') }}{% endif %}
     {% set features = foresql.parsed_features() %}
-    {% set names = [] %}
     {# Quoted: dbt writes them as they are, and Postgres takes `user` for who is connected. #}
-    {% for name in keys %}{% do names.append(foresql.column(name)) %}{% endfor %}
+    {% set names = foresql.column_names(keys) %}
     {% set has_delete = target.type in ('duckdb', 'postgres', 'redshift', 'snowflake') %}
     {{ config(
         materialized='incremental',

@@ -4,7 +4,7 @@
     {% if not foresql.runs_queries() %}
         {{ return(function ~ '(' ~ row ~ ')') }}
     {% endif %}
-    {% set version = foresql.duckdb_version(reference) %}
+    {% set version = foresql.named_version(reference) %}
     {% set takes = foresql.duckdb_parameters(function) %}
     {% if not takes %}
         {% set known = foresql.known_model(reference) or {} %}
@@ -17,7 +17,7 @@
 {%- endmacro %}
 
 {% macro duckdb__answering_version(reference) -%}
-    {% if foresql.runs_queries() %}{% do foresql.duckdb_version(reference) %}{% endif %}
+    {% do foresql.named_version(reference) %}
     {{ return('version_' ~ foresql.function_suffix(reference) ~ '()') }}
 {%- endmacro %}
 
@@ -25,12 +25,8 @@
     {{ return(foresql.scored_by_functions(reference, features, keys, outputs, hash, keep)) }}
 {%- endmacro %}
 
-{% macro duckdb__named_version(reference) -%}
-    {{ return(foresql.duckdb_version(reference)) }}
-{%- endmacro %}
-
 {# Which version the plugin registered. #}
-{% macro duckdb_version(reference) -%}
+{% macro duckdb__named_version(reference) -%}
     {% set function = 'version_' ~ foresql.function_suffix(reference) %}
     {% set there = run_query(
         "select function_name from duckdb_functions() where function_name ilike 'version\\_%' escape '\\' group by all order by all"

@@ -5,7 +5,7 @@
     {% if kind not in known.functions %}
         {% do foresql.refuse_answer(kind, reference, known.omitted.get(kind, 'it is not deployed')) %}
     {% endif %}
-    {% do foresql.check_served(reference, known) %}
+    {% do foresql.named_version(reference) %}
     {% if relation is not none and not relation.is_cte %}
         {% do foresql.check_columns(reference, known, relation) %}
     {% endif %}
@@ -25,7 +25,7 @@
 {% macro snowflake__answering_version(reference) -%}
     {% if not execute %}{{ return('null') }}{% endif %}
     {% set known = foresql.deployed_model(reference) %}
-    {% do foresql.check_served(reference, known) %}
+    {% do foresql.named_version(reference) %}
     {{ return(foresql.served_function(known.functions.version) ~ '()') }}
 {%- endmacro %}
 

@@ -108,6 +108,7 @@
    before stay, so that their predictions are still explained. #}
 {% macro default__catalogue_changes() -%}
     {% set statements, found = [], foresql.own_columns(['models', 'model_columns']) %}
+    {% set answering = foresql.answering_models() %}
     {% for table, there in found.items() %}
         {% set columns = {} %}
         {% for name, column in foresql.catalogue_columns(table).items() %}
@@ -119,13 +120,13 @@
         {% if not there %}
             {% do statements.extend(foresql.catalogue_comments(table)) %}
         {% endif %}
-        {% do statements.extend(foresql.catalogue_additions(table, there | length > 0)) %}
+        {% do statements.extend(foresql.catalogue_additions(table, there | length > 0, answering)) %}
     {% endfor %}
     {{ return(statements) }}
 {%- endmacro %}
 
 {# Rows of versions that the table lacks, and the aliases by which versions answer now. #}
-{% macro catalogue_additions(table, is_there) -%}
+{% macro catalogue_additions(table, is_there, answering) -%}
     {% set statements, stored = [], {} %}
     {% if is_there %}
         {% set aliases = foresql.column('aliases') if table == 'models' else "''" %}
@@ -136,7 +137,7 @@
             {% do stored.update({row[0]: row[1]}) %}
         {% endfor %}
     {% endif %}
-    {% for found in foresql.answering_models().values() %}
+    {% for found in answering.values() %}
         {% if found.reference not in stored %}
             {% for row in ([found.row] if table == 'models' else found.columns) %}
                 {% set values = {} %}
@@ -161,7 +162,7 @@
         {% endif %}
     {% endfor %}
     {% if table == 'models' %}
-        {% for reference in stored if stored[reference] and reference not in foresql.answering_models() %}
+        {% for reference in stored if stored[reference] and reference not in answering %}
             {% do statements.append(foresql.run_log_update(
                 table, {'aliases': "''"},
                 foresql.column('reference') ~ ' = ' ~ foresql.run_log_value(reference)

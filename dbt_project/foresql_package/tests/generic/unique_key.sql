@@ -3,8 +3,7 @@
 {% test unique_key(model, key=none) %}
 {% set keys = foresql.key_columns(foresql.tested_argument(key, 'key', 'unique_key')) %}
 {% if execute %}
-{% set columns = [] %}
-{% for name in keys %}{% do columns.append(foresql.column(name)) %}{% endfor %}
+{% set columns = foresql.column_names(keys) %}
 select
     counted.*,
     case
