@@ -8,7 +8,7 @@ plugin's functions find columns by name. Elsewhere the file brings the model its
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,16 +86,7 @@ class MacroModel:
     @property
     def header(self) -> Header:
         """Where the model comes from."""
-        certificate = self.bundle.card.get("certificate")
-        known = certificate if isinstance(certificate, dict) else {}
-        routes = known.get("routes")
-        rows = known.get("rows")
-        return Header(
-            model=self.version.reference,
-            digest=self.version.digest,
-            certified_rows=rows if isinstance(rows, int) else None,
-            certified_routes=tuple(map(str, routes)) if isinstance(routes, list) else (),
-        )
+        return Header.of(self.version.reference, self.version.digest, self.bundle.card)
 
     @property
     def title(self) -> str:
@@ -226,7 +217,7 @@ def _find(
         for adapter in adapters
         if (dialect := ADAPTERS[adapter]) is not None
     }
-    return MacroModel(str(parsed), version, tuple(same), bundle, inlined)
+    return replace(found, inlined=inlined)
 
 
 def _inlined(found: MacroModel, adapter: str, dialect: str, *, double_sums: bool) -> Inlined:

@@ -6,14 +6,14 @@ import re
 import textwrap
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UnsupportedModelError
 from ..ir import ColumnType
 from .compile import compile_query, label_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ..ir import Model
     from .compile import Query
@@ -54,6 +54,19 @@ class Header:
     digest: str
     certified_rows: int | None = None
     certified_routes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, model: str, digest: str, card: Mapping[str, Any]) -> Header:
+        """Take what a card says of the certificate, whoever wrote the card."""
+        certificate = card.get("certificate")
+        known = certificate if isinstance(certificate, dict) else {}
+        rows, routes = known.get("rows"), known.get("routes")
+        return cls(
+            model=model,
+            digest=digest,
+            certified_rows=rows if isinstance(rows, int) else None,
+            certified_routes=tuple(map(str, routes)) if isinstance(routes, list) else (),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,14 +192,9 @@ class _Asked:
 
     @property
     def header(self) -> Header:
-        card: Any = self.bundle.card
-        certificate = card.get("certificate") or {}
-        return Header(
-            model=self.name if self.version is None else f"{self.name}:{self.version}",
-            digest=self.bundle.digest or encode_bundle(self.bundle)[1],
-            certified_rows=certificate.get("rows"),
-            certified_routes=tuple(certificate.get("routes") or ()),
-        )
+        name = self.name if self.version is None else f"{self.name}:{self.version}"
+        digest = self.bundle.digest or encode_bundle(self.bundle)[1]
+        return Header.of(name, digest, self.bundle.card)
 
     def statement(
         self,
