@@ -85,15 +85,22 @@ class Report:
     @property
     def has_shifted(self) -> bool:
         """Whether a feature or the predictions have shifted."""
-        rows = [*self.features.columns.to_pylist(), *self.answers.columns.to_pylist()]
-        return any(each["status"] == Status.SHIFTED for each in rows)
+        return any(each["status"] == Status.SHIFTED for _, each in self._columns())
 
     @property
-    def worst(self) -> float:
-        """The largest index of a feature or of the predictions that chance does not explain."""
-        rows = [*self.features.columns.to_pylist(), *self.answers.columns.to_pylist()]
-        judged = [each["psi"] for each in rows if each["status"] != Status.UNKNOWN and each["psi"]]
-        return max(judged, default=0.0)
+    def worst(self) -> tuple[float, str]:
+        """The largest index that can be judged, and whose it is."""
+        judged = [
+            (each["psi"], name)
+            for name, each in self._columns()
+            if each["status"] != Status.UNKNOWN and each["psi"] is not None
+        ]
+        return max(judged, default=(0.0, "too few rows"))
+
+    def _columns(self) -> list[tuple[str, dict[str, Any]]]:
+        """List the figures of all features, and of the predictions, with a name for readers."""
+        features = [(str(e["column_name"]), e) for e in self.features.columns.to_pylist()]
+        return [*features, *(("of the predictions", e) for e in self.answers.columns.to_pylist())]
 
     def as_dict(self) -> dict[str, Any]:
         """Give all figures as plain values for JSON.
@@ -105,7 +112,7 @@ class Report:
             "predictions": self.answers.columns.to_pylist(),
             "bins": [*self.features.bins.to_pylist(), *self.answers.bins.to_pylist()],
             "limits": asdict(self.limits),
-            "worst": self.worst,
+            "worst": self.worst[0],
         }
         figures = {
             "model": self.card.as_dict(),

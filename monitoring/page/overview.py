@@ -86,7 +86,8 @@ def tiles(report: Report) -> Html:
     elif now.get("accuracy") is not None:
         found.append(("Classes that were right", percent(now["accuracy"]), "accuracy, now"))
     if report.reference:
-        found.append(("Largest drift index", decimal(report.worst, 2), _worst_name(report)))
+        index, whose = report.worst
+        found.append(("Largest drift index", decimal(index, 2), whose))
     last = report.history.runs[0] if report.history.runs else None
     if last:
         rows = f"{count(last['rows_scored'])} rows"
@@ -109,11 +110,6 @@ def _promised(report: Report) -> str:
     metrics = report.card.metrics
     promised = metrics.get("auc", metrics.get("roc_auc"))
     return "now" if promised is None else f"on the card {decimal(promised)}"
-
-
-def _worst_name(report: Report) -> str:
-    rows = report.features.columns.to_pylist()
-    return str(rows[0]["column_name"]) if rows else "of the predictions"
 
 
 def model(report: Report) -> Html:
