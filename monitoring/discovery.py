@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..udfs.duckdb.macros import literal, quote
 from .errors import MonitoringError
 from .manifest import Hints
 
@@ -22,8 +23,8 @@ _GENERIC = frozenset(
         *("has", "value", "label", "share", "the", "of"),
     }
 )
-_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UINTEGER", "UBIGINT")
-_REAL = ("DOUBLE", "FLOAT", "DECIMAL")
+WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UINTEGER", "UBIGINT")
+REAL = ("DOUBLE", "FLOAT", "DECIMAL")
 _TIMES = ("DATE", "TIMESTAMP")
 
 
@@ -59,6 +60,11 @@ class Sources:
     time: tuple[Table, str] | None = None
     mart: Table | None = None
     found: Mapping[str, str] = field(default_factory=dict)
+
+    def of_model(self, name: str, prefix: str = "") -> str:
+        """Write what is true for the predictions of one model: a table may hold several's."""
+        column = self.predictions.find("model_name")
+        return f"{prefix}{quote(column)} = {literal(name)}" if column else "true"
 
     @property
     def aliases(self) -> dict[Table, str]:
@@ -178,7 +184,7 @@ def _answers(
     if score is not None:
         score = predictions.column(score)
     else:
-        reals = [n for n in own if predictions.columns[n].startswith(_REAL)]
+        reals = [n for n in own if predictions.columns[n].startswith(REAL)]
         likely = [n for n in reals if re.search("prob|score|predict", n, re.IGNORECASE)]
         score = next(iter(likely or reals), None)
     others = [n for n in own if n != score and re.match("predict|label", n, re.IGNORECASE)]
@@ -210,7 +216,7 @@ def _outcome(
         for table in apart
         if table is not predictions and key and all(table.find(each) for each in key)
         for column, kind in table.columns.items()
-        if kind.startswith(("BOOLEAN", *_WHOLE, *_REAL, "VARCHAR"))
+        if kind.startswith(("BOOLEAN", *WHOLE, *REAL, "VARCHAR"))
         and column not in key
         and words
         and words <= _words(column)
@@ -282,7 +288,7 @@ def _mart(warehouse: Warehouse, wishes: Wishes, hints: Hints) -> Table | None:
 
 def expected_and_actual(table: Table) -> tuple[str | None, str | None]:
     """Find the columns of a mart that hold what was predicted, and what happened."""
-    reals = [name for name, kind in table.columns.items() if kind.startswith(_REAL)]
+    reals = [name for name, kind in table.columns.items() if kind.startswith(REAL)]
 
     def first(pattern: str) -> str | None:
         return next((n for n in reals if re.search(pattern, n, re.IGNORECASE)), None)

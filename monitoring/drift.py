@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -58,7 +58,7 @@ class Moved:
     high: float | None
     mean_reference: float | None
     mean_now: float | None
-    new_values: str = field(default="")
+    new_values: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def measure_drift(
             _judge(column, binning, [counts[p] for p in range(len(rows))], figures, limits)
         )
     found.sort(key=lambda each: (_ORDER.index(Status(each.status)), -(each.psi or 0.0)))
-    plain = [{each.name: getattr(moved, each.name) for each in fields(Moved)} for moved in found]
+    plain = [asdict(moved) for moved in found]
     return Drift(
         pa.Table.from_pylist(plain, COLUMNS_SCHEMA), pa.Table.from_pylist(bins, BINS_SCHEMA)
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..udfs.duckdb.macros import quote
 from .binning import SMALLEST_GROUP
-from .discovery import expected_and_actual
+from .discovery import REAL, WHOLE, expected_and_actual
 from .errors import MonitoringError
 from .rows import ROWS
 
@@ -24,7 +24,6 @@ _FEWEST_GROUPS, _MOST_GROUPS = 3, 15
 _MOST_STEPS = 31
 _MOST_DIMENSIONS = 5
 _DEFAULT_BY = 4
-_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UINTEGER", "UBIGINT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +59,14 @@ def default_by(connection: duckdb.DuckDBPyConnection, sources: Sources, rows: Ro
     for column in rows.features:
         kind = sources.features.columns[sources.features.column(column.name)]
         most = 200 if kind.startswith(("VARCHAR", "ENUM")) else _MOST_STEPS
-        if not kind.startswith(("VARCHAR", "ENUM", *_WHOLE)):
+        if not kind.startswith(("VARCHAR", "ENUM", *WHOLE)):
             continue
         (distinct,) = connection.execute(
             f"SELECT approx_count_distinct({column.expression}) FROM {ROWS}"
         ).fetchall()[0]
         if _FEWEST_GROUPS <= distinct <= most:
             found.append(column.name)
-    texts = [n for n in found if not sources.features.columns[n].startswith(_WHOLE)]
+    texts = [n for n in found if not sources.features.columns[n].startswith(WHOLE)]
     return [*texts, *(n for n in found if n not in texts)][:_DEFAULT_BY]
 
 
@@ -126,7 +125,7 @@ def mart_shape(connection: duckdb.DuckDBPyConnection, mart: Table) -> MartShape:
         )
     names = list(mart.columns)
     dimensions = _dimensions(connection, mart, [n for n in names if n not in {expected, actual}])
-    counts = [n for n in names if n not in dimensions and mart.columns[n].startswith(_WHOLE)]
+    counts = [n for n in names if n not in dimensions and mart.columns[n].startswith(WHOLE)]
     seen = counts[0] if counts else None
     behind = seen
     if actual is not None:
@@ -143,7 +142,7 @@ def _dimensions(
 ) -> list[str]:
     found: list[str] = []
     for name in names:
-        if mart.columns[name].startswith(("DOUBLE", "FLOAT", "DECIMAL")):
+        if mart.columns[name].startswith(REAL):
             break
         found.append(name)
         columns = ", ".join(map(quote, found))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..udfs.duckdb.macros import literal, quote
+from ..udfs.duckdb.macros import literal
+from .warehouse import rows_of
 
 if TYPE_CHECKING:
     from .discovery import Sources
@@ -56,8 +57,8 @@ def _logged(
             *(column(runs, "r", each) for each in ("seconds", "status", "trigger", "message")),
         ]
     )
-    return _rows(
-        warehouse,
+    return rows_of(
+        warehouse.connection,
         f"SELECT {selected} FROM {tables.sql} AS t JOIN {runs.sql} AS r ON t.run_id = r.run_id "
         f"WHERE {mine} ORDER BY r.started_at DESC, r.run_id LIMIT {SHOWN_RUNS}",
     )
@@ -70,18 +71,11 @@ def _stored(warehouse: Warehouse, sources: Sources, name: str) -> list[dict[str,
         return []
     group = "run_id" if table.find("run_id") else "NULL"
     version = "max(model_version)" if table.find("model_version") else "NULL"
-    model = table.find("model_name")
-    where = f"WHERE {quote(model)} = {literal(name)}" if model else ""
-    return _rows(
-        warehouse,
+    return rows_of(
+        warehouse.connection,
         f"SELECT CAST({group} AS VARCHAR) AS run_id, CAST(scored_at AS TIMESTAMP) AS started_at, "
-        f"{version} AS model_version, count(*) AS rows_scored FROM {table.sql} {where} "
+        f"{version} AS model_version, count(*) AS rows_scored FROM {table.sql} "
+        f"WHERE {sources.of_model(name)} "
         "GROUP BY 1, 2 ORDER BY started_at DESC, run_id "
         f"LIMIT {SHOWN_RUNS}",
     )
-
-
-def _rows(warehouse: Warehouse, query: str) -> list[dict[str, Any]]:
-    found = warehouse.connection.execute(query)
-    names = [each[0] for each in found.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .rows import ROWS
+from .warehouse import rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import duckdb
 
     from .rows import Rows
@@ -61,7 +60,7 @@ def metrics(connection: duckdb.DuckDBPyConnection, task: str, group: str) -> lis
     """
     counted = "label IS NOT NULL AND outcome IS NOT NULL" if task == "classes" else _COUNTED
     rows = f"(SELECT {group} AS grp, score, label, outcome FROM {ROWS} WHERE {counted})"
-    found = _dicts(
+    found = rows_of(
         connection,
         f"SELECT grp, count(*) AS rows, {_SUMS[task]} FROM {rows} "
         "WHERE grp IS NOT NULL GROUP BY grp ORDER BY grp",
@@ -86,7 +85,7 @@ def _area(rows: str) -> str:
 
 def over_time(connection: duckdb.DuckDBPyConnection, rows: Rows, period: Period) -> list[Row]:
     """Give rows, mean prediction and outcome, and the metrics of each period."""
-    counts = _dicts(
+    counts = rows_of(
         connection,
         f"SELECT {period.start} AS grp, count(*) AS scored, "
         "avg(score) FILTER (isfinite(score)) AS mean_score, bool_and(is_reference) AS reference "
@@ -110,7 +109,7 @@ def calibration(connection: duckdb.DuckDBPyConnection, task: str) -> list[Row]:
     Predictions that are equal are in one tenth, so that the order of rows has no say.
     The interval of an outcome's share is Wilson's, that of a mean is 1.96 standard errors.
     """
-    found = _dicts(
+    found = rows_of(
         connection,
         "SELECT side, tenth, count(*) AS rows, avg(score) AS expected, avg(outcome) AS actual, "
         "stddev_pop(outcome) AS spread FROM (SELECT coalesce(is_reference, false) AS side, score, "
@@ -180,7 +179,7 @@ def histogram(connection: duckdb.DuckDBPyConnection, task: str) -> list[Row]:
 
 def classes(connection: duckdb.DuckDBPyConnection, most: int = 20) -> list[Row]:
     """Count the most frequent predicted classes on both sides."""
-    return _dicts(
+    return rows_of(
         connection,
         "SELECT coalesce(label, '(missing)') AS label, count(*) FILTER (is_reference) / "
         "greatest(sum(count(*) FILTER (is_reference)) OVER (), 1) AS share_reference, "
@@ -188,9 +187,3 @@ def classes(connection: duckdb.DuckDBPyConnection, most: int = 20) -> list[Row]:
         "(is_reference IS DISTINCT FROM true)) OVER (), 1) AS share_now "
         f"FROM {ROWS} GROUP BY ALL ORDER BY count(*) DESC, label LIMIT {most}",
     )
-
-
-def _dicts(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
-    found = connection.execute(query)
-    names: Sequence[str] = [each[0] for each in found.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

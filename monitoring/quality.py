@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..udfs.duckdb.macros import literal, quote
+from ..udfs.duckdb.macros import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,10 +29,7 @@ def check_quality(
 ) -> list[Check]:
     """Count what is missing, impossible, double, gone, or of another version."""
     connection = warehouse.connection
-    table = sources.predictions
-    model = table.find("model_name")
-    mine = f"(SELECT * FROM {table.sql}"
-    mine += f" WHERE {quote(model)} = {literal(name)})" if model else ")"
+    mine = f"(SELECT * FROM {sources.predictions.sql} WHERE {sources.of_model(name)})"
     conditions = dict(_conditions(sources, task, version))
     counted = ", ".join(f"count(*) FILTER ({condition})" for condition, _ in conditions.values())
     rows, *failing = connection.execute(

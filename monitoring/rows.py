@@ -29,8 +29,8 @@ _FLOATS = {"DOUBLE", "FLOAT"}
 class Rows:
     """The temporary table, and what its columns mean.
 
-    Its columns are ``moment``, ``is_reference``, ``score``, ``label``, ``outcome``,
-    ``version``, and those that ``features`` and ``by`` name. ``task`` is ``binary``, ``classes``
+    Its columns are ``moment``, ``is_reference``, ``score``, ``label``, ``outcome``
+    and those that ``features`` and ``by`` name. ``task`` is ``binary``, ``classes``
     or ``value``. ``reference`` says in words which rows are the reference, or nothing.
     """
 
@@ -39,7 +39,6 @@ class Rows:
     skipped: tuple[str, ...]
     by: Mapping[str, str]
     reference: str
-    has_time: bool
     has_outcome: bool
 
     @property
@@ -87,13 +86,11 @@ def collect_rows(  # noqa: PLR0913 - keyword options of one call
         "score": f"CAST(p.{quote(sources.score)} AS DOUBLE)" if sources.score else "NULL::DOUBLE",
         "label": f"CAST(p.{quote(sources.label)} AS VARCHAR)" if sources.label else "NULL::VARCHAR",
         "outcome": _outcome(outcome, sources, model, task),
-        "version": "p.model_version" if sources.predictions.find("model_version") else "NULL",
     }
     parts |= {f"feature_{i}": f"{each.expression}" for i, each in enumerate(features)}
     parts |= {f"by_{i}": expression for i, expression in enumerate(wanted.values())}
     selected = ", ".join(f"{expression} AS {column}" for column, expression in parts.items())
-    model_name = sources.predictions.find("model_name")
-    only = f"WHERE p.{quote(model_name)} = {literal(name)}" if model_name else ""
+    only = f"WHERE {sources.of_model(name, 'p.')}"
     query = f"CREATE OR REPLACE TEMP TABLE foresql_report_rows AS SELECT {selected} FROM "
     try:
         warehouse.connection.execute(query + _joined(warehouse, sources, reference) + only)
@@ -105,7 +102,7 @@ def collect_rows(  # noqa: PLR0913 - keyword options of one call
     )
     named = {column: f"by_{i}" for i, column in enumerate(wanted)}
     words = reference.words if reference else ""
-    return Rows(task, columns, skipped, named, words, at is not None, outcome is not None)
+    return Rows(task, columns, skipped, named, words, outcome is not None)
 
 
 def _features(sources: Sources, model: Model) -> tuple[list[DriftColumn], tuple[str, ...]]:

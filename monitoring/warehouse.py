@@ -7,7 +7,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -130,3 +130,10 @@ def _connect(file: Path) -> duckdb.DuckDBPyConnection:
             "  What to do: wait until it is done, or report from a copy that is read by all: "
             "foresql publish-serving makes one."
         ) from error
+
+
+def rows_of(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    """Give a query's rows, each by the names of its columns."""
+    found = connection.execute(query)
+    names = [each[0] for each in found.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

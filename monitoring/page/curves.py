@@ -22,8 +22,7 @@ def lines(  # noqa: PLR0913 - keyword options of one plot
     zero: bool = False,
 ) -> Spec:
     """Lines over time; ``series`` maps a field to its name and colour, ``until`` ends the band."""
-    start: Spec = {"field": "start", "type": "temporal", "title": None, "axis": {"format": "%b %Y"}}
-    start["axis"] = {"tickCount": 8}
+    start: Spec = {"field": "start", "type": "temporal", "title": None, "axis": {"tickCount": 8}}
     layers: list[Spec] = []
     if until is not None and rows:
         band = {"from": rows[0]["start"], "until": until}
@@ -74,7 +73,6 @@ def calibration(description: str, rows: Rows, *, is_share: bool) -> Spec:
         "field": "actual",
         "type": "quantitative",
         "axis": {"format": form},
-        "title": "came true",
     }
     y |= {"title": "actual", "scale": {"zero": False, "nice": True}}
     tooltip = [
