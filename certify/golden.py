@@ -87,6 +87,15 @@ class Golden:
             message = f"The bundle's golden rows cannot be read: {error!r}."
             raise BundleError(message) from error
 
+    @classmethod
+    def kept(cls, card: Mapping[str, Any]) -> Golden:
+        """Read what a card keeps; no rows where it keeps none."""
+        return cls.from_json(card["golden"]) if card.get("golden") else cls((), (), (), ())
+
+    def table(self, model: Model) -> pa.Table:
+        """Give the rows as the model reads them."""
+        return table_of(model, [list(values) for values in zip(*self.rows, strict=True)])
+
 
 def without_tiny(table: pa.Table) -> pa.Table | None:
     """Give the rows that are kept with 0 for numbers below 2.2e-308; None where they can stay.
@@ -122,7 +131,7 @@ def check_golden(
     CertificationError
         If it differs by more than the gate allows.
     """
-    table = table_of(model, [list(values) for values in zip(*golden.rows, strict=True)])
+    table = golden.table(model)
     ours = run(table)
     if isinstance(ours, str):
         message = f"The route refuses the golden rows: {ours}"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from ..publishing import Publication
 
-_POSTGRES_ONLY = ("schema", "keys", "grants")
-_DUCKDB_ONLY = ("storage_version",)
+_POSTGRES_ONLY = {"schema": "--schema", "keys": "--key", "grants": "--grant"}
+_DUCKDB_ONLY = {"storage_version": "--storage-version"}
 
 
 @click.command("publish-serving")
@@ -148,11 +148,10 @@ def publish_serving(
 
 def _check_options(options: dict[str, Any], *, is_postgres: bool) -> None:
     """Refuse what means nothing for the target."""
-    for name in _DUCKDB_ONLY if is_postgres else _POSTGRES_ONLY:
+    for name, option in (_DUCKDB_ONLY if is_postgres else _POSTGRES_ONLY).items():
         if options[name]:
-            option = {"keys": "key", "grants": "grant"}.get(name, name).replace("_", "-")
             where = "a DuckDB file" if is_postgres else "Postgres"
-            message = f"--{option} is for {where}: leave it out."
+            message = f"{option} is for {where}: leave it out."
             raise click.UsageError(message)
 
 

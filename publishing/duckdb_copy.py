@@ -252,19 +252,8 @@ def _ask(
     connection.register("numbered", pa.table({"number": numbers, "probes": rows.to_struct_array()}))
     query = f"SELECT {calls} FROM numbered ORDER BY number"
     try:
-        found = connection.execute(query).fetchall()
+        return connection.execute(query).fetchall()
     except duckdb.Error as error:
         raise EngineRefusalError(str(error)) from error
     finally:
         connection.unregister("numbered")
-    return [tuple(value for answer in row for value in _flat(answer)) for row in found]
-
-
-def _flat(answer: Any) -> Sequence[Any]:
-    match answer:
-        case dict():
-            return list(answer.values())
-        case list() | tuple():
-            return answer
-        case _:
-            return [answer]

@@ -5,17 +5,18 @@ They are called as the functions that Python registers: by a row, or with one ar
 
 from __future__ import annotations
 
-from itertools import count
 from typing import TYPE_CHECKING
 
 from ..errors import UnsupportedModelError
 from ..models_sql import target_of
 from ..udfs.answers import PREDICT, PROBA
 from ..udfs.duckdb.macros import (
+    FEWEST_FOR_POSITION,
     Place,
     argument_of,
     literal,
     quote,
+    unused_name,
 )
 from .compiled import compile_model
 from .warehouse import CATALOGUE
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 MOST_COLUMNS = 64
 """Of a wider row each value would be copied once a column."""
 _ANSWERS = "answers"
-_FEWEST_FOR_POSITION = 2
 
 
 def duckdb_functions(served: ServedModel) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ def duckdb_functions(served: ServedModel) -> tuple[str, ...]:
 
 def _statements(served: ServedModel, compiled: Compiled) -> Iterator[str]:
     place, model = Place(served.function), compiled.model
-    row = _free_name("features", model)
+    row = unused_name("features", model)
     for kind, answer in _answers(compiled):
         name = served.name(kind)
         # The query stands in a macro of its own, once for both ways to call the function.
@@ -77,23 +77,17 @@ def _statements(served: ServedModel, compiled: Compiled) -> Iterator[str]:
 def _overloads(model: Model, inner: str) -> str:
     """Take a row, or its values by position or name."""
     columns = model.signature.columns
-    row = _free_name("row", model)
+    row = unused_name("row", model)
     by_row = f"({row}) AS {inner}({_struct(model, f'{row}.')})"
-    if len(columns) >= _FEWEST_FOR_POSITION:
+    if len(columns) >= FEWEST_FOR_POSITION:
         names = ", ".join(quote(column.name) for column in columns)
         return f"{by_row}, ({names}) AS {inner}({_struct(model)})"
     # A row and a single value are both one argument: the type of the value decides. DuckDB does not
     # bind a parameter with a type that is named as a column of the query.
-    value = _free_name("value", model)
+    value = unused_name("value", model)
     passed = f"{{{literal(columns[0].name)}: {value}}}"
     kind = argument_of(model, columns[0]).accepts
     return f"({value} {kind}) AS {inner}({passed}), {by_row}"
-
-
-def _free_name(wanted: str, model: Model) -> str:
-    """Give a parameter a name that no column has."""
-    taken = {each.casefold() for each in model.signature.names}
-    return quote(next(name for name in (wanted + "_" * n for n in count()) if name not in taken))
 
 
 def _struct(model: Model, prefix: str = "") -> str:
@@ -103,7 +97,10 @@ def _struct(model: Model, prefix: str = "") -> str:
 
 def _answers(compiled: Compiled) -> Iterator[tuple[str, str]]:
     prediction = [f"{_ANSWERS}.{quote(name)}" for name in compiled.prediction]
-    yield PREDICT, prediction[0] if len(prediction) == 1 else f"array_value({_list(prediction)})"
+    yield (
+        PREDICT,
+        prediction[0] if len(prediction) == 1 else f"array_value({', '.join(prediction)})",
+    )
     probabilities = [f"{_ANSWERS}.{quote(name)}" for name in compiled.probabilities]
     if compiled.labels:
         fields = zip(compiled.labels, probabilities, strict=True)
@@ -112,17 +109,13 @@ def _answers(compiled: Compiled) -> Iterator[tuple[str, str]]:
         yield PROBA, probabilities[0]
 
 
-def _list(expressions: list[str]) -> str:
-    return ", ".join(expressions)
-
-
 def _source(model: Model) -> str:
     """Take the row apart that the macro is given, which is named once, whatever it is.
 
     The model's SQL itself refuses columns of the wrong type. Macros that check them, as registered
     functions have, cannot stand here: DuckDB does not bind them below parameters of the same name.
     """
-    row, packed = _free_name("features", model), _free_name("packed", model)
+    row, packed = unused_name("features", model), unused_name("packed", model)
     fields = ", ".join(
         f"struct_extract({packed}, {literal(name)}) AS {quote(name)}"
         for name in model.signature.names

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..certify.golden import Golden
-from ..certify.probes import table_of
 from ..errors import PublishingError, ScoringError
 from ..kernels import Scorer
 from ..udfs.functions import predictions
@@ -31,15 +29,7 @@ class EngineRefusalError(Exception):
     """The engine ended a query, as it may for a row: at an overflow, or because the model does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """How many rows were asked, and how many the engine refused to answer."""
-
-    compared: int
-    refused: int
-
-
-def prove(served: ServedModel, compiled: Compiled, ask: Ask) -> Proof:
+def prove(served: ServedModel, compiled: Compiled, ask: Ask) -> None:
     """Compare what functions answer with the kernel: the same bits where the SQL is exact.
 
     Parameters
@@ -47,7 +37,7 @@ def prove(served: ServedModel, compiled: Compiled, ask: Ask) -> Proof:
     served, compiled
         The model, and its SQL.
     ask
-        Gives the prediction of each row of a table, and behind it each probability.
+        Gives the answers of each row of a table: the prediction, and probabilities if any.
 
     Raises
     ------
@@ -55,21 +45,21 @@ def prove(served: ServedModel, compiled: Compiled, ask: Ask) -> Proof:
         If an answer is not the kernel's, or no row could be asked.
     """
     bundle = served.opened.bundle
-    golden = Golden.from_json(bundle.card.get("golden") or _NONE)
+    golden = Golden.kept(bundle.card)
     if not golden.rows:
-        return Proof(0, 0)
-    table = table_of(bundle.model, [list(values) for values in zip(*golden.rows, strict=True)])
+        return
+    table = golden.table(bundle.model)
     scorer = Scorer(bundle.model, bundle.program)
     step = max(1, len(table) // _ROWS)
     rows = [table.slice(start, 1) for start in range(0, len(table), step)][:_ROWS]
-    compared = 0
+    is_asked = False
     for row, found in _answers(rows, ask):
-        _compare(served, compiled, found, _expected(compiled, scorer, row))
-        compared += 1
-    if not compared:
+        flat = [value for answer in found for value in _flat(answer)]
+        _compare(served, compiled, flat, _expected(compiled, scorer, row))
+        is_asked = True
+    if not is_asked:
         message = f"{served.function} answers none of the rows that {served.title} keeps."
         raise PublishingError(message)
-    return Proof(compared, len(rows) - compared)
 
 
 def _answers(rows: list[pa.Table], ask: Ask) -> Iterator[tuple[pa.Table, tuple[Any, ...]]]:
@@ -84,7 +74,14 @@ def _answers(rows: list[pa.Table], ask: Ask) -> Iterator[tuple[pa.Table, tuple[A
                 yield row, ask(row)[0]
 
 
-_NONE: dict[str, Any] = {"columns": [], "rows": [], "prediction": [], "probabilities": []}
+def _flat(answer: Any) -> Sequence[Any]:
+    match answer:
+        case dict():
+            return list(answer.values())
+        case list() | tuple():
+            return answer
+        case _:
+            return [answer]
 
 
 def _expected(compiled: Compiled, scorer: Scorer, row: pa.Table) -> list[Any]:

@@ -6,7 +6,7 @@ between two numbers: the same one for sums of trees, else as far apart as the ce
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from ...certify.compare import (
     rounding_bound,
 )
 from ...certify.golden import Golden
-from ...certify.probes import table_of
 from ...certify.rounding import has_sums
 from ...errors import ForesqlError
 from ...kernels import Scorer
@@ -55,11 +54,11 @@ def golden_rows(bundle: Bundle) -> GoldenRows:
     ForesqlError
         If the bundle has none.
     """
-    golden = Golden.from_json(bundle.card.get("golden") or _NO_GOLDEN)
+    golden = Golden.kept(bundle.card)
     model = bundle.model
     if golden.rows:
         types = [column.type for column in model.signature.columns]
-        table = table_of(model, [list(values) for values in zip(*golden.rows, strict=True)])
+        table = golden.table(model)
         scorer = Scorer(model, None)
         values = scorer.run(scorer.decoder.decode(table))
         doubts = label_doubts(model, values)
@@ -160,7 +159,6 @@ _EXPECTED = {
     EXPLAIN: _contributions,
     INTERVAL: _intervals,
 }
-_NO_GOLDEN: dict[str, Any] = {"columns": [], "rows": [], "prediction": [], "probabilities": []}
 
 
 def _allowed(rows: GoldenRows, answers: Floats, relative: float) -> Floats:

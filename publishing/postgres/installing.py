@@ -20,7 +20,7 @@ from .loading import existing_columns
 from .session import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .functions import PostgresModel
     from .session import Session
@@ -56,39 +56,38 @@ class Installer:
     def _install(self, model: PostgresModel, places: Rows, *, is_new: bool) -> None:
         earlier = self._versions(model)
         for function, body in model.functions:
-            self._check_ours(f"{quoted(self._schema)}.{quoted(function.name)}({function.types})")
+            self._our_mark(f"{quoted(self._schema)}.{quoted(function.name)}({function.types})")
             self._run(create_version(self._schema, function, body))
         lookup = version_name(model.served.function)
-        self._check_ours(f"{quoted(self._schema)}.{quoted(lookup)}()")
+        self._our_mark(f"{quoted(self._schema)}.{quoted(lookup)}()")
         self._run(create_version_lookup(self._schema, model.served.function, self._stamp))
+        tables = {row: existing_columns(self._session, *row) or {} for row in places}
         for function, _ in model.functions:
             before = [
                 each
                 for each in earlier
                 if each.kind == function.kind and each.version != model.version
             ]
-            self._install_callers([function, *before], places, is_new=is_new)
+            self._install_callers([function, *before], tables, is_new=is_new)
 
     def _install_callers(
         self,
         functions: list[VersionFunction],
-        tables: Rows,
+        tables: Mapping[tuple[str, str], dict[str, str]],
         *,
         is_new: bool,
     ) -> None:
         callers = list(create_caller(self._schema, functions, self._stamp))
-        for row in tables:
-            columns = existing_columns(self._session, *row)
-            caller = create_row_caller(self._schema, functions, row, columns or {}, self._stamp)
+        for row, columns in tables.items():
+            caller = create_row_caller(self._schema, functions, row, columns, self._stamp)
             if caller is not None:
                 callers.append(caller)
         for signature, shape, statements in callers:
-            if self._shape_of(signature) in {None, shape}:
-                self._check_ours(signature)
-                self._run(statements)
-            elif is_new:
-                self._check_ours(signature)
+            mark = self._our_mark(signature)
+            is_other = mark is not None and mark.get("shape") != shape
+            if is_other and is_new:
                 self._session.run(f"DROP FUNCTION {signature}")
+            if is_new or not is_other:
                 self._run(statements)
 
     def _run(self, statements: Iterable[str]) -> None:
@@ -127,29 +126,21 @@ class Installer:
             )
         ]
 
-    def _shape_of(self, signature: str) -> str | None:
-        """Give a function's names and result, as they were written; None where there is none."""
+    def _our_mark(self, signature: str) -> dict[str, Any] | None:
+        """Give what our function's comment keeps; None where there is no function."""
         found = self._session.rows(
             "SELECT obj_description(oid, 'pg_proc') FROM pg_proc WHERE oid = to_regprocedure(%s)",
             [signature],
         )
-        if not found:
-            return None
-        mark = _mark_in(found[0][0])
-        return None if mark is None else str(mark.get("shape"))
-
-    def _check_ours(self, signature: str) -> None:
-        found = self._session.rows(
-            "SELECT obj_description(oid, 'pg_proc') FROM pg_proc WHERE oid = to_regprocedure(%s)",
-            [signature],
-        )
-        if found and _mark_in(found[0][0]) is None:
+        mark = _mark_in(found[0][0]) if found else None
+        if found and mark is None:
             message = (
                 f"The function {signature} is there, and was not published by foresql.\n"
                 "  What to do: choose another --schema, or another name: --models "
                 "predict_other=delay@champion."
             )
             raise PublishingError(message)
+        return mark
 
     def _drop_old(self, model: PostgresModel) -> None:
         """Drop versions but the one that was there before, and callers that nobody made anew."""

@@ -14,7 +14,7 @@ from ..proof import EngineRefusalError, prove
 from ..selection import RUN_LOG
 from ..warehouse import CATALOGUE, SourceColumn, SourceTable, open_warehouse
 from .callers import version_call
-from .functions import compile_functions
+from .functions import SCORE, compile_functions
 from .installing import Installer
 from .loading import Incoming, existing_columns, load
 from .reading import copy_lines
@@ -337,13 +337,12 @@ class _Publishing:
         return SourceTable(CATALOGUE, table.name, columns)
 
     def _asking(self, model: PostgresModel) -> Callable[[pa.Table], list[tuple[Any, ...]]]:
+        asked = [function for function, _ in model.functions if function.kind != SCORE]
         calls = ", ".join(
             f"{quoted(self._schema)}.{quoted(function.called)}"
             f"({', '.join(f'CAST(%s AS {kind})' for _, kind in function.columns)})"
-            for function, _ in model.functions
-            if function.kind != "score"
+            for function in asked
         )
-        count = sum(function.kind != "score" for function, _ in model.functions)
 
         def ask(rows: pa.Table) -> list[tuple[Any, ...]]:
             import psycopg
@@ -352,10 +351,10 @@ class _Publishing:
             for row in rows.to_pylist():
                 try:
                     with self._session.connection.transaction():
-                        found = self._session.rows(f"SELECT {calls}", [*row.values()] * count)
+                        found = self._session.rows(f"SELECT {calls}", [*row.values()] * len(asked))
                 except psycopg.Error as error:
                     raise EngineRefusalError(str(error)) from error
-                answers.append(tuple(value for answer in found[0] for value in _flat(answer)))
+                answers += found
             return answers
 
         return ask
@@ -370,7 +369,3 @@ class _Publishing:
                 place = f"{quoted(target.schema)}.{quoted(target.source.name)}"
                 self._session.run(f"GRANT SELECT ON TABLE {place} TO {quoted(role)}")
             self._session.run(f"GRANT SELECT ON ALL TABLES IN SCHEMA {CATALOGUE} TO {quoted(role)}")
-
-
-def _flat(answer: Any) -> Sequence[Any]:
-    return answer if isinstance(answer, list) else [answer]

@@ -24,7 +24,7 @@ Call: TypeAlias = Callable[[list[str]], str]
 """Writes a call of what scores a function, from the SQL of its arguments."""
 
 _WIDE = 64
-_FEWEST_FOR_POSITION = 2
+FEWEST_FOR_POSITION = 2
 
 
 class Place(NamedTuple):
@@ -105,13 +105,13 @@ def function_macro(
 ) -> str:
     """Create one function, which ``call`` writes: by row, and by position or name."""
     columns = model.signature.columns
-    level = [_unused("level", model)] if takes_level else []
-    row = _unused("row", model)
+    level = [unused_name("level", model)] if takes_level else []
+    row = unused_name("row", model)
     by_row = _overload([row, *level], _of_row(place, call, model, row, level))
     names = [quote(column.name) for column in columns]
     by_value = call([features_struct(place, model), *level])
     created = f"{place.create} {place.macro(function)}"
-    if len(columns) < _FEWEST_FOR_POSITION:
+    if len(columns) < FEWEST_FOR_POSITION:
         # A row and a single value are both one argument: the type of the value decides.
         names = [f"{names[0]} {argument_of(model, columns[0]).accepts}"]
         return f"{created}{_overload([*names, *level], by_value)}, {by_row}"
@@ -165,7 +165,7 @@ def call_udf(udf: str) -> Call:
     return lambda arguments: f"{quote(udf)}({', '.join(arguments)})"
 
 
-def _unused(wanted: str, model: Model) -> str:
+def unused_name(wanted: str, model: Model) -> str:
     """Give a parameter a name that no column has."""
     taken = {name.casefold() for name in model.signature.names}
     while wanted in taken:
