@@ -234,7 +234,8 @@ class Shop:
                 "select ours.answer as ours, usual.answer as usual "
                 f"from {model} as ours full join usual_{model} as usual using (id)"
             ).fetchnumpy()
-        return largest_difference(found["ours"], found["usual"])
+        # A row that one of both lacks is masked, and NaN differs from any answer.
+        return largest_difference(*(np.ma.filled(found[each], np.nan) for each in found))
 
 
 if __name__ == "__main__":

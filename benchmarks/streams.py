@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import tempfile
-import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import duckdb
 import lightgbm as lgb
 import numpy as np
 import pyarrow as pa
-from measuring import Row, report
+from measuring import Row, largest_difference, report, timed
 
 import foresql
 from foresql import streams
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 COLUMNS = [f"x{index}" for index in range(20)]
 SHARE = 1000
 ROUNDS = 3
-PEER_THREADS = 2
+THREADS = os.cpu_count() or 1
 QUERY = "SELECT id, predict_delay(f) AS p FROM {} f"
 SIZES = (1_000_000, 5_000_000)
 
@@ -78,7 +75,7 @@ def against(folder: Path, booster: lgb.Booster, size: int) -> list[Row]:
     """Compare on tables of one size: one that changes anywhere, and two that grow."""
     path, registry = folder / f"{size}.duckdb", folder / "registry"
     con = streams.open_to_write(path, create=True)
-    con.execute("SET preserve_insertion_order = true")
+    con.execute(f"SET preserve_insertion_order = true; SET threads = {THREADS}")
     numbers = ", ".join(f"random() * 6 - 3 AS {name}" for name in COLUMNS)
     for case in CASES:
         rows = f"SELECT i AS id, {numbers} FROM range({size}) t(i)"
@@ -99,32 +96,37 @@ def measured(
     con: duckdb.DuckDBPyConnection, booster: lgb.Booster, registry: Path, size: int, case: Case
 ) -> list[Row]:
     """Time a task's run, a full rescore by the same functions, and one by the library."""
-    times: dict[str, list[float]] = {"task": [], "same": [], "library": []}
+    clocks = [
+        timed(lambda: run(con, case, registry)),
+        timed(lambda: rescore(con, case, registry)),
+        timed(lambda: rescore_by_library(con, case, booster)),
+    ]
+    times: list[list[float]] = []
     for turn in range(ROUNDS):
         change(con, case, size, turn)
-        took(times["task"], lambda: run(con, case, registry))
-        took(times["same"], lambda: rescore(con, case, registry))
-        took(times["library"], lambda: rescore_by_library(con, case, booster))
-    scores = f"SELECT id, p FROM {case.table}_scores EXCEPT SELECT id, p FROM same_scores"
-    [(different,)] = con.execute(f"SELECT count(*) FROM ({scores})").fetchall()
-    if different:
-        message = f"{different} predictions are not those of a full rescore."
+        times.append([clock() for clock in clocks])
+    ours, same, library = (statistics.median(each) for each in zip(*times, strict=True))
+    answers = read_answers(con, f"{case.table}_scores")
+    gap = largest_difference(answers, read_answers(con, "same_scores"))
+    if gap:
+        message = f"The predictions are not those of a full rescore: they differ by up to {gap:g}."
         raise ValueError(message)
-    ours, same, library = (statistics.median(seconds) for seconds in times.values())
+    difference = largest_difference(answers, read_answers(con, "library_scores"))
     text = f"{case.name}, {size:,} rows, 0.1 % changed"
-    whole = "full rescore by the same functions"
-    by_library = f"full rescore, Booster.predict on {PEER_THREADS} threads"
+    peers = (
+        ("full rescore by the same functions", same, case.bar),
+        ("full rescore, Booster.predict", library, case.bar_of_library),
+    )
     return [
-        Row(text, whole, ours, same, same / ours, case.bar, 0.0),
-        Row(text, by_library, ours, library, library / ours, case.bar_of_library, 0.0),
+        Row(text, peer, ours, took, took / ours, bar, difference, threads=THREADS)
+        for peer, took, bar in peers
     ]
 
 
-def took(times: list[float], work: Callable[[], object]) -> None:
-    """Add the seconds that something takes."""
-    started = time.perf_counter()
-    work()
-    times.append(time.perf_counter() - started)
+def read_answers(con: duckdb.DuckDBPyConnection, table: str) -> np.ndarray:
+    """Give a table's ids and answers, by id, so that rows are compared too; NULL is NaN."""
+    found = con.execute(f"SELECT id::DOUBLE AS id, p FROM {table} ORDER BY id").fetchnumpy()
+    return np.stack([np.ma.filled(found[name], np.nan) for name in ("id", "p")])
 
 
 def change(con: duckdb.DuckDBPyConnection, case: Case, size: int, turn: int) -> None:
@@ -161,7 +163,7 @@ def rescore_by_library(con: duckdb.DuckDBPyConnection, case: Case, booster: lgb.
         scores = pa.table(
             {
                 "id": batch.column("id"),
-                "p": booster.predict(matrix, num_threads=PEER_THREADS),
+                "p": booster.predict(matrix, num_threads=THREADS),
             }
         )
         con.from_arrow(scores).insert_into("library_scores")

@@ -87,6 +87,14 @@ def matching_columns(theirs: NDArray[np.float64], ours: NDArray[np.float64]) -> 
     return theirs[:, 1:] if (theirs.shape[1:], ours.shape[1:]) == ((2,), (1,)) else theirs
 
 
+def allowed_gap(theirs: NDArray[np.float64], relative: float) -> NDArray[np.float64]:
+    """How far answers may be from the library's: ``relative``, or 1 ulp; 0 where not finite."""
+    size = np.abs(theirs)
+    with np.errstate(invalid="ignore", over="ignore"):
+        allowed = np.maximum(size * relative, np.spacing(size))
+    return np.where(np.isfinite(allowed), allowed, 0.0)
+
+
 def differences(
     ours: NDArray[np.float64],
     theirs: NDArray[np.float64],
@@ -110,11 +118,7 @@ def differences(
     with np.errstate(invalid="ignore"):
         gap = np.where(same, 0.0, np.abs(ours - theirs))
     gap = np.where(np.isnan(gap), np.inf, gap)
-    allowed = np.zeros_like(gap)
-    if not exact:
-        with np.errstate(invalid="ignore", over="ignore"):
-            allowed = np.maximum(np.abs(theirs) * relative, np.spacing(np.abs(theirs)))
-        allowed = np.where(np.isfinite(allowed), allowed, 0.0)
+    allowed = np.zeros_like(gap) if exact else allowed_gap(theirs, relative)
     if bound is not None:
         allowed = np.maximum(allowed, bound[:, None])
     wrong = (gap > allowed).any(axis=1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..kernels import Scorer
-from .compare import RELATIVE, RELATIVE_PROBABILITY, label_doubts, rounding_bound
+from .compare import RELATIVE, RELATIVE_PROBABILITY, allowed_gap, label_doubts, rounding_bound
 from .probes import table_of
 
 if TYPE_CHECKING:
@@ -53,4 +53,4 @@ def _allowed(answers: Any, bound: NDArray[np.float64], relative: float) -> list[
         return []
     size = np.abs(np.array(answers, np.float64).reshape(len(answers), -1))
     size = np.where(np.isfinite(size), size, 0.0).max(axis=1)
-    return np.maximum(np.maximum(size * relative, np.spacing(size)), bound).tolist()
+    return np.maximum(allowed_gap(size, relative), bound).tolist()

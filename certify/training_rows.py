@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from typing import Any
 
 import pyarrow as pa
@@ -39,8 +38,5 @@ def _profile(column: pa.ChunkedArray) -> dict[str, Any]:
         texts = {name: end and end.isoformat(sep=" ") for name, end in ends.items()}
         return {"missing": missing, "type": "timestamp", **texts}
     # A zero has one spelling, so that equal frames give equal cards.
-    return {"missing": missing, **{name: end or _zero(end) for name, end in ends.items()}}
-
-
-def _zero(end: float | None) -> float | None:
-    return None if end is None else math.fabs(end) if isinstance(end, float) else end
+    ends = {name: None if end is None else end + 0 for name, end in ends.items()}
+    return {"missing": missing, **ends}

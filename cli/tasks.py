@@ -20,6 +20,7 @@ from ..streams import (
     task_history,
     watch,
 )
+from ..streams.running import FAILED
 from ..streams.task import FAILURES, STARTED
 from ..streams.watching import INTERVAL
 from .database import database_option, opened, print_rows, wait_option
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import duckdb
-
-_FAILED = "FAILED"
 
 
 class _Group(click.Group):
@@ -190,7 +189,7 @@ def run(
         ]
     for each in runs:
         _print_run(each, as_json=as_json)
-    if any(each.state == _FAILED for each in runs):
+    if any(each.state == FAILED for each in runs):
         sys.exit(EXIT_FAILED)
 
 
@@ -205,7 +204,7 @@ def _tell(message: str) -> None:
 def _print_run(run_: Run, *, as_json: bool) -> None:
     if as_json:
         print_json(run_.as_dict(), on_one_line=True)
-    elif run_.state == _FAILED:
+    elif run_.state == FAILED:
         _tell(f"{run_.name}: FAILED. {run_.error_message}")
     elif run_.scored is None:
         say(f"{run_.name}: SKIPPED, the stream has no data.")

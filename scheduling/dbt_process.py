@@ -37,8 +37,6 @@ class Ended:
     code: int
     lines: tuple[str, ...]
     """The last lines that it printed."""
-    was_stopped: bool
-    """It was interrupted because the parent was told to stop."""
     timed_out: bool
 
 
@@ -100,7 +98,7 @@ def run_process(  # noqa: PLR0913 - the first two say what, the others how
             if stream is not None:
                 with suppress(OSError):
                     stream.close()
-    return Ended(process.returncode, tuple(lines), stop.is_set(), timed_out)
+    return Ended(process.returncode, tuple(lines), timed_out)
 
 
 def read_lines(

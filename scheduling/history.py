@@ -8,6 +8,7 @@ import subprocess
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ..udfs.duckdb.macros import quote
 from .dbt_process import DBT
 from .errors import ScheduleError
 from .failures import LOCKED, describe_lock, one_line
@@ -149,8 +150,3 @@ def explain_show(printed: str) -> str:
             "run dbt deps: docs/dbt.md. A DuckDB file can be read without it: --database FILE."
         )
     return f"dbt show failed: {one_line(printed)}"
-
-
-def quote(name: str) -> str:
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'

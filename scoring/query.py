@@ -67,11 +67,16 @@ def register_called(
     present: Container[str] = (),
 ) -> Called:
     """Register the models whose functions a query calls, but for those that are ``present``."""
-    path = Path(registry or registry_of(connection) or default_path())
+    path = registry_path(connection, registry)
     models = callable_models(path) if path.exists() else {}
     wanted = {name: found for name, found in models.items() if name.casefold() not in present}
     lacking, is_new = _register_called(connection, query, wanted, path) if wanted else ({}, False)
     return Called(path, models, lacking, is_new)
+
+
+def registry_path(connection: duckdb.DuckDBPyConnection, registry: str | Path | None) -> Path:
+    """Say where a connection looks models up."""
+    return Path(registry or registry_of(connection) or default_path())
 
 
 def bind_query(
@@ -148,13 +153,20 @@ def open_database(path: str | Path | None, *, write: bool = False) -> duckdb.Duc
         message = f"There is no database file {path}."
         raise RegistrationError(message)
     try:
-        with warnings.catch_warnings():
-            # That functions are Python's here changes no answer, so a command does not say it.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            return connect(path or ":memory:", read_only=path is not None and not write)
+        return connect_quietly(path or ":memory:", read_only=path is not None and not write)
     except duckdb.Error as error:
         message = f"The database {path} cannot be opened: {error}"
         raise RegistrationError(message) from error
+
+
+def connect_quietly(path: str | Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open a database without the warning that its functions are Python's.
+
+    That changes no answer, so a command does not say it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return connect(path, read_only=read_only)
 
 
 def callable_models(registry: Path) -> dict[str, list[str]]:

@@ -1,10 +1,10 @@
 """Table streams and stream tasks in DuckDB: changed rows are scored, each change exactly once."""
 
-from .consuming import Changes, consume
+from .consuming import Changes, consume, stream_has_data
 from .opening import open_to_write
 from .registering import create_stream, drop_stream, list_streams, show_stream
 from .running import Run, run_task
-from .stream import Stream, stream_has_data
+from .stream import Stream
 from .task import Task
 from .tasks import (
     create_task,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import StreamError
 from ..udfs.duckdb.macros import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     import duckdb
 
@@ -50,7 +50,18 @@ def make_tables(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(statement)
 
 
-def is_kept(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+def read_rows(
+    connection: duckdb.DuckDBPyConnection, table: str, clauses: str, values: Sequence[object] = ()
+) -> list[dict[str, Any]]:
+    """Read rows of a table of the bookkeeping, as ``clauses`` say behind its name."""
+    if not _is_kept(connection, table):
+        return []
+    found = connection.execute(f"SELECT * FROM {table} {clauses}", values)
+    names = [column[0] for column in found.description or []]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def _is_kept(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     """Whether a table of the bookkeeping is there: a database may never have had a stream."""
     found = connection.execute(
         "SELECT count(*) FROM duckdb_tables() WHERE database_name = current_database() "

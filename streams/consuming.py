@@ -53,6 +53,21 @@ class Changes:
         connection.execute(f"DROP TABLE {self.table}")
 
 
+def stream_has_data(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Whether a stream has changes, as ``SYSTEM$STREAM_HAS_DATA`` says it in Snowflake.
+
+    Raises
+    ------
+    StreamError
+        If there is no such stream, or it is stale.
+    """
+    stream = find_stream(connection, name)
+    check_fresh(connection, stream)
+    with explained(stream):
+        query = f"SELECT 1 FROM ({stream.capture.changes(stream)}) LIMIT 1"
+        return bool(connection.execute(query).fetchall())
+
+
 @contextmanager
 def consume(connection: duckdb.DuckDBPyConnection, name: str) -> Generator[Changes]:
     """Consume a stream's changes: what the block writes and the offset are one transaction.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 import time
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from ..errors import StreamError
-from ..udfs.duckdb import connect
+from ..scoring.query import connect_quietly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,10 +51,7 @@ def open_to_write(
     deadline, seconds = time.monotonic() + wait, _FIRST_PAUSE
     while True:
         try:
-            with warnings.catch_warnings():
-                # That functions are Python's here changes no answer, so a command does not say it.
-                warnings.simplefilter("ignore", RuntimeWarning)
-                return connect(path)
+            return connect_quietly(path)
         except duckdb.Error as error:
             if not is_locked(error):
                 message = f"The database {path} cannot be opened: {error}"

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import UnsupportedModelError
-from ..registry import Registry, default_path
+from ..registry import Registry
 from ..scoring.models import register
 from ..scoring.query import callable_models
 from ..scoring.rewriting.syntax import Query, Span, parse, span_of
 from ..scoring.row_query import WaysOut, check_names, named_output, parse_row_query
-from ..udfs.duckdb import registry_of
 from ..udfs.duckdb.macros import quote
 from .row_by_row import IN_A_VIEW, Called, check_row_by_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import duckdb
     from sqlglot import exp
@@ -98,11 +97,6 @@ class RowQuery:
         parts = [self.text, *(f"{version.reference}#{version.digest}" for _, version in functions)]
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_HASH_DIGITS]
         return Pinned(functions, digest)
-
-
-def registry_path(connection: duckdb.DuckDBPyConnection, registry: str | Path | None) -> Path:
-    """Say where a connection looks models up."""
-    return Path(registry or registry_of(connection) or default_path())
 
 
 def read_row_query(

@@ -11,6 +11,7 @@ from ..errors import StreamError
 from ..udfs.duckdb.macros import quote
 from .bookkeeping import STREAMS, make_tables, moment, transaction
 from .compared import null_key, repeated_key, some_null
+from .consuming import explained
 from .fingerprint import is_short
 from .metadata import METADATA
 from .relation import Name, Relation, find_relation, listed, read_name
@@ -115,8 +116,6 @@ def show_stream(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, A
     StreamError
         If there is none.
     """
-    from .consuming import explained
-
     stream = find_stream(connection, name)
     described = _described(connection, stream)
     if described["stale"]:

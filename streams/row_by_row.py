@@ -60,9 +60,10 @@ def check_row_by_row(
     UnsupportedModelError
         If a part depends on other rows, or may give something else the next time.
     """
-    reader = _Reader(connection, models, names)
-    reader.check(query.root["select_list"])
-    reader.check(query.root["where_clause"])
+    reader = _Reader(connection, models)
+    own = frozenset(name.casefold() for name in names)
+    reader.check(query.root["select_list"], own)
+    reader.check(query.root["where_clause"], own)
     if not reader.called:
         known = ", ".join(sorted(models)) or "none: the registry is empty"
         raise UnsupportedModelError("the query", "it calls no model.", f"call one of: {known}.")
@@ -73,14 +74,10 @@ class _Reader:
     """Checks that all parts of expressions are row by row, and notes which models they call."""
 
     def __init__(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        models: Mapping[str, list[str]],
-        names: Collection[str],
+        self, connection: duckdb.DuckDBPyConnection, models: Mapping[str, list[str]]
     ) -> None:
-        """Take a connection's functions, the models, and the names that expressions may use."""
+        """Take a connection's functions, and the models."""
         self._connection = connection
-        self._names = {name.casefold() for name in names}
         self._models = {
             function_name(name, kind).casefold(): (name, references)
             for name, references in models.items()
@@ -89,8 +86,8 @@ class _Reader:
         self._fine: set[str] = set()
         self.called: dict[Called, None] = {}
 
-    def check(self, node: object, names: frozenset[str] = frozenset()) -> None:
-        """Check a part and everything in it; ``names`` are parameters that it may use too."""
+    def check(self, node: object, names: frozenset[str]) -> None:
+        """Check a part and everything in it; ``names`` are what it may name, in lower case."""
         if any(True for _ in queries_in(node)):
             raise UnsupportedModelError(
                 "a subquery in the query",
@@ -102,7 +99,7 @@ class _Reader:
         for part in parts:
             self._check_part(part, names | own)
 
-    def _check_part(self, part: Node, names: frozenset[str] | set[str]) -> None:
+    def _check_part(self, part: Node, names: frozenset[str]) -> None:
         match part.get("class"):
             case "WINDOW":
                 raise UnsupportedModelError(
@@ -123,10 +120,10 @@ class _Reader:
             case _:
                 return
 
-    def _check_column(self, part: Node, names: frozenset[str] | set[str]) -> None:
+    def _check_column(self, part: Node, names: frozenset[str]) -> None:
         """Refuse what looks like a column and is a function without parentheses: current_date."""
         first = part["column_names"][0]
-        if first.casefold() not in self._names | names:
+        if first.casefold() not in names:
             raise UnsupportedModelError(
                 first,
                 "it is no column of the stream's table.",
@@ -179,12 +176,8 @@ class _Reader:
         if query is None:
             raise UnsupportedModelError(name, "its macro cannot be read.", IN_A_VIEW)
         self._fine.add(name)
-        outer, self._names = self._names, set()
-        try:
-            names = frozenset(parameter.casefold() for parameter in parameters)
-            self.check(query.root["select_list"], names)
-        finally:
-            self._names = outer
+        names = frozenset(parameter.casefold() for parameter in parameters)
+        self.check(query.root["select_list"], names)
 
 
 def _parameters(part: Node) -> list[str]:

@@ -10,11 +10,12 @@ import duckdb
 
 from ..errors import ForesqlError, StreamError
 from ..scoring.merging import write_merge
+from ..scoring.query import registry_path
 from ..udfs.duckdb.macros import literal, quote
 from .bookkeeping import HISTORY, TASKS, moment, refuse_transaction, transaction
 from .consuming import Changes, explained, open_changes
 from .metadata import ACTION, INSERT
-from .query import Pinned, RowQuery, read_row_query, registry_path
+from .query import Pinned, RowQuery, read_row_query
 from .relation import find_relation, listed
 from .stream import Stream, check_fresh, find_stream
 from .task import STAMPS, SUSPENDED, Task, find_task

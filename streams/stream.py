@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import StreamError
 from . import appended, compared
-from .bookkeeping import STREAMS, is_kept
+from .bookkeeping import STREAMS, read_rows
 from .relation import Name, find_relation, read_name
 
 if TYPE_CHECKING:
@@ -74,11 +74,7 @@ class Stream:
 
 def load_streams(connection: duckdb.DuckDBPyConnection) -> list[Stream]:
     """Read all streams of the database, by name."""
-    if not is_kept(connection, STREAMS):
-        return []
-    found = connection.execute(f"SELECT * FROM {STREAMS} ORDER BY schema_name, name")
-    names = [column[0] for column in found.description or []]
-    return [_stream(dict(zip(names, row, strict=True))) for row in found.fetchall()]
+    return [_stream(row) for row in read_rows(connection, STREAMS, "ORDER BY schema_name, name")]
 
 
 def find_stream(connection: duckdb.DuckDBPyConnection, written: str | Name) -> Stream:
@@ -103,23 +99,6 @@ def find_stream(connection: duckdb.DuckDBPyConnection, written: str | Name) -> S
         f"foresql stream create {name} --on TABLE --key COLUMN --database FILE"
     )
     raise StreamError(message)
-
-
-def stream_has_data(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
-    """Whether a stream has changes, as ``SYSTEM$STREAM_HAS_DATA`` says it in Snowflake.
-
-    Raises
-    ------
-    StreamError
-        If there is no such stream, or it is stale.
-    """
-    from .consuming import explained
-
-    stream = find_stream(connection, name)
-    check_fresh(connection, stream)
-    with explained(stream):
-        query = f"SELECT 1 FROM ({stream.capture.changes(stream)}) LIMIT 1"
-        return bool(connection.execute(query).fetchall())
 
 
 def why_stale(connection: duckdb.DuckDBPyConnection, stream: Stream) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StreamError
-from .bookkeeping import TASKS, is_kept
+from .bookkeeping import TASKS, read_rows
 from .relation import Name
 
 if TYPE_CHECKING:
@@ -72,11 +72,7 @@ class Task:
 
 def load_tasks(connection: duckdb.DuckDBPyConnection) -> list[Task]:
     """Read all tasks of the database, by name."""
-    if not is_kept(connection, TASKS):
-        return []
-    found = connection.execute(f"SELECT * FROM {TASKS} ORDER BY name")
-    names = [column[0] for column in found.description or []]
-    return [_task(dict(zip(names, row, strict=True))) for row in found.fetchall()]
+    return [_task(row) for row in read_rows(connection, TASKS, "ORDER BY name")]
 
 
 def find_task(connection: duckdb.DuckDBPyConnection, name: str) -> Task:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from ..errors import StreamError, UnsupportedModelError
+from ..scoring.query import registry_path
 from ..udfs.duckdb.macros import quote
-from .bookkeeping import HISTORY, TASKS, is_kept, make_tables, moment, transaction
-from .query import RowQuery, read_row_query, registry_path, same_name
+from .bookkeeping import HISTORY, TASKS, make_tables, moment, read_rows, transaction
+from .query import RowQuery, read_row_query, same_name
 from .relation import Name, find_relation, read_name
 from .stream import Stream, check_fresh, find_stream
 from .task import FAILURES, STAMPS, STARTED, SUSPENDED, Task, find_task, load_tasks
@@ -235,12 +236,9 @@ def task_history(
     connection: duckdb.DuckDBPyConnection, name: str | None = None, *, limit: int = 100
 ) -> list[dict[str, Any]]:
     """Give the last runs, the newest first, with the words of Snowflake's ``TASK_HISTORY``."""
-    if not is_kept(connection, HISTORY):
-        return []
-    found = connection.execute(
-        f"SELECT * FROM {HISTORY} WHERE ? IS NULL OR lower(name) = lower(?) "
-        "ORDER BY query_start_time DESC, run_id LIMIT ?",
+    return read_rows(
+        connection,
+        HISTORY,
+        "WHERE ? IS NULL OR lower(name) = lower(?) ORDER BY query_start_time DESC, run_id LIMIT ?",
         [name, name, limit],
     )
-    names = [column[0] for column in found.description or []]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

@@ -112,14 +112,14 @@ def test_results_of_an_earlier_run_are_not_this_ones(shop, here):
     ],
 )
 def test_what_dbt_printed_says_whether_trying_again_can_help(tmp_path, printed, is_final):
-    ended = Ended(2, tuple(printed.splitlines()), was_stopped=False, timed_out=False)
+    ended = Ended(2, tuple(printed.splitlines()), timed_out=False)
     failure = explain(ended, tmp_path, datetime.now(UTC))
     assert failure.is_final is is_final
     assert "Encountered" not in failure.message
 
 
 def test_a_locked_database_names_who_holds_it(tmp_path):
-    ended = Ended(2, (LOCKED,), was_stopped=False, timed_out=False)
+    ended = Ended(2, (LOCKED,), timed_out=False)
     told = explain(ended, tmp_path, datetime.now(UTC)).message
     assert told.startswith(
         f"/data/shop.duckdb is open in another process: /usr/bin/python3.11, process {os.getpid()}"

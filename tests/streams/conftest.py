@@ -1,16 +1,13 @@
 """Two versions of a model, and a database with a stream and a task on flights."""
 
-import sys
 from pathlib import Path
 
 import pytest
+from changing_flights import MAKE, QUERY, promote
 from snowflake_task import publish_versions
 
 import foresql
 from foresql import streams
-
-sys.path.insert(0, str(Path(__file__).parent))  # importlib mode puts no test's folder there
-from flights import MAKE, QUERY
 
 
 @pytest.fixture(scope="session")
@@ -25,13 +22,6 @@ def registry(models):
     """The registry with its champion at version 2, whatever a test did."""
     yield models
     promote(models, 2)
-
-
-def promote(registry, version):
-    store = foresql.Registry(registry)
-    head = store.alias("delay", "champion").version
-    if head != version:
-        store.move_alias("delay", "champion", version, expected=head)
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ import time
 import warnings
 from pathlib import Path
 
-from conftest import promote
-from flights import MAKE, QUERY, change, predicted, rescored
+from changing_flights import MAKE, QUERY, change, predicted, promote, rescored
 
 from foresql import streams
 from foresql.streams import running

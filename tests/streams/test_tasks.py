@@ -4,8 +4,7 @@ import random
 
 import duckdb
 import pytest
-from conftest import promote
-from flights import QUERY, change, predicted, rescored
+from changing_flights import QUERY, change, predicted, promote, rescored
 
 from foresql import streams
 from foresql.errors import StreamError, UnsupportedModelError

@@ -4,13 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import duckdb
 import pytest
-from conftest import promote
-from flights import MAKE, QUERY, predicted, rescored
+from changing_flights import MAKE, QUERY, predicted, promote, rescored
 
 import foresql
 from foresql import streams
@@ -64,7 +62,6 @@ class Watched:
 
     def __init__(self, path, registry, monkeypatch):
         self.path, self.looks, self.said = path, 0, []
-        self.stop = threading.Event()
         self.runs = []
         self._registry = registry
         opens = watching.open_to_write
@@ -77,7 +74,6 @@ class Watched:
 
     def look(self, times, between=lambda: None):
         """Look some times, and do something before each next one."""
-        event = self.stop
         left = [times]
 
         class Stop:
@@ -87,7 +83,6 @@ class Watched:
             def wait(self, _seconds):
                 left[0] -= 1
                 between()
-                return event.is_set()
 
         options = {"interval": 0.01, "registry": self._registry, "told": self.said.append}
         self.runs += streams.watch(self.path, stop=Stop(), **options)
@@ -160,6 +155,7 @@ def test_failures_suspend_the_task_and_not_the_service(database, watched):
 def test_a_locked_file_is_waited_for(holder, watched):
     watched.look(2)
     assert watched.runs == []
+    assert watched.said
     assert all("Another process has" in said for said in watched.said)
     release(holder)
     watched.look(1)
