@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
-from typing import TYPE_CHECKING
-
 import click
 
 from .compiling import compile_command
@@ -27,14 +22,12 @@ from .scoring import score, sql
 from .serving import serve
 from .stream import stream
 from .tasks import task
-
-if TYPE_CHECKING:
-    from types import FrameType
-
-EXIT_TERMINATED = 128 + signal.SIGTERM
+from .terminating import Terminable
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
+@click.group(
+    cls=Terminable, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES
+)
 @click.version_option(package_name="foresql", prog_name="foresql")
 @unwrapped
 def main() -> None:
@@ -45,13 +38,6 @@ def main() -> None:
     foresql publish delay train.py:model --data train.parquet --alias champion
     foresql sql "SELECT predict_delay(f) FROM 'flights.parquet' f"
     """
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    """End as an error does, so that what is half written goes."""
-    sys.exit(EXIT_TERMINATED)
 
 
 for command in (

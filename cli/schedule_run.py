@@ -11,6 +11,7 @@ import click
 from ..errors import ForesqlError
 from .options import explained
 from .schedule_options import read_schedule, schedule_options, upcoming
+from .terminating import stopping
 
 if TYPE_CHECKING:
     from ..scheduling.run import ExitCode
@@ -46,7 +47,7 @@ def run(*, once: bool, quiet: bool, **asked: Any) -> None:
 
 def start(schedule: Schedule, *, once: bool, quiet: bool) -> ExitCode:
     try:
-        from ..scheduling.clock import keep_running, stopping
+        from ..scheduling.clock import keep_running
         from ..scheduling.logs import LOG, log_to_screen
         from ..scheduling.run import run_schedule
     except ImportError as error:

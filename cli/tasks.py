@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ from .options import (
 )
 from .snowflake_tasks import read_text, task_in_snowflake
 from .task_scripts import compile_task
+from .terminating import EXIT_TERMINATED, stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,9 +181,12 @@ def run(
         if full:
             message = "--full is for one run, and --watch for many."
             raise click.UsageError(message)
-        for each in watch(database, names, interval=interval, registry=registry, told=_tell):
-            _print_run(each, as_json=as_json)
-        return
+        stop = threading.Event()
+        seen = watch(database, names, interval=interval, registry=registry, stop=stop, told=_tell)
+        with stopping(stop):
+            for each in seen:
+                _print_run(each, as_json=as_json)
+        sys.exit(EXIT_TERMINATED)
     with opened(database, wait) as connection:
         runs = [
             run_task(connection, name, registry=registry, full=full)

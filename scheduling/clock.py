@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,28 +13,11 @@ from .logs import LOG
 from .run import ExitCode, run_schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from apscheduler.triggers.base import BaseTrigger
 
     from .schedule import Schedule
 
-__all__ = ["keep_running", "stopping"]
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-
-@contextmanager
-def stopping(stop: threading.Event) -> Generator[None]:
-    """Set an event at SIGTERM and SIGINT, in place of what they do else."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    for number in SIGNALS:
-        signal.signal(number, lambda *_: stop.set())
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+__all__ = ["keep_running"]
 
 
 def keep_running(

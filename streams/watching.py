@@ -99,7 +99,11 @@ class _Watcher:
             return [], False
         try:
             tasks = _chosen(connection, self.names)
-            runs = [run_task(connection, task.name, registry=self.registry) for task in tasks]
+            runs = [
+                run_task(connection, task.name, registry=self.registry)
+                for task in tasks
+                if not self.stop.is_set()
+            ]
             done = [run for run in runs if run.state != SKIPPED]
             return done, not done and all(_is_own(connection, task) for task in tasks)
         finally:

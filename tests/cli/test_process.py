@@ -1,6 +1,7 @@
 """The command as a process: what goes to stdout, what to stderr, and the code at the end."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -65,6 +66,35 @@ def test_a_reader_that_stops_early(shop):
         assert process.stdout.readline() == b"[\n"
         process.stdout.close()
         assert b"Traceback" not in process.stderr.read()
+
+
+ENDLESS = """
+import duckdb
+from foresql.cli.main import main
+
+@main.command()
+def endless():
+    print("begun", flush=True)
+    duckdb.execute("SELECT max(a.range + b.range) FROM range(10_000_000) a, range(10_000_000) b")
+
+main(["endless"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 1)], ids=["terminated", "aborted"]
+)
+def test_a_signal_ends_a_command_while_a_query_runs(number, code):
+    """DuckDB raises an error of its own in the place of what the signal's handler does."""
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"begun\n"
+        time.sleep(0.5)
+        process.send_signal(number)
+        printed = process.stderr.read()
+    assert process.returncode == code
+    assert b"Traceback" not in printed
 
 
 def test_a_terminated_command_leaves_nothing(shop, tmp_path_factory):
