@@ -1,0 +1,1 @@
+"""Event scoring: workers that take events from a bus, score them and write them to a sink."""
