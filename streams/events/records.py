@@ -46,7 +46,7 @@ class Record(NamedTuple):
 
 
 class Move(NamedTuple):
-    """How far a batch moves a partition: from the last record that was done before it, to its own."""
+    """How far a batch moves a partition: from the last record done before it, to its own."""
 
     before: Offset | None
     after: Offset
