@@ -157,7 +157,8 @@ class DuckDBSink:
             connection.execute(
                 f"INSERT INTO {_POSITIONS} BY NAME SELECT * FROM {_BATCH} "
                 "ON CONFLICT DO UPDATE SET last_offset = excluded.last_offset, "
-                "moved_at = excluded.moved_at, events = events + excluded.events, worker = excluded.worker"
+                "moved_at = excluded.moved_at, events = events + excluded.events, "
+                "worker = excluded.worker"
             )
         return left_out
 
