@@ -98,7 +98,8 @@ class FileSource:
 
     def _look(self) -> None:
         self._looked = time.monotonic()
-        found = glob(self._pattern, root_dir=self._folder, recursive=True)
+        # Path.glob takes no absolute pattern.
+        found = glob(self._pattern, root_dir=self._folder, recursive=True)  # noqa: PTH207
         new = sorted(each for each in set(found) - self._files.keys() if self._is_file(each))
         if new:
             self._begin(new, at_end=self._at_end)
@@ -114,7 +115,7 @@ class FileSource:
             begin = path.stat().st_size if at_end else 0
             if position is not None:
                 begin = _behind(path, int(position))
-            self._files[partition] = _File(path, partition, begin, begin)
+            self._files[partition] = _File(path, partition, position, begin, begin)
 
 
 @dataclass(slots=True)
@@ -123,6 +124,7 @@ class _File:
 
     path: Path
     partition: str
+    last: Offset | None
     read_to: int
     counted_to: int
     counted: int = 0
@@ -155,7 +157,9 @@ class _File:
         place = self.read_to
         for line in lines:
             if line:
-                self.waiting.append(Record(self.partition, place, status.st_mtime, line))
+                record = Record(self.partition, place, status.st_mtime, line, self.last)
+                self.waiting.append(record)
+                self.last = place
             place += len(line) + 1
         self.read += len(lines)
         self.read_to = place
