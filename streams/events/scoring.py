@@ -23,6 +23,7 @@ from ..query import read_row_query
 from ..task import MODEL_NAME, MODEL_VERSION, RUN_ID, SCORED_AT, SCORING_HASH, STAMPS
 from .dead import TIMESTAMP
 from .definition import OFFSET, PARTITION
+from .stages import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..query import Pinned, RowQuery
-    from .records import Offset
+    from .stages import Query
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at the registry."""
@@ -42,27 +43,11 @@ _OF_AN_EVENT = (duckdb.DataError, duckdb.InvalidInputException, duckdb.InvalidTy
 _LONGEST_REASON = 500
 
 
-class Query(NamedTuple):
-    """A row-by-row query over events: its text, and the columns of its table."""
-
-    text: str
-    table: str
-    columns: pa.Schema
-
-
-class Unscored(NamedTuple):
-    """An event that the query refuses, and why."""
-
-    partition: str
-    offset: Offset
-    reason: str
-
-
 class Scored(NamedTuple):
     """What a batch becomes: predictions, and the events that the query refused."""
 
     predictions: pa.Table
-    dead: list[Unscored]
+    dead: list[Refused]
 
 
 class Scoring:
@@ -122,7 +107,7 @@ class Scoring:
         """Score rows by the versions of now; a refused one costs no other its prediction."""
         self._follow()
         stamp = self._stamp(moment())
-        dead: list[Unscored] = []
+        dead: list[Refused] = []
         found: list[pa.Table] = []
         waiting = [rows]
         while waiting:
@@ -134,7 +119,7 @@ class Scoring:
                     middle = part.num_rows // 2
                     waiting += [part.slice(middle), part.slice(0, middle)]
                 else:
-                    dead.append(_unscored(part, error))
+                    dead.append(_refused_row(part, error))
         return Scored(
             stamp(pa.concat_tables(found) if found else self._outputs.empty_table()), dead
         )
@@ -249,9 +234,9 @@ def _quietly() -> Generator[None]:
         yield
 
 
-def _unscored(row: pa.Table, error: duckdb.Error) -> Unscored:
+def _refused_row(row: pa.Table, error: duckdb.Error) -> Refused:
     reason = str(error).partition("\nLINE ")[0].strip()
-    return Unscored(row[PARTITION][0].as_py(), row[OFFSET][0].as_py(), reason[:_LONGEST_REASON])
+    return Refused(row[PARTITION][0].as_py(), row[OFFSET][0].as_py(), reason[:_LONGEST_REASON])
 
 
 def _arrow_type(sql_type: str) -> pa.DataType:
