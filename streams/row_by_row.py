@@ -60,7 +60,7 @@ def check_row_by_row(
     UnsupportedModelError
         If a part depends on other rows, or may give something else the next time.
     """
-    reader = _Reader(connection, models)
+    reader = Reader(connection, models)
     own = frozenset(name.casefold() for name in names)
     reader.check(query.root["select_list"], own)
     reader.check(query.root["where_clause"], own)
@@ -70,14 +70,19 @@ def check_row_by_row(
     return tuple(reader.called)
 
 
-class _Reader:
+class Reader:
     """Checks that all parts of expressions are row by row, and notes which models they call."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, models: Mapping[str, list[str]]
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        models: Mapping[str, list[str]],
+        *,
+        windows: bool = False,
     ) -> None:
-        """Take a connection's functions, and the models."""
+        """Take a connection's functions, and the models; say whether others check the windows."""
         self._connection = connection
+        self._windows = windows
         self._models = {
             function_name(name, kind).casefold(): (name, references)
             for name, references in models.items()
@@ -101,7 +106,7 @@ class _Reader:
 
     def _check_part(self, part: Node, names: frozenset[str]) -> None:
         match part.get("class"):
-            case "WINDOW":
+            case "WINDOW" if not self._windows:
                 raise UnsupportedModelError(
                     f"{part['function_name']} OVER in the query",
                     "it reads other rows, and a stream has the changed ones alone.",
