@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from duckdb.sqltypes import DuckDBPyType
+
 from ....errors import UnsupportedModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from duckdb.sqltypes import DuckDBPyType
 
     from ....scoring.rewriting.syntax import Node
 
@@ -66,7 +66,10 @@ def _is_integer(type_: DuckDBPyType) -> bool:
 
 
 def _decimal_digits(type_: DuckDBPyType) -> int:
-    return dict(type_.children)["precision"] if type_.id == "decimal" else 0
+    if type_.id != "decimal":
+        return 0
+    [digits] = [value for name, value in type_.children if name == "precision"]
+    return digits if isinstance(digits, int) else 0
 
 
 def _summed(_node: Node, type_: DuckDBPyType) -> str | None:
@@ -107,13 +110,12 @@ def _ordered(node: Node, type_: DuckDBPyType) -> str | None:
 
 
 def _ordered_struct(node: Node, type_: DuckDBPyType) -> str | None:
+    types = [child for _, child in type_.children if isinstance(child, DuckDBPyType)]
     parts = [each["expression"] for each in node.get("arguments", ())]
     known = node.get("function_name", "").casefold() in {"struct_pack", "row"}
-    if not known or len(parts) != len(type_.children):
-        parts = [{} for _ in type_.children]
-    problems = (
-        _ordered(part, child) for part, (_, child) in zip(parts, type_.children, strict=True)
-    )
+    if not known or len(parts) != len(types):
+        parts = [{} for _ in types]
+    problems = (_ordered(part, child) for part, child in zip(parts, types, strict=True))
     return next((problem for problem in problems if problem), None)
 
 

@@ -6,6 +6,7 @@ outermost SELECT is row by row, and is read as every scoring query.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -15,8 +16,8 @@ import pyarrow as pa
 
 from ....errors import UnsupportedModelError
 from ....scoring.rewriting.syntax import column_path, parse, parts_of, queries_in
-from ....udfs.duckdb.macros import quote
 from ...row_by_row import Reader
+from ..definition import OFFSET, PARTITION, PUBLISHED
 from .aggregates import check_aggregate
 from .frames import check_window
 from .layers import Layer, read_chain
@@ -30,10 +31,15 @@ if TYPE_CHECKING:
     from ....scoring.rewriting.syntax import Node
     from ..definition import Definition
 
+IDENTITY = (PARTITION, OFFSET, PUBLISHED)
+"""Where an event stands; it goes around the layers."""
 ROW = "foresql_row"
 """The column by which a row is known through all layers."""
 EVENTS = "foresql_layer_0"
 """What the features read."""
+_IN_THE_EVENT = "compute it before the event is published."
+_RENAME = "give it another name by AS."
+_HASH_DIGITS = 16
 _MODELS = ("predict", "explain", "interval")
 
 
@@ -51,7 +57,7 @@ class WindowQuery:
     table
         What it calls them.
     schema
-        The features' columns.
+        The features' columns, but for where the event stands.
     lookback
         How far before its own time a row's features reach.
     """
@@ -101,11 +107,15 @@ def read_window_query(
             "leave [window] out.",
         )
     _check_bound(definition, lookback)
+    features = reader.text()
+    # What says by which query a prediction was made is a hash of the text: features belong to it.
+    digest = hashlib.sha256(features.encode()).hexdigest()[:_HASH_DIGITS]
+    scoring = write(connection, reading(root, chain.row, chain.row))
     return WindowQuery(
-        features=reader.text(),
-        scoring=write(connection, reading(root, chain.row, chain.row)),
+        features=features,
+        scoring=f"/* over features {digest} */ {scoring}",
         table=chain.row,
-        schema=reader.schema,
+        schema=reader.features(),
         lookback=lookback,
     )
 
@@ -137,6 +147,7 @@ class _Layers:
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, definition: Definition, events: pa.Schema
     ) -> None:
+        """Begin at the events."""
         if definition.window is None or definition.events.time is None:
             raise UnsupportedModelError("the definition", "it has no [window].", "write one.")
         self._connection = connection
@@ -148,6 +159,21 @@ class _Layers:
         self.lookback: timedelta | None = None
         empty = events.append(pa.field(ROW, pa.int64())).empty_table()
         self._connection.register(EVENTS, empty)
+
+    def features(self) -> pa.Schema:
+        """Give the columns that are no event's place, which comes with every event.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If one has the name of such a place and is something else.
+        """
+        for name in IDENTITY:
+            if name in self.schema.names and self._origins.get(name) != name:
+                raise UnsupportedModelError(
+                    f"the column {name} of the query", "each event has one of this name.", _RENAME
+                )
+        return pa.schema([each for each in self.schema if each.name not in IDENTITY])
 
     def text(self) -> str:
         """Write all layers as one query."""
@@ -200,7 +226,7 @@ class _Layers:
         names = {name.casefold() for name in (*self.schema.names, *outputs, layer.row) if name}
         # A star is fine here, and the names that a layer may use are those below it.
         fine = [_starless(each) for each in checked]
-        Reader(self._connection, {}, windows=True).check(fine, frozenset(names))
+        Reader(self._connection, {}, _IN_THE_EVENT, windows=True).check(fine, frozenset(names))
 
     def _paths(self, layer: Layer) -> dict[str, str]:
         """Say which column of the events a path is, with and without the row's name."""
