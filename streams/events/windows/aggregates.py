@@ -39,8 +39,8 @@ _CAST = "cast it to DECIMAL, as in value::DECIMAL(18, 6): decimal sums are exact
 _ZEROS = "-0.0 and 0.0 are equal, and which of them comes depends on how DuckDB groups the rows"
 _ADD_ZERO = "add 0.0 to it, as in max(value + 0.0), or cast it to DECIMAL."
 _BY_STRUCT = (
-    "take the greatest pair, as in (max({'at': time, 'value': value}) OVER (… EXCLUDE GROUP)).value "
-    "for the row before; of several rows of one time that is the one with the greatest value."
+    "take the greatest pair, as in (max({'at': time, 'value': value}) OVER (… EXCLUDE GROUP)).value"
+    " for the row before; of several rows of one time that is the one with the greatest value."
 )
 _SQUARES = (
     "take it from exact sums: count(value), sum(value::DECIMAL(18, 6)) and "
@@ -99,7 +99,7 @@ def _truth(_node: Node, type_: DuckDBPyType) -> str | None:
 
 
 def _ordered(node: Node, type_: DuckDBPyType) -> str | None:
-    """The least or greatest is one value where equal ones are the same bits; NaN is one value."""
+    """Take types whose equal values are the same bits, so that the least is one; so is NaN."""
     if type_.id in _DISTINCT:
         return None
     if type_.id in _FLOATS:

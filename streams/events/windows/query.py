@@ -52,6 +52,8 @@ class WindowQuery:
     features
         What is below the outermost SELECT, over a table `foresql_layer_0`; `foresql_row` goes
         through it.
+    probe
+        What events alone must stand: the expressions up to the first windows, row by row.
     scoring
         The outermost SELECT, over the features.
     table
@@ -63,6 +65,7 @@ class WindowQuery:
     """
 
     features: str
+    probe: str
     scoring: str
     table: str
     schema: pa.Schema
@@ -113,6 +116,7 @@ def read_window_query(
     scoring = write(connection, reading(root, chain.row, chain.row))
     return WindowQuery(
         features=features,
+        probe=reader.probe,
         scoring=f"/* over features {digest} */ {scoring}",
         table=chain.row,
         schema=reader.features(),
@@ -157,6 +161,7 @@ class _Layers:
         self._origins = {name.casefold(): name for name in events.names}
         self._texts: list[str] = []
         self.lookback: timedelta | None = None
+        self.probe = ""
         empty = events.append(pa.field(ROW, pa.int64())).empty_table()
         self._connection.register(EVENTS, empty)
 
@@ -203,8 +208,10 @@ class _Layers:
         ]
         source = reading(select, self._last, layer.row)
         for window in windows:
-            arguments = [each["expression"] for each in window["arguments"]]
-            check_aggregate(window, self._types(source, arguments))
+            check_aggregate(window, self._types(source, _taken(window)))
+        if windows and not self.probe:
+            parts = [part for window in windows for part in (*_taken(window), window["filter_expr"])]
+            self.probe = self._beside_windows(source, [part for part in parts if part])[0]
         if reach:
             self.lookback = (self.lookback or timedelta()) + max(reach)
         origins = self._given(select["select_list"], paths)
@@ -254,15 +261,22 @@ class _Layers:
         """Ask DuckDB for the types of what aggregates take, beside the names that they may use."""
         if not arguments:
             return ()
-        named = [
+        text, beside = self._beside_windows(source, arguments)
+        return self._ask(text).types[beside:]
+
+    def _beside_windows(self, source: Node, parts: Sequence[Node]) -> tuple[str, int]:
+        """Write a layer of its entries without windows, then some parts of those; count the first.
+
+        Entries that have no name are no part of it: nothing can refer to them.
+        """
+        entries = [
             entry
             for entry in source["select_list"]
             if entry.get("alias")
             and not any(part.get("class") == "WINDOW" for part in parts_of(entry))
         ]
-        asked = {**giving(source, [*named, *map(unnamed, arguments)]), "qualify": None}
-        relation = self._ask(f"{self._with()}{write(self._connection, asked)}")
-        return relation.types[len(named) :]
+        select = {**giving(source, [*entries, *map(unnamed, parts)]), "qualify": None}
+        return f"{self._with()}{write(self._connection, select)}", len(entries)
 
     def _described(self) -> pa.Schema:
         schema = self._ask(self.text()).to_arrow_table().schema
@@ -283,6 +297,10 @@ class _Layers:
             raise UnsupportedModelError(
                 "the query", f"DuckDB refuses it: {error}", "run it in DuckDB first."
             ) from error
+
+
+def _taken(window: Node) -> list[Node]:
+    return [each["expression"] for each in window["arguments"]]
 
 
 def _check_part(part: Node) -> None:
