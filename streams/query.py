@@ -49,6 +49,11 @@ class Pinned(NamedTuple):
         """Their versions, in the same order."""
         return ",".join(str(version.version) for _, version in self.functions)
 
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The models with their versions, as in ``delay:3``."""
+        return tuple(dict.fromkeys(version.reference for _, version in self.functions))
+
     def register(self, connection: duckdb.DuckDBPyConnection, registry: Path) -> None:
         """Make the functions those of these versions, whatever their aliases mean by now."""
         for function, version in self.functions:
