@@ -69,6 +69,8 @@ class EventsSection:
         ``json``, ``avro`` or ``protobuf``.
     schema, message, framing
         Avro's schema or Protobuf's descriptor set, its message, and what stands before a payload.
+    writers
+        From the numbers that stand before payloads to the schemas by which they were written.
     columns
         From names to SQL types, in order; may be left out where a schema says them.
     id
@@ -81,19 +83,23 @@ class EventsSection:
         Larger events are dead letters.
     unknown
         Whether fields that are no columns are ignored, or refused.
+    missing
+        JSON: whether an event without a column's field is refused, or has NULL there.
     """
 
     table: str = "events"
     format: str = _choice("json", "avro", "protobuf")
     schema: str | None = None
     message: str | None = None
-    framing: str | None = None
+    framing: str | None = field(default=None, metadata={ONE_OF: ("confluent",)})
+    writers: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     id: tuple[str, ...] = ()
     time: str | None = None
     future: timedelta | None = None
     most_bytes: int = 1_048_576
     unknown: str = _choice("ignore", "refuse")
+    missing: str = _choice("refuse", "null")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
