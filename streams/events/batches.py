@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from .dead import LATE, SCORE, TIMESTAMP, dead_table, offset_arrow_type
+from .dead import TIMESTAMP, dead_table, offset_arrow_type
 from .definition import OFFSET, PARTITION, PUBLISHED
 from .records import Dead, Move, Outcome, Record
-from .stages import Kept
+from .stages import Kept, Taken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from .assembling import Parts
     from .records import Offset
@@ -37,6 +37,8 @@ class Batch(NamedTuple):
         At which step each dead letter ended.
     versions
         By which versions it was scored, as in ``delay:3``.
+    repeated
+        How many events windows left out, since they had them before.
     """
 
     outcome: Outcome
@@ -44,6 +46,7 @@ class Batch(NamedTuple):
     events: Mapping[str, int]
     steps: Sequence[str]
     versions: tuple[str, ...]
+    repeated: int
 
 
 def make_batch(records: Sequence[Record], parts: Parts) -> Batch:
@@ -51,13 +54,35 @@ def make_batch(records: Sequence[Record], parts: Parts) -> Batch:
     records, moves, events = follow(records)
     decoded = parts.format.decode(records)
     rows = _with_place(decoded.rows, records, decoded.places, parts.source.offset_type)
-    dead, kept = list(decoded.dead), Kept({}, {})
-    by_place = _ByPlace(records)
+    taken = Taken(rows, (), Kept({}, {}), {}, 0)
     if parts.windows is not None:
-        rows, late, kept = parts.windows.take(rows, moves)
-        dead += by_place.dead(late, LATE)
-    predictions, refused = parts.scoring.score(rows)
-    dead += by_place.dead(refused, SCORE)
+        taken = parts.windows.take(rows, moves)
+    return _scored(taken, _Made(records, moves, events, decoded.dead), parts)
+
+
+def make_batch_of_windows(
+    partitions: Sequence[str], parts: Parts, *, flush: bool = False
+) -> Batch | None:
+    """Score what windows hold back of partitions that are quiet; with ``flush`` all of it."""
+    if parts.windows is None:
+        return None
+    taken = parts.windows.advance(partitions, flush=flush)
+    return None if taken is None else _scored(taken, _Made((), {}, {}, ()), parts)
+
+
+class _Made(NamedTuple):
+    """What is known of a batch before it is scored."""
+
+    records: Sequence[Record]
+    moves: Mapping[str, Move]
+    events: Mapping[str, int]
+    dead: Sequence[Dead]
+
+
+def _scored(taken: Taken, made: _Made, parts: Parts) -> Batch:
+    predictions, refused = parts.scoring.score(taken.rows)
+    dead = [*made.dead, *_letters([*taken.refused, *refused], made.records)]
+    moves, kept = {**made.moves, **taken.moves}, taken.kept
     if parts.alerts is not None:
         more = parts.alerts.take(predictions, moves)
         kept = Kept({**kept.tables, **more.tables}, {**kept.forgotten, **more.forgotten})
@@ -69,11 +94,12 @@ def make_batch(records: Sequence[Record], parts: Parts) -> Batch:
         forgotten=kept.forgotten,
     )
     return Batch(
-        outcome,
-        np.array([record.published for record in records]),
-        events,
-        [each.step for each in dead],
-        parts.scoring.pinned.references,
+        outcome=outcome,
+        published=np.array([record.published for record in made.records]),
+        events=made.events,
+        steps=[each.step for each in dead],
+        versions=parts.scoring.pinned.references,
+        repeated=taken.repeated,
     )
 
 
@@ -134,19 +160,13 @@ def _with_place(
     )
 
 
-class _ByPlace:
-    """Finds the record of an event; windows may give one whose record was in an earlier batch."""
-
-    def __init__(self, records: Sequence[Record]) -> None:
-        self._records = records
-        self._found: dict[tuple[str, Offset], Record] | None = None
-
-    def dead(self, refused: Iterable[Refused], step: str) -> list[Dead]:
-        """Make dead letters of events."""
-        return [Dead(self._find(each), step, each.reason) for each in refused]
-
-    def _find(self, refused: Refused) -> Record:
-        if self._found is None:
-            self._found = {(each.partition, each.offset): each for each in self._records}
-        place = refused.partition, refused.offset
-        return self._found.get(place) or Record(*place, 0.0, b"", None)
+def _letters(refused: Sequence[Refused], records: Sequence[Record]) -> list[Dead]:
+    """Make dead letters; windows may refuse an event whose record was in an earlier batch."""
+    if not refused:
+        return []
+    found = {(each.partition, each.offset): each for each in records}
+    return [
+        Dead(found.get(place) or Record(*place, 0.0, b"", None), each.step, each.reason)
+        for each in refused
+        for place in [(each.partition, each.offset)]
+    ]

@@ -101,6 +101,10 @@ class Windows(Protocol):
         """Forget what is in memory, since it was not written: the tables are read again."""
         ...
 
+    def close(self) -> None:
+        """Give back what it holds."""
+        ...
+
 
 class Alerts(Protocol):
     """Alerts with hysteresis: opened and closed by scores, in order of event time.

@@ -59,7 +59,7 @@ class Totals:
         self.events.update(batch.events)
         self.dead.update(batch.steps)
         self.predictions += batch.outcome.predictions.num_rows - repeated
-        self.repeated += repeated
+        self.repeated += repeated + batch.repeated
         self.batches += 1
         waited = np.maximum(committed - batch.published, 0.0)
         places = np.searchsorted(BOUNDS, waited)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import StreamError
 from .assembling import assemble
-from .batches import Batch, make_batch
+from .batches import Batch, make_batch, make_batch_of_windows
 from .metrics import Metrics, serving_metrics
 from .records import MovedError
 from .totals import Totals
@@ -70,10 +70,15 @@ class Worker:
         self.totals = Totals()
         self._sink_lock = threading.Lock()
         self._writing: _Writing | None = None
+        self._partitions: dict[str, None] = {}
         self._looked = self._had_partitions = time.monotonic()
 
     def run(
-        self, *, until_empty: bool = False, each: Callable[[Totals], None] = lambda _: None
+        self,
+        *,
+        until_empty: bool = False,
+        flush: bool = False,
+        each: Callable[[Totals], None] = lambda _: None,
     ) -> Totals:
         """Work until it is stopped, or with ``until_empty`` until no event waits.
 
@@ -81,6 +86,8 @@ class Worker:
         ----------
         until_empty
             End when all that was published is done.
+        flush
+            Score what windows hold back too then.
         each
             Is called with the totals so far, several times a second.
 
@@ -93,6 +100,8 @@ class Worker:
         parts, metrics = self._parts, self._parts.definition.metrics
         with ExitStack() as stack:
             stack.enter_context(closing(parts.scoring))
+            if parts.windows is not None:
+                stack.enter_context(closing(parts.windows))
             stack.enter_context(
                 serving_metrics(
                     metrics.listen if metrics else None,
@@ -104,6 +113,8 @@ class Worker:
             try:
                 self._open(stack)
                 self._work(writer, until_empty=until_empty, each=each)
+                if flush and not self._stop.is_set():
+                    self._write(writer, self._held_back(flush=True))
                 self._settle()
             except StreamError:
                 # What waits for a sink or a bus ends by an error when it is to stop.
@@ -131,7 +142,7 @@ class Worker:
     ) -> None:
         while not self._stop.is_set():
             records = self._poll()
-            batch = make_batch(records, self._parts) if records else None
+            batch = make_batch(records, self._parts) if records else self._held_back()
             if self._settle():
                 self._write(writer, batch)
             elif batch is not None:
@@ -154,6 +165,11 @@ class Worker:
         partitions = {record.partition for record in records}
         lost = {name for name in partitions if not source.owns(name)}
         return [each for each in records if each.partition not in lost] if lost else records
+
+    def _held_back(self, *, flush: bool = False) -> Batch | None:
+        """Take what windows hold back of partitions that are quiet."""
+        owned = [name for name in self._partitions if self._parts.source.owns(name)]
+        return make_batch_of_windows(owned, self._parts, flush=flush)
 
     def _write(self, writer: ThreadPoolExecutor, batch: Batch | None) -> None:
         if batch is not None:
@@ -185,6 +201,8 @@ class Worker:
 
     def _begin_anew(self, batch: Batch) -> None:
         """Read the partitions of a batch behind their positions; it was not written."""
+        if self._parts.windows is not None:
+            self._parts.windows.drop()
         for partition in batch.outcome.moves:
             if self._parts.source.owns(partition):
                 self._parts.source.seek(partition)
@@ -205,6 +223,7 @@ class Worker:
         return time.monotonic() > self._had_partitions + _NO_PARTITIONS
 
     def _positions(self, partitions: Sequence[str]) -> Mapping[str, Offset]:
+        self._partitions.update(dict.fromkeys(partitions))
         with self._sink_lock:
             return self._parts.sink.positions(partitions)
 
