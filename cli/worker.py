@@ -76,7 +76,7 @@ def check(file: Path, registry: str | None, as_json: bool) -> None:
 @click.option(
     "--flush",
     is_flag=True,
-    help="With --until-empty: score what windows hold back too; what comes later may be late then.",
+    help="With --until-empty and windows: score what they hold back, too; for finite inputs.",
 )
 @registry_option
 @json_option
@@ -91,7 +91,7 @@ def run(file: Path, until_empty: bool, flush: bool, registry: str | None, as_jso
     foresql worker run sensors.toml --until-empty --json
     """
     if flush and not until_empty:
-        message = "--flush is for --until-empty: a worker that goes on does not flush its windows."
+        message = "--flush needs --until-empty: before the end, more events may come."
         raise click.UsageError(message)
     stop = threading.Event()
     made = Worker(read_definition(file), registry, stop=stop, told=_tell)
@@ -116,14 +116,8 @@ def status(file: Path, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    print_rows(
-        found["positions"], ("partition", "last_offset", "moved_at", "events"), as_json=False
-    )
-    print_rows(
-        found["versions"],
-        ("event_partition", "model_name", "model_version", "first_offset", "last_offset"),
-        as_json=False,
-    )
+    for rows, columns in (("positions", _POSITIONS), ("versions", _VERSIONS)):
+        print_rows(found[rows], columns, as_json=False)
     dead = ", ".join(f"{count:,} at {step}" for step, count in found["dead_letters"].items())
     say(f"{found['predictions']:,} predictions; dead letters: {dead or 'none'}.")
 

@@ -75,9 +75,7 @@ def assemble(
     columns = pa.schema([*format_.schema, *place_fields(source.offset_type)])
     windows = open_windows(definition, format_.schema, source.offset_type)
     query = Query(definition.query, definition.events.table, columns)
-    if windows is not None:
-        query = windows.query
-    scoring = Scoring(query, registry, run_id, told)
+    scoring = Scoring(query if windows is None else windows.query, registry, run_id, told)
     sink = open_sink(definition.sink, definition.folder, pause=pause, told=told)
     return Parts(
         definition=definition,

@@ -13,7 +13,7 @@ from .records import Dead, Move, Outcome, Record
 from .stages import Kept, Taken
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .assembling import Parts
     from .records import Offset
@@ -38,7 +38,7 @@ class Batch(NamedTuple):
     versions
         By which versions it was scored, as in ``delay:3``.
     repeated
-        How many events windows left out, since they had them before.
+        How many events windows left out, since they were published twice.
     """
 
     outcome: Outcome
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
     events: Mapping[str, int]
     steps: Sequence[str]
     versions: tuple[str, ...]
-    repeated: int
+    repeated: int = 0
 
 
 def make_batch(records: Sequence[Record], parts: Parts) -> Batch:
@@ -54,35 +54,31 @@ def make_batch(records: Sequence[Record], parts: Parts) -> Batch:
     records, moves, events = follow(records)
     decoded = parts.format.decode(records)
     rows = _with_place(decoded.rows, records, decoded.places, parts.source.offset_type)
-    taken = Taken(rows, (), Kept({}, {}), {}, 0)
-    if parts.windows is not None:
-        taken = parts.windows.take(rows, moves)
-    return _scored(taken, _Made(records, moves, events, decoded.dead), parts)
+    found = _Found(records, list(decoded.dead))
+    if parts.windows is None:
+        return _finish(Taken(rows, (), Kept({}, {}), {}, 0), found, moves, events, parts)
+    return _finish(parts.windows.take(rows, moves), found, moves, events, parts)
 
 
-def make_batch_of_windows(
-    partitions: Sequence[str], parts: Parts, *, flush: bool = False
-) -> Batch | None:
-    """Score what windows hold back of partitions that are quiet; with ``flush`` all of it."""
+def make_advance(parts: Parts, partitions: Sequence[str], *, flush: bool = False) -> Batch | None:
+    """Score what windows have ready though nothing came, or with ``flush`` all that they hold."""
     if parts.windows is None:
         return None
     taken = parts.windows.advance(partitions, flush=flush)
-    return None if taken is None else _scored(taken, _Made((), {}, {}, ()), parts)
+    return None if taken is None else _finish(taken, _Found([], []), {}, {}, parts)
 
 
-class _Made(NamedTuple):
-    """What is known of a batch before it is scored."""
-
-    records: Sequence[Record]
-    moves: Mapping[str, Move]
-    events: Mapping[str, int]
-    dead: Sequence[Dead]
-
-
-def _scored(taken: Taken, made: _Made, parts: Parts) -> Batch:
+def _finish(
+    taken: Taken,
+    found: _Found,
+    moves: Mapping[str, Move],
+    events: Mapping[str, int],
+    parts: Parts,
+) -> Batch:
+    """Score what is ready, and put together what is written."""
+    kept, moves = taken.kept, {**moves, **taken.moves}
     predictions, refused = parts.scoring.score(taken.rows)
-    dead = [*made.dead, *_letters([*taken.refused, *refused], made.records)]
-    moves, kept = {**made.moves, **taken.moves}, taken.kept
+    dead = [*found.dead, *found.refuse(taken.refused), *found.refuse(refused)]
     if parts.alerts is not None:
         more = parts.alerts.take(predictions, moves)
         kept = Kept({**kept.tables, **more.tables}, {**kept.forgotten, **more.forgotten})
@@ -94,12 +90,12 @@ def _scored(taken: Taken, made: _Made, parts: Parts) -> Batch:
         forgotten=kept.forgotten,
     )
     return Batch(
-        outcome=outcome,
-        published=np.array([record.published for record in made.records]),
-        events=made.events,
-        steps=[each.step for each in dead],
-        versions=parts.scoring.pinned.references,
-        repeated=taken.repeated,
+        outcome,
+        np.array([record.published for record in found.records]),
+        events,
+        [each.step for each in dead],
+        parts.scoring.pinned.references,
+        taken.repeated,
     )
 
 
@@ -160,13 +156,22 @@ def _with_place(
     )
 
 
-def _letters(refused: Sequence[Refused], records: Sequence[Record]) -> list[Dead]:
-    """Make dead letters; windows may refuse an event whose record was in an earlier batch."""
-    if not refused:
-        return []
-    found = {(each.partition, each.offset): each for each in records}
-    return [
-        Dead(found.get(place) or Record(*place, 0.0, b"", None), each.step, each.reason)
-        for each in refused
-        for place in [(each.partition, each.offset)]
-    ]
+class _Found:
+    """The records of a batch, and those that are dead letters already.
+
+    Windows may give an event whose record was in an earlier batch: its bytes are on the bus alone.
+    """
+
+    def __init__(self, records: Sequence[Record], dead: list[Dead]) -> None:
+        self.records, self.dead = records, dead
+        self._found: dict[tuple[str, Offset], Record] | None = None
+
+    def refuse(self, refused: Iterable[Refused]) -> list[Dead]:
+        """Make dead letters of events."""
+        return [Dead(self._find(each), each.step, each.reason) for each in refused]
+
+    def _find(self, refused: Refused) -> Record:
+        if self._found is None:
+            self._found = {(each.partition, each.offset): each for each in self.records}
+        place = refused.partition, refused.offset
+        return self._found.get(place) or Record(*place, 0.0, b"", None)

@@ -58,8 +58,8 @@ class Totals:
         """Count a batch that was committed at a time, in seconds since the epoch."""
         self.events.update(batch.events)
         self.dead.update(batch.steps)
-        self.predictions += batch.outcome.predictions.num_rows - repeated
-        self.repeated += repeated + batch.repeated
+        self.predictions += batch.outcome.predictions.num_rows - (repeated - batch.repeated)
+        self.repeated += repeated
         self.batches += 1
         waited = np.maximum(committed - batch.published, 0.0)
         places = np.searchsorted(BOUNDS, waited)

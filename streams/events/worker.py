@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import StreamError
 from .assembling import assemble
-from .batches import Batch, make_batch, make_batch_of_windows
+from .batches import Batch, make_advance, make_batch
 from .metrics import Metrics, serving_metrics
 from .records import MovedError
 from .totals import Totals
@@ -70,7 +70,6 @@ class Worker:
         self.totals = Totals()
         self._sink_lock = threading.Lock()
         self._writing: _Writing | None = None
-        self._partitions: dict[str, None] = {}
         self._looked = self._had_partitions = time.monotonic()
 
     def run(
@@ -87,7 +86,7 @@ class Worker:
         until_empty
             End when all that was published is done.
         flush
-            Score what windows hold back too then.
+            Then score what windows still hold back too; what comes later for that time is late.
         each
             Is called with the totals so far, several times a second.
 
@@ -100,8 +99,6 @@ class Worker:
         parts, metrics = self._parts, self._parts.definition.metrics
         with ExitStack() as stack:
             stack.enter_context(closing(parts.scoring))
-            if parts.windows is not None:
-                stack.enter_context(closing(parts.windows))
             stack.enter_context(
                 serving_metrics(
                     metrics.listen if metrics else None,
@@ -113,9 +110,9 @@ class Worker:
             try:
                 self._open(stack)
                 self._work(writer, until_empty=until_empty, each=each)
-                if flush and not self._stop.is_set():
-                    self._write(writer, self._held_back(flush=True))
                 self._settle()
+                if flush and not self._stop.is_set():
+                    self._flush(writer)
             except StreamError:
                 # What waits for a sink or a bus ends by an error when it is to stop.
                 if not self._stop.is_set():
@@ -127,9 +124,8 @@ class Worker:
         parts.sink.open(parts.shape)
         for stage in (parts.windows, parts.alerts):
             if stage is not None:
+                stack.enter_context(closing(stage))
                 stage.open(self._read)
-        if parts.alerts is not None:
-            stack.enter_context(closing(parts.alerts))
         stack.enter_context(closing(parts.source))
         parts.source.open(self._positions)
 
@@ -142,7 +138,7 @@ class Worker:
     ) -> None:
         while not self._stop.is_set():
             records = self._poll()
-            batch = make_batch(records, self._parts) if records else self._held_back()
+            batch = make_batch(records, self._parts) if records else self._advance()
             if self._settle():
                 self._write(writer, batch)
             elif batch is not None:
@@ -151,6 +147,18 @@ class Worker:
                 return
             self._look()
             each(self.totals)
+
+    def _advance(self, *, flush: bool = False) -> Batch | None:
+        """Score what windows have ready though nothing came."""
+        return make_advance(self._parts, list(self.totals.lag), flush=flush)
+
+    def _flush(self, writer: ThreadPoolExecutor) -> None:
+        """Score all that windows hold; again where another worker was quicker."""
+        written = False
+        while not written:
+            self.totals.lag = self._parts.source.lag()
+            self._write(writer, self._advance(flush=True))
+            written = self._settle()
 
     def _poll(self) -> Sequence[Record]:
         """Take what waits, and where the definition says so wait for more."""
@@ -166,11 +174,6 @@ class Worker:
         lost = {name for name in partitions if not source.owns(name)}
         return [each for each in records if each.partition not in lost] if lost else records
 
-    def _held_back(self, *, flush: bool = False) -> Batch | None:
-        """Take what windows hold back of partitions that are quiet."""
-        owned = [name for name in self._partitions if self._parts.source.owns(name)]
-        return make_batch_of_windows(owned, self._parts, flush=flush)
-
     def _write(self, writer: ThreadPoolExecutor, batch: Batch | None) -> None:
         if batch is not None:
             self._writing = _Writing(batch, writer.submit(self._commit, batch))
@@ -178,7 +181,7 @@ class Worker:
     def _commit(self, batch: Batch) -> _Committed:
         with self._sink_lock:
             repeated = self._parts.sink.write(batch.outcome)
-        committed = _Committed(repeated, time.time())
+        committed = _Committed(batch.repeated + repeated, time.time())
         if self._parts.alerts is not None:
             self._parts.alerts.publish()
         return committed
@@ -196,14 +199,14 @@ class Worker:
             return False
         self.totals.add(writing.batch, repeated, committed)
         moves = writing.batch.outcome.moves
-        self._parts.source.done({name: move.after for name, move in moves.items()})
+        self._parts.source.done({name: moves[name].after for name in writing.batch.events})
         return True
 
     def _begin_anew(self, batch: Batch) -> None:
         """Read the partitions of a batch behind their positions; it was not written."""
         if self._parts.windows is not None:
             self._parts.windows.drop()
-        for partition in batch.outcome.moves:
+        for partition in batch.events:
             if self._parts.source.owns(partition):
                 self._parts.source.seek(partition)
 
@@ -223,7 +226,6 @@ class Worker:
         return time.monotonic() > self._had_partitions + _NO_PARTITIONS
 
     def _positions(self, partitions: Sequence[str]) -> Mapping[str, Offset]:
-        self._partitions.update(dict.fromkeys(partitions))
         with self._sink_lock:
             return self._parts.sink.positions(partitions)
 
