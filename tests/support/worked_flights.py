@@ -1,4 +1,4 @@
-"""Flights as events: what a worker makes of them, and what the same query gives over all of them."""
+"""Flights as events: what a worker makes of them, and what the same query gives over all."""
 
 import json
 import threading

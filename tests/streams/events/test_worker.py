@@ -236,21 +236,21 @@ def _held(flights):
 def test_a_stopped_worker_has_written_what_it_began(flights):
     definition = flights.define(most=10)
     stop = threading.Event()
-    flights.append(map(payload, range(3000)))
+    flights.append(map(payload, range(1000)))
     worker = flights.worker(definition, stop)
     seen = []
 
     def look(totals):
         seen.append(totals.events.total())
-        if totals.batches >= 5:
+        if totals.batches >= 3:
             stop.set()
 
     totals = worker.run(each=look)
     done = totals.events.total()
-    assert 50 <= done < 3000
+    assert 30 <= done < 1000
     assert flights.predicted() == flights.expected(range(done))
-    assert flights.work(definition).events.total() == 3000 - done
-    assert flights.predicted() == flights.expected(range(3000))
+    assert flights.work(definition).events.total() == 1000 - done
+    assert flights.predicted() == flights.expected(range(1000))
 
 
 def test_a_table_that_differs_is_refused_before_anything_is_read(flights):
