@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 
 from ....errors import StreamError
-from .columns import Struct, build
+from .columns import build_batch, transposed
 from .importing import import_extra
 from .json_values import shape_of
 from .reading import Read, keep
@@ -59,9 +59,7 @@ class JsonDecoder:
         self._learned: list[str] = []
         self._decode = self._decoder()
         self._any = self._msgspec.json.Decoder(dict[str, self._msgspec.Raw]).decode
-        width = self._type.num_fields
-        parts = [(each.name, shape_of(each.type, self._values)) for each in self._type]
-        self._shape = Struct(lambda row: self._values(row)[:width], tuple(parts))
+        self._parts = [(each.name, shape_of(each.type, self._values)) for each in self._type]
 
     def read(self, payloads: Sequence[bytes]) -> Read:
         """Decode payloads."""
@@ -72,9 +70,11 @@ class JsonDecoder:
         except (ValueError, RecursionError):  # msgspec's errors are kinds of ValueError
             rows, places, bad = self._read_singly(payloads)
         readable = [payloads[place] for place in places] if bad else payloads
-        wrong = {} if self._is_whole(readable, rows) else _problems_in(readable, self._type)
-        built = build(rows, self._shape)
-        return keep(built.array, {**built.bad, **wrong}, places, bad)
+        columns = self._columns(rows, len(self._parts) + len(self._learned))
+        is_whole = self._is_whole(readable, len(rows), columns)
+        wrong = {} if is_whole else _problems_in(readable, self._type)
+        batch, refused = build_batch(self._without_unset(columns), self._parts)
+        return keep(batch, {**refused, **wrong}, places, bad)
 
     def _decoder(self) -> Any:
         """Make the function that decodes an object, learned fields behind those of columns."""
@@ -148,7 +148,21 @@ class JsonDecoder:
             return f"{_shortened(path)}."
         return f"{_shortened(path[:-1].removeprefix('.'))}: {_shortened(what)}."
 
-    def _is_whole(self, payloads: Sequence[bytes], rows: Sequence[Any]) -> bool:
+    def _columns(self, rows: Sequence[Any], width: int) -> Sequence[Sequence[Any]]:
+        """Take objects apart: the columns' fields, and behind them those that were learned."""
+        return transposed(list(map(self._msgspec.structs.astuple, rows)), width)
+
+    def _without_unset(self, columns: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+        """Give the columns' fields, with None for those that are not there."""
+        own = columns[: len(self._parts)]
+        if not self._may_miss:
+            return own
+        unset = self._msgspec.UNSET
+        return [[None if each is unset else each for each in column] for column in own]
+
+    def _is_whole(
+        self, payloads: Sequence[bytes], number: int, columns: Sequence[Sequence[Any]]
+    ) -> bool:
         """Say whether objects are UTF-8, and surely have no field twice.
 
         The decoder takes the last of two fields, and does not look into texts that it ignores. But
@@ -163,12 +177,13 @@ class JsonDecoder:
         if any(each in joined for each in _ESCAPED_COLONS):
             return False
         there = joined.count(b":")
-        if there == self._colons(rows, self._type, self._learned):
+        if there == self._colons_of_objects(number, columns, self._type, self._learned):
             return True
         if not self._learn(payloads):
             return False
-        again = list(map(self._decode, payloads))
-        return there == self._colons(again, self._type, self._learned)
+        width = len(self._parts) + len(self._learned)
+        again = self._columns(list(map(self._decode, payloads)), width)
+        return there == self._colons_of_objects(number, again, self._type, self._learned)
 
     def _learn(self, payloads: Sequence[bytes]) -> bool:
         """Find fields that are no columns; say whether there were new ones."""
@@ -185,34 +200,33 @@ class JsonDecoder:
             self._decode = self._decoder()
         return bool(new)
 
-    def _colons(
-        self, values: Sequence[Any], type_: pa.DataType, learned: Sequence[str] = ()
-    ) -> int:
+    def _colons(self, values: Sequence[Any], type_: pa.DataType) -> int:
         """Count the colons that are needed to write values."""
         if pa.types.is_struct(type_):
-            return self._colons_of_objects(values, type_, learned)
+            objects = [each for each in values if each]  # neither null nor unset
+            columns = self._columns(objects, type_.num_fields)
+            return self._colons_of_objects(len(objects), columns, type_)
         if pa.types.is_list(type_):
-            elements = chain.from_iterable(each for each in values if type(each) is list)
-            return self._colons(list(elements), type_.value_type)
+            return self._colons(list(chain.from_iterable(filter(None, values))), type_.value_type)
         if pa.types.is_temporal(type_) or pa.types.is_string(type_):
-            return "".join(each for each in values if type(each) is str).count(":")
+            return "".join(filter(None, values)).count(":")
         return 0
 
     def _colons_of_objects(
-        self, values: Sequence[Any], type_: pa.StructType, learned: Sequence[str]
+        self,
+        number: int,
+        columns: Sequence[Sequence[Any]],
+        type_: pa.StructType,
+        learned: Sequence[str] = (),
     ) -> int:
         unset = self._msgspec.UNSET
-        rows = [
-            self._msgspec.structs.astuple(e) for e in values if e is not None and e is not unset
-        ]
-        columns = list(zip(*rows, strict=True))
         total = 0
         for column, field in zip(columns, type_, strict=False):
-            number = len(rows) - (column.count(unset) if self._may_miss else 0)
-            total += number * (1 + field.name.count(":")) + self._colons(column, field.type)
-        for column, name in zip(columns[type_.num_fields :], learned, strict=bool(rows)):
-            there = [each for each in column if each is not unset]
-            total += len(there) * (1 + name.count(":")) + b"".join(there).count(b":")
+            there = number - (column.count(unset) if self._may_miss else 0)
+            total += there * (1 + field.name.count(":")) + self._colons(column, field.type)
+        for column, name in zip(columns[type_.num_fields :], learned, strict=True):
+            written = [each for each in column if each is not unset]
+            total += len(written) * (1 + name.count(":")) + b"".join(written).count(b":")
         return total
 
 
