@@ -63,7 +63,7 @@ def check_row_by_row(
     UnsupportedModelError
         If a part depends on other rows, or may give something else the next time.
     """
-    reader = _Reader(connection, models, way_out)
+    reader = Reader(connection, models, way_out)
     own = frozenset(name.casefold() for name in names)
     reader.check(query.root["select_list"], own)
     reader.check(query.root["where_clause"], own)
@@ -73,7 +73,7 @@ def check_row_by_row(
     return tuple(reader.called)
 
 
-class _Reader:
+class Reader:
     """Checks that all parts of expressions are row by row, and notes which models they call."""
 
     def __init__(
@@ -81,10 +81,16 @@ class _Reader:
         connection: duckdb.DuckDBPyConnection,
         models: Mapping[str, list[str]],
         way_out: str,
+        *,
+        windows: bool = False,
     ) -> None:
-        """Take a connection's functions, the models, and what to do about the rest."""
+        """Take a connection's functions, the models, and what to do about the rest.
+
+        With ``windows`` those are checked elsewhere.
+        """
         self._connection = connection
         self._way_out = way_out
+        self._windows = windows
         self._models = {
             function_name(name, kind).casefold(): (name, references)
             for name, references in models.items()
@@ -108,7 +114,7 @@ class _Reader:
 
     def _check_part(self, part: Node, names: frozenset[str]) -> None:
         match part.get("class"):
-            case "WINDOW":
+            case "WINDOW" if not self._windows:
                 raise UnsupportedModelError(
                     f"{part['function_name']} OVER in the query",
                     "it reads other rows, and a stream has the changed ones alone.",

@@ -20,6 +20,7 @@ PARTITION, OFFSET, PUBLISHED = "event_partition", "event_offset", "event_publish
 EARLIEST, LATEST = "earliest", "latest"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _NO_TIME = timedelta()
+_LEAST_LEASE = timedelta(seconds=1)
 _Section = TypeVar("_Section")
 
 
@@ -41,15 +42,21 @@ class SourceSection:
         NATS: one partition each; none for the whole stream as one.
     start
         Where a partition without a position begins.
+    lease
+        NATS: how long a worker that died keeps its partitions.
     endpoint
         Kinesis: another address than that of the region.
+    shards
+        Kinesis: the shards of this worker; none for all.
     """
 
     bus: str
     stream: str | None = None
     subjects: tuple[str, ...] = ()
     start: str = _choice(EARLIEST, LATEST)
+    lease: timedelta = timedelta(seconds=10)
     endpoint: str | None = None
+    shards: tuple[str, ...] = ()
 
     @property
     def scheme(self) -> str:
@@ -104,11 +111,24 @@ class EventsSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowSection:
-    """Windows over event time: of which rows, how far back, and how late an event may be."""
+    """Windows over event time.
+
+    Attributes
+    ----------
+    key
+        The columns by which windows are partitioned, at least.
+    lookback
+        A bound for how far the query's windows look back.
+    lateness
+        How far an event may be behind the greatest event time before it.
+    idle
+        After so long without events, a partition is scored to its end.
+    """
 
     key: tuple[str, ...]
     lookback: timedelta | None = None
     lateness: timedelta = _NO_TIME
+    idle: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +295,8 @@ def _check(definition: Definition, at: At) -> None:
         raise at.section("batch").error("most", "must be at least 1")
     if source.scheme != "file" and not source.stream:
         raise at.section("source").error("stream", "is missing: the stream or topic of the bus")
+    if source.lease < _LEAST_LEASE:
+        raise at.section("source").error("lease", "must be at least 1 second")
     if definition.window and not events.time:
         raise at.section("events").error("time", "is missing: windows go by it")
     alerts = definition.alerts

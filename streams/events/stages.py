@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from .dead import SCORE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import timedelta
 
     import pyarrow as pa
 
@@ -26,11 +29,12 @@ class Query(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """An event that is not scored, and why."""
+    """An event that is not scored, why, and at which step."""
 
     partition: str
     offset: Offset
     reason: str
+    step: str = SCORE
 
 
 class Kept(NamedTuple):
@@ -41,11 +45,28 @@ class Kept(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What windows make of a batch: the rows that are ready, those too late, and their state."""
+    """What windows make of a batch.
+
+    Attributes
+    ----------
+    rows
+        Events that are ready, with their features; they may be of earlier batches.
+    refused
+        Events that are late, or whose features cannot be computed; so may these.
+    kept
+        Their state.
+    moves
+        What must move with the batch, besides its partitions: the state of windows goes on without
+        an offset when they are flushed.
+    repeated
+        How many events were left out, since they were published twice.
+    """
 
     rows: pa.Table
-    late: Sequence[Refused]
+    refused: Sequence[Refused]
     kept: Kept
+    moves: Mapping[str, Move]
+    repeated: int
 
 
 class Windows(Protocol):
@@ -57,10 +78,13 @@ class Windows(Protocol):
         The row-by-row part of the scoring query, over rows with features.
     tables
         The columns of the tables that they keep.
+    lookback
+        How far the features of an event reach behind its time.
     """
 
     query: Query
     tables: Mapping[str, pa.Schema]
+    lookback: timedelta
 
     def open(self, read: Callable[[str, Sequence[str]], pa.Table]) -> None:
         """Take what reads a table's rows of partitions: ``Sink.read``."""
@@ -68,6 +92,21 @@ class Windows(Protocol):
 
     def take(self, rows: pa.Table, moves: Mapping[str, Move]) -> Taken:
         """Take a batch: events with ``event_partition``, ``event_offset``, ``event_published``."""
+        ...
+
+    def advance(self, partitions: Sequence[str], *, flush: bool = False) -> Taken | None:
+        """Take what is ready since nothing came to partitions for long; with ``flush``, all.
+
+        None where that is nothing. It is written as a batch is, with no move but its own.
+        """
+        ...
+
+    def drop(self) -> None:
+        """Forget what is in memory, since it was not written: the tables are read again."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what they compute with."""
         ...
 
 

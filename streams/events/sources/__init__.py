@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ..definition import Definition
     from ..records import Source
 
-SCHEMES = ("file",)
+SCHEMES = ("nats", "file")
 
 
 def open_source(definition: Definition) -> Source:
@@ -26,6 +26,10 @@ def open_source(definition: Definition) -> Source:
             from .files import FileSource
 
             return FileSource(definition)
+        case "nats":
+            from .nats import NatsSource
+
+            return NatsSource(definition)
         case scheme:
             known = ", ".join(f"{each}:" for each in SCHEMES)
             message = f"[source] bus begins with {scheme}:, which is no known bus: {known}."
