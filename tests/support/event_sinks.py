@@ -33,7 +33,7 @@ SHAPE = Shape(
     offset_type="BIGINT",
     predictions=PREDICTIONS,
     key=(),
-    tables={"state": STATE},
+    tables={},
 )
 NO_DEAD = dead_schema("BIGINT").empty_table()
 

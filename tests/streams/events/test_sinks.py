@@ -183,8 +183,9 @@ def states(*rows):
     )
 
 
-def test_further_tables_keep_what_is_not_forgotten(place):
-    sink = place.sink()
+def test_further_tables_keep_what_is_not_forgotten(database):
+    kept = replace(SHAPE, tables={"state": STATE})
+    sink = database.sink(kept)
     times = [datetime(2026, 1, 1, 0, minute) for minute in range(4)]  # noqa: DTZ001 - UTC, as stored
     rows = states(*[(name, at, Decimal("0.125")) for name in "01" for at in times])
     both = batch("0", None, 1, moves={"0": Move(None, 1), "1": Move(None, 1)})
@@ -194,7 +195,7 @@ def test_further_tables_keep_what_is_not_forgotten(place):
     later = states(("0", datetime(2026, 1, 2), None))  # noqa: DTZ001
     sink.write(batch("0", 2, 3, tables={"state": later}))
     sink.close()
-    sink = place.sink()
+    sink = database.sink(kept)
     found = sink.read("state", ["0"])
     assert found.schema == STATE
     assert sorted(found.column("at").to_pylist()) == [*times[2:], datetime(2026, 1, 2)]  # noqa: DTZ001
@@ -276,6 +277,8 @@ def test_parquet_refuses_what_it_cannot_keep(tmp_path):
     shape, _ = with_columns({"d": ([None] * 7, pa.duration("us"))})
     with pytest.raises(StreamError, match=r"no place for the column d"):
         opened(PARQUET, tmp_path, shape)
+    with pytest.raises(StreamError, match=r"Windows and alerts keep tables \(state\)"):
+        opened(PARQUET, tmp_path, replace(SHAPE, tables={"state": STATE}))
     with pytest.raises(StreamError, match=r"\[events\] id needs a sink that finds an event"):
         opened(PARQUET, tmp_path, replace(SHAPE, key=("event_id",)))
 
@@ -320,7 +323,7 @@ def test_a_table_of_other_columns_is_refused_before_anything_is_made(place):
         3, pa.field("other", pa.string())
     )
     with pytest.raises(StreamError) as refused:
-        place.sink(replace(SHAPE, predictions=changed, tables={"more": STATE}))
+        place.sink(replace(SHAPE, predictions=changed))
     said = str(refused.value)
     assert "it has no column other" in said
     assert "it has a column event_id, which is not written" in said
