@@ -7,7 +7,6 @@ import struct
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -149,9 +148,7 @@ def table_of(partition: str, rows: list[dict], first: int) -> pa.Table:
     table = table.append_column("event_partition", pa.array([partition] * len(rows), pa.string()))
     offsets = pa.array(range(first, first + len(rows)), pa.int64())
     table = table.append_column("event_offset", offsets)
-    return table.append_column(
-        "event_published", pa.array([START] * len(rows), pa.timestamp("us"))
-    )
+    return table.append_column("event_published", pa.array([START] * len(rows), pa.timestamp("us")))
 
 
 class Worker:
