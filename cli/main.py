@@ -23,6 +23,7 @@ from .serving import serve
 from .stream import stream
 from .tasks import task
 from .terminating import Terminable
+from .worker import worker
 
 
 @click.group(
@@ -62,6 +63,7 @@ for command in (
     doctor,
     stream,
     task,
+    worker,
     serve,
     publish_serving,
     schedule,
