@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import click
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EXIT_TERMINATED = 128 + signal.SIGTERM
 _PAUSE = 0.05
+_Place: TypeAlias = tuple[int, int]
 
 
 class Terminable(click.Group):
@@ -50,6 +51,7 @@ class _Signals:
 
     def __init__(self) -> None:
         self.taken: int | None = None
+        self._place: _Place | None = None
 
     def __enter__(self) -> Self:
         self._before = {
@@ -70,7 +72,7 @@ class _Signals:
             signal.signal(number, handler)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
-        self.taken = number
+        self.taken, self._place = number, _place(frame)
         if number == signal.SIGTERM:
             sys.exit(EXIT_TERMINATED)
         signal.default_int_handler(number, frame)
@@ -84,16 +86,19 @@ class _Signals:
         """
         with open(numbers, "rb", buffering=0) as pipe:
             while read := pipe.read(1):
-                place = _place_of_main()
+                place = self._place or _place_of_main()
                 while signal.getsignal(read[0]) == self._take and place == _place_of_main():
                     interrupt_all()
                     time.sleep(_PAUSE)
 
 
-def _place_of_main() -> tuple[int, int] | None:
+def _place_of_main() -> _Place | None:
     frames = sys._current_frames()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    frame = frames.get(threading.main_thread().ident or 0)
-    # Not the frame itself, which would keep alive what it has.
+    return _place(frames.get(threading.main_thread().ident or 0))
+
+
+def _place(frame: FrameType | None) -> _Place | None:
+    """Say where a frame stands, without keeping alive what it has."""
     return frame and (id(frame), frame.f_lasti)
 
 

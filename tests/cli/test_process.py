@@ -101,33 +101,6 @@ def test_a_signal_ends_a_command_while_a_query_runs(query, number, code, shop, t
     assert b"Traceback" not in printed
 
 
-def test_undoing_is_not_interrupted(shop):
-    script = """
-import duckdb, signal, sys
-from foresql.cli.main import main
-from foresql.udfs.duckdb import interruptible
-
-@main.command()
-def undone():
-    con = interruptible(duckdb.connect())
-    print("begun", flush=True)
-    try:
-        con.execute("SELECT max(range) FROM range(10_000_000_000_000)")
-    finally:
-        print(con.execute("SELECT sum(range) FROM range(300_000_000)").fetchall(), flush=True)
-
-main(["undone"])
-"""
-    with child(
-        [sys.executable, "-c", script], cwd=shop, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout.readline() == "begun\n"
-        time.sleep(0.5)
-        process.terminate()
-        assert process.communicate(timeout=PATIENCE)[0] == "[(44999999850000000,)]\n"
-    assert process.returncode == 143
-
-
 def test_a_terminated_command_leaves_nothing(shop, tmp_path_factory):
     folder = tmp_path_factory.mktemp("folder")
     given = folder / "in.parquet"
