@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ...errors import UnsupportedModelError
+from .alerts import open_alerts
 from .batches import place_fields
 from .formats import open_format
 from .records import Shape
@@ -17,6 +18,7 @@ from .scoring import Scoring
 from .sinks import open_sink
 from .sources import open_source
 from .stages import Query
+from .windows import open_windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,17 +74,19 @@ def assemble(
     source = open_source(definition)
     format_ = open_format(definition.events, definition.folder)
     columns = pa.schema([*format_.schema, *place_fields(source.offset_type)])
+    windows = open_windows(definition, format_.schema, source.offset_type)
     query = Query(definition.query, definition.events.table, columns)
-    scoring = Scoring(query, registry, run_id, told)
+    scoring = Scoring(query if windows is None else windows.query, registry, run_id, told)
+    alerts = open_alerts(definition, scoring.schema, source.offset_type, told)
     sink = open_sink(definition.sink, definition.folder, pause=pause, told=told)
     return Parts(
         definition=definition,
         run_id=run_id,
         source=source,
         format=format_,
-        windows=None,
+        windows=windows,
         scoring=scoring,
-        alerts=None,
+        alerts=alerts,
         sink=sink,
         shape=Shape(
             source=source.name,
@@ -90,7 +94,12 @@ def assemble(
             offset_type=source.offset_type,
             predictions=scoring.schema,
             key=_key(definition.events.id, scoring),
-            tables={},
+            tables={
+                name: schema
+                for stage in (windows, alerts)
+                if stage
+                for name, schema in stage.tables.items()
+            },
         ),
     )
 

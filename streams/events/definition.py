@@ -76,6 +76,8 @@ class EventsSection:
         ``json``, ``avro`` or ``protobuf``.
     schema, message, framing
         Avro's schema or Protobuf's descriptor set, its message, and what stands before a payload.
+    writers
+        From the numbers that stand before payloads to the schemas by which they were written.
     columns
         From names to SQL types, in order; may be left out where a schema says them.
     id
@@ -88,19 +90,23 @@ class EventsSection:
         Larger events are dead letters.
     unknown
         Whether fields that are no columns are ignored, or refused.
+    missing
+        JSON: whether an event without a column's field is refused, or has NULL there.
     """
 
     table: str = "events"
     format: str = _choice("json", "avro", "protobuf")
     schema: str | None = None
     message: str | None = None
-    framing: str | None = None
+    framing: str | None = field(default=None, metadata={ONE_OF: ("confluent",)})
+    writers: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     id: tuple[str, ...] = ()
     time: str | None = None
     future: timedelta | None = None
     most_bytes: int = 1_048_576
     unknown: str = _choice("ignore", "refuse")
+    missing: str = _choice("refuse", "null")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +155,10 @@ class SinkSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertsSection:
-    """Alerts with hysteresis: by which output and key, the two bounds, and where they go."""
+    """Alerts with hysteresis: by which output and key, the two bounds, and where they go.
+
+    ``bus`` is that of ``subject``, where it is not the source's.
+    """
 
     score: str
     key: tuple[str, ...]
@@ -157,6 +166,7 @@ class AlertsSection:
     close_below: float
     table: str = "alerts"
     subject: str | None = None
+    bus: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,6 +304,8 @@ def _check(definition: Definition, at: At) -> None:
     if definition.window and not events.time:
         raise at.section("events").error("time", "is missing: windows go by it")
     alerts = definition.alerts
+    if alerts and alerts.bus:
+        at.section("alerts").check_no_secret("bus", alerts.bus, user=True)
     if alerts and not alerts.close_below <= alerts.open_at:
         raise at.section("alerts").error("close_below", "must not be above open_at")
 

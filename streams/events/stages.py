@@ -13,6 +13,7 @@ from .dead import SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import timedelta
 
     import pyarrow as pa
 
@@ -77,10 +78,13 @@ class Windows(Protocol):
         The row-by-row part of the scoring query, over rows with features.
     tables
         The columns of the tables that they keep.
+    lookback
+        How far the features of an event reach behind its time.
     """
 
     query: Query
     tables: Mapping[str, pa.Schema]
+    lookback: timedelta
 
     def open(self, read: Callable[[str, Sequence[str]], pa.Table]) -> None:
         """Take what reads a table's rows of partitions: ``Sink.read``."""
@@ -101,6 +105,10 @@ class Windows(Protocol):
         """Forget what is in memory, since it was not written: the tables are read again."""
         ...
 
+    def close(self) -> None:
+        """Let go of what they compute with."""
+        ...
+
 
 class Alerts(Protocol):
     """Alerts with hysteresis: opened and closed by scores, in order of event time.
@@ -113,16 +121,24 @@ class Alerts(Protocol):
 
     tables: Mapping[str, pa.Schema]
 
-    def open(self, read: Callable[[str, Sequence[str]], pa.Table]) -> None:
-        """Take what reads a table's rows of partitions: ``Sink.read``."""
+    def open(
+        self,
+        read: Callable[[str, Sequence[str]], pa.Table],
+        write: Callable[[Kept], None],
+    ) -> None:
+        """Take ``Sink.read``, and what writes rows to tables on their own."""
         ...
 
     def take(self, predictions: pa.Table, moves: Mapping[str, Move]) -> Kept:
-        """Take a batch's predictions."""
+        """Take a batch's predictions, and the moves of its partitions."""
         ...
 
-    def publish(self) -> None:
-        """Publish what was committed and is not published yet."""
+    def publish(self, partitions: Sequence[str] = ()) -> None:
+        """Publish what was committed and is not published yet, that of ``partitions`` too."""
+        ...
+
+    def drop(self) -> None:
+        """Forget what is in memory, since it was not written: the tables are read again."""
         ...
 
     def close(self) -> None:
