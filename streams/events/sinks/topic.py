@@ -13,7 +13,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ....errors import StreamError
-from ..nats_client import ANSWERING, LoopThread, connect_nats, request_api
+from ..nats_client import ANSWERING, LoopThread, connect_nats, disconnect, request_api
 from .layout import check_moves, check_shape, moved_error
 from .messages import pieces
 
@@ -125,7 +125,7 @@ class TopicSink:
         """Disconnect."""
         if self._thread is not None:
             if self._client is not None:
-                self._thread.call(self._client.close())
+                self._thread.call(disconnect(self._client))
             self._thread.close()
             self._thread = self._client = None
 
