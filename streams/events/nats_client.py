@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import ssl
@@ -22,8 +23,8 @@ Taker: TypeAlias = "Callable[[bytes, bytes, bytes | None], None]"
 """What hears messages: the reply subject, the payload, and the headers of a status message."""
 CONNECTING = 10.0
 """Seconds that a server may take to be reached."""
-ANSWERING = 5.0
-"""Seconds that it may take to answer."""
+ANSWERING, _CLOSING = 5.0, 2.0
+"""Seconds that it may take to answer, and to take leave."""
 _UNAVAILABLE, _NO_CONSUMER = 500, 10014
 """Codes of JetStream's answers."""
 _Result = TypeVar("_Result")
@@ -47,7 +48,7 @@ async def connect_nats(
     async def note(error: Exception) -> None:
         problems.append(error)
 
-    client = _client_class()()
+    client, credentials = _client_class()(), _credentials()
     try:
         await client.connect(
             [_server(each) for each in bus.split(",")],
@@ -59,17 +60,24 @@ async def connect_nats(
             reconnect_time_wait=0,
             connect_timeout=int(CONNECTING),
             ping_interval=int(CONNECTING),
-            **_credentials(),
+            **credentials,
         )
     except ModuleNotFoundError as error:
         message = "FORESQL_BUS_CREDENTIALS needs nkeys: pip install 'nats-py[nkeys]'"
         raise StreamError(message) from error
     except Exception as error:  # of the library, of sockets and of TLS
-        await client.close()
+        await disconnect(client)
         cause = problems[0] if problems else error
         message = f"No connection to {bus}: {str(cause) or type(cause).__name__}"
         raise StreamError(message) from error
     return client
+
+
+async def disconnect(client: Client) -> None:
+    """Close a connection; one that a handshake or a dead server keeps open is left behind."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSING):
+            await client.close()
 
 
 async def listen(client: Client, subject: str, taker: Taker) -> Subscription:

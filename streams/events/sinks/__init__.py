@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from ..definition import SinkSection
     from ..records import Sink
 
-SCHEMES = ("duckdb:scores.duckdb", "postgresql://user@host/database", "parquet:folder")
+SCHEMES = (
+    "duckdb:scores.duckdb",
+    "postgresql://user@host/database",
+    "parquet:folder",
+    "nats://host/subject",
+)
 
 
 def open_sink(
@@ -60,6 +65,10 @@ def open_sink(
             from .parquet import ParquetSink
 
             return ParquetSink(folder / rest, section.table)
+        case "nats" if rest:
+            from .topic import TopicSink
+
+            return TopicSink(section.to, pause=pause, told=told)
         case _:
             message = f"[sink] to = {section.to!r} is no sink. Write one of: {', '.join(SCHEMES)}."
             raise StreamError(message)

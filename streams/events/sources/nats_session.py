@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ....errors import StreamError
-from ..nats_client import connect_nats
+from ..nats_client import connect_nats, disconnect
 from .lost import LOG
 from .nats_stream import check_subjects, stream_state
 
@@ -67,11 +67,11 @@ class NatsSession:
             check_subjects(state, subjects)
             self.replicas = state.replicas
         except (errors.Error, TimeoutError) as error:
-            await client.close()
+            await disconnect(client)
             message = f"JetStream does not answer at {self._bus}; the server runs without it?"
             raise StreamError(message) from error
         except StreamError:
-            await client.close()
+            await disconnect(client)
             raise
 
     async def run(self) -> None:
@@ -126,7 +126,7 @@ class NatsSession:
         await self._closed.wait()
         self._client = None
         await _end([*self._tasks.values(), *self._endings])
-        await client.close()
+        await disconnect(client)
 
     def _start(self, owner: object, action: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(action)

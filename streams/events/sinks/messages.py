@@ -1,0 +1,75 @@
+"""Predictions and dead letters as messages: JSON, in pieces that each move a position."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from datetime import date, time
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..definition import OFFSET, PARTITION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..records import Move, Offset, Outcome
+
+
+class Message(NamedTuple):
+    """What is published of one event: on the subject, or on the one for dead letters."""
+
+    offset: Offset
+    is_dead: bool
+    payload: bytes
+
+
+class Piece(NamedTuple):
+    """Messages of a partition that are published together, and how far they move it."""
+
+    partition: str
+    move: Move
+    messages: list[Message]
+
+
+def pieces(outcome: Outcome, most: int) -> Iterator[Piece]:
+    """Cut a batch into pieces of at most so many messages, each partition's in order."""
+    messages: dict[str, list[Message]] = {partition: [] for partition in outcome.moves}
+    for is_dead, table in ((False, outcome.predictions), (True, outcome.dead)):
+        for row in table.to_pylist():
+            payload = json_line(row)
+            messages[row[PARTITION]].append(Message(row[OFFSET], is_dead, payload))
+    for partition in sorted(messages):
+        mine = sorted(messages[partition], key=lambda each: each.offset)
+        move = outcome.moves[partition]
+        while len(mine) > most:
+            last = mine[most - 1].offset
+            yield Piece(partition, move._replace(after=last), mine[:most])
+            move = move._replace(before=last)
+            mine = mine[most:]
+        yield Piece(partition, move, mine)
+
+
+def json_line(row: Mapping[str, object]) -> bytes:
+    """Write a row: numbers as they are, and what JSON has no form for as text."""
+    plain = {name: _plain(value) for name, value in row.items()}
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _plain(value: object) -> object:
+    match value:
+        case float() if not math.isfinite(value):
+            found = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        case None | bool() | int() | float() | str():
+            found = value
+        case bytes():
+            found = base64.b64encode(value).decode()
+        case date() | time():
+            found = value.isoformat()
+        case list():
+            found = [_plain(each) for each in value]
+        case dict():
+            found = {str(name): _plain(each) for name, each in value.items()}
+        case _:
+            found = str(value)
+    return found

@@ -1,0 +1,242 @@
+"""A NATS subject as a sink, on a real server: positions and predictions in atomic batches."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from nats_server import NatsServer, nats_server
+
+from foresql.errors import StreamError
+from foresql.streams.events.dead import dead_schema
+from foresql.streams.events.definition import SinkSection
+from foresql.streams.events.records import Move, MovedError, Outcome, Shape, Sink
+from foresql.streams.events.sinks import open_sink
+from foresql.streams.events.sinks.messages import json_line
+
+ROWS = pa.schema(
+    [("event_partition", pa.string()), ("event_offset", pa.int64()), ("p", pa.float64())]
+)
+SHAPE = Shape(
+    source="w nats:s",
+    worker="run",
+    offset_type="BIGINT",
+    predictions=ROWS,
+    key=(),
+    tables={},
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[NatsServer]:
+    with nats_server() as server:
+        make(server, "out")
+        yield server
+
+
+def make(server: NatsServer, name: str, **settings) -> None:
+    configuration = {
+        "name": name,
+        "subjects": [name, f"{name}.>"],
+        "allow_atomic": True,
+        **settings,
+    }
+
+    async def create(client, _):
+        where = f"$JS.API.STREAM.CREATE.{name}"
+        answer = json.loads((await client.request(where, json.dumps(configuration).encode())).data)
+        assert "error" not in answer, answer
+
+    server.run(create)
+
+
+@pytest.fixture
+def subject(request: pytest.FixtureRequest) -> str:
+    return f"out.{request.node.name}"
+
+
+@contextmanager
+def sink(server: NatsServer, subject: str, shape: Shape = SHAPE) -> Iterator[Sink]:
+    section = SinkSection(to=f"{server.url}/{subject}")
+    opened = open_sink(section, Path())
+    try:
+        opened.open(shape)
+        yield opened
+    finally:
+        opened.close()
+
+
+def outcome(moves: dict[str, tuple[int | None, int]], dead: int | None = None) -> Outcome:
+    """Each partition's events behind the one offset, up to the other."""
+    rows = [
+        {"event_partition": name, "event_offset": offset, "p": offset / 7}
+        for name, (before, after) in moves.items()
+        for offset in range((before or 0) + 1, after + 1)
+        if offset != dead
+    ]
+    letters = [
+        {
+            "event_partition": name,
+            "event_offset": dead,
+            "published": datetime(2026, 1, 1),  # noqa: DTZ001 - UTC, as all columns
+            "step": "decode",
+            "reason": "no JSON",
+            "payload": b"\xff",
+        }
+        for name in (moves if dead is not None else ())
+    ]
+    return Outcome(
+        moves={name: Move(*move) for name, move in moves.items()},
+        predictions=pa.Table.from_pylist(rows, schema=ROWS),
+        dead=pa.Table.from_pylist(letters, schema=dead_schema("BIGINT")),
+        tables={},
+        forgotten={},
+    )
+
+
+def messages(server: NatsServer, subject: str) -> list[dict]:
+    async def read(_, js):
+        subscription = await js.subscribe(subject, ordered_consumer=True)
+        info = await js.stream_info("out", subjects_filter=subject)
+        count = (info.state.subjects or {}).get(subject, 0)
+        return [json.loads((await subscription.next_msg(timeout=10)).data) for _ in range(count)]
+
+    return server.run(read)
+
+
+def test_predictions_and_positions_are_published_together(server, subject):
+    with sink(server, subject) as opened:
+        assert opened.exactly_once
+        assert opened.positions(["a", "b"]) == {}
+        opened.write(outcome({"a": (None, 3), "b": (None, 2)}, dead=2))
+        assert opened.positions(["a", "b", "c"]) == {"a": 3, "b": 2}
+    found = messages(server, subject)
+    assert [(each["event_partition"], each["event_offset"], each["p"]) for each in found] == [
+        ("a", 1, 1 / 7),
+        ("a", 3, 3 / 7),
+        ("b", 1, 1 / 7),
+    ]
+    [first, second] = messages(server, f"{subject}.dead")
+    assert (first["event_partition"], second["event_partition"]) == ("a", "b")
+    assert first["payload"] == "/w=="
+    assert first["published"] == "2026-01-01T00:00:00"
+
+
+def test_of_two_workers_on_a_partition_one_writes(server, subject):
+    with sink(server, subject) as first, sink(server, subject) as second:
+        assert first.positions(["a"]) == second.positions(["a"]) == {}
+        first.write(outcome({"a": (None, 10)}))
+        with pytest.raises(MovedError):
+            second.write(outcome({"a": (None, 5)}))
+        assert second.positions(["a"]) == {"a": 10}
+        second.write(outcome({"a": (10, 20)}))
+        with pytest.raises(MovedError):
+            first.write(outcome({"a": (10, 20)}))
+    assert [each["event_offset"] for each in messages(server, subject)] == list(range(1, 21))
+
+
+def test_large_batches_go_in_pieces(server, subject):
+    with sink(server, subject) as opened:
+        opened.write(outcome({"a": (None, 4096)}))
+        assert opened.positions(["a"]) == {"a": 4096}
+    assert [each["event_offset"] for each in messages(server, subject)] == list(range(1, 4097))
+
+
+def test_a_batch_of_no_predictions_moves_the_position(server, subject):
+    with sink(server, subject) as opened:
+        opened.write(outcome({"a": (None, 0)}))
+        assert opened.positions(["a"]) == {"a": 0}
+
+
+def test_workers_of_other_names_have_other_positions(server, subject):
+    with sink(server, subject) as opened:
+        opened.write(outcome({"a": (None, 3)}))
+    other = Shape(
+        source="v nats:s", worker="run", offset_type="BIGINT", predictions=ROWS, key=(), tables={}
+    )
+    with sink(server, subject, other) as opened:
+        assert opened.positions(["a"]) == {}
+
+
+def test_it_goes_on_when_the_bus_comes_back():
+    with nats_server() as server:
+        make(server, "out")
+        with sink(server, "out") as opened:
+            opened.write(outcome({"a": (None, 3)}))
+            server.kill()
+            server.start()
+            opened.write(outcome({"a": (3, 6)}))
+            assert opened.positions(["a"]) == {"a": 6}
+        assert [each["event_offset"] for each in messages(server, "out")] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "reason"),
+    [
+        ("plain", {"allow_atomic": False}, "has no atomic batches"),
+        ("aged", {"max_age": 10**12}, "drops messages by max_age, and positions with them"),
+        ("narrow", {"subjects": ["narrow"]}, r"does not take narrow\.>"),
+    ],
+)
+def test_streams_that_could_lose_positions_are_refused(server, name, settings, reason):
+    make(server, name, **settings)
+    with pytest.raises(StreamError, match=reason), sink(server, name):
+        pass
+
+
+def test_what_a_subject_cannot_keep_is_refused(server):
+    tables = {"alerts": pa.schema([("event_partition", pa.string())])}
+    for shape, reason in (
+        (
+            Shape(
+                source="w",
+                worker="r",
+                offset_type="BIGINT",
+                predictions=ROWS,
+                key=("p",),
+                tables={},
+            ),
+            "id",
+        ),
+        (
+            Shape(
+                source="w",
+                worker="r",
+                offset_type="BIGINT",
+                predictions=ROWS,
+                key=(),
+                tables=tables,
+            ),
+            "alerts",
+        ),
+    ):
+        with pytest.raises(StreamError, match=reason), sink(server, "out", shape):
+            pass
+    with (
+        pytest.raises(StreamError, match="No stream takes the subject elsewhere"),
+        sink(server, "elsewhere"),
+    ):
+        pass
+    with pytest.raises(StreamError, match="has no subject"):
+        open_sink(SinkSection(to="nats://127.0.0.1"), Path())
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0.1 + 0.2, b"0.30000000000000004"),
+        (float("nan"), b'"NaN"'),
+        (float("-inf"), b'"-Infinity"'),
+        (2**63 - 1, b"9223372036854775807"),
+        (Decimal("1.10"), b'"1.10"'),
+        (datetime(2026, 1, 1, 12), b'"2026-01-01T12:00:00"'),  # noqa: DTZ001 - a value of a row
+        ([b"\xff", None], b'["/w==",null]'),
+        ({"a": "ü"}, '{"a":"ü"}'.encode()),
+    ],
+)
+def test_values_are_written_so_that_none_is_lost(value, written):
+    assert json_line({"x": value}) == b'{"x":%s}' % written
