@@ -16,6 +16,7 @@ from .gate import admit, note, refusal_of
 from .grpc_messages import SERVICE, message_class
 from .grpc_methods import METHODS
 from .http import Request
+from .tls import OwnCertificate
 
 if TYPE_CHECKING:
     from .grpc_methods import Method
@@ -83,11 +84,17 @@ class GrpcServer:
 
 def _credentials(tls: Tls) -> grpc.ServerCredentials:
     """Read the files; gRPC can demand clients' certificates, and not merely ask for them."""
-    pairs = [(tls.key.read_bytes(), tls.certificate.read_bytes())]
-    if tls.client_authority is None:
-        return grpc.ssl_server_credentials(pairs)
-    return grpc.ssl_server_credentials(
-        pairs, tls.client_authority.read_bytes(), require_client_auth=True
+    own = OwnCertificate(tls)
+    authority = None if tls.client_authority is None else tls.client_authority.read_bytes()
+
+    def configuration() -> grpc.ServerCertificateConfiguration:
+        pairs = [(tls.key.read_bytes(), tls.certificate.read_bytes())]
+        return grpc.ssl_server_certificate_configuration(pairs, authority)
+
+    return grpc.dynamic_ssl_server_credentials(
+        configuration(),
+        lambda: own.renew(configuration),  # pyright: ignore[reportArgumentType] - None: no change
+        require_client_authentication=authority is not None,
     )
 
 
