@@ -26,14 +26,37 @@ def admit(decision: Decision, request: Request, service: Service) -> None:
     Refusal
         If they may not ask, ask too often, or there is no room.
     """
+    recognise(decision, request, service)
+    authorise(decision, request, service)
+
+
+def recognise(decision: Decision, request: Request, service: Service) -> None:
+    """Find out who asks; nothing of what is asked for needs to be read yet.
+
+    Raises
+    ------
+    Refusal
+        If nobody proves to ask, they ask too often, or there is no room.
+    """
     if isinstance(decision, Anyone):
         request.principal = NOBODY
         return
-    principal = request.principal = service.access.identify(request)
-    service.rates.take(principal)
+    request.principal = service.access.identify(request)
+    service.rates.take(request.principal)
     most = service.settings.limits.requests
     if service.in_flight > most:
         raise busy(f"More than {most} requests are under way.")
+
+
+def authorise(decision: Decision, request: Request, service: Service) -> None:
+    """Let whoever asks do what the decision names, and nothing else.
+
+    Raises
+    ------
+    Refusal
+        If they may not.
+    """
+    principal = request.principal
     match decision:
         case OnModel():
             model = request.parameters["model"]
@@ -45,7 +68,7 @@ def admit(decision: Decision, request: Request, service: Service) -> None:
             if decision.verb not in principal.server:
                 message = f"{principal.name!r} has no grant of {decision.verb!r}."
                 raise Refusal(HTTPStatus.FORBIDDEN, message)
-        case AnyPrincipal():
+        case Anyone() | AnyPrincipal():
             pass
         case _:
             assert_never(decision)

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from ..errors import ForesqlError
 from .access import OnModel
-from .gate import admit, note, refusal_of
+from .gate import authorise, note, recognise, refusal_of
 from .grpc_messages import SERVICE, message_class
 from .grpc_methods import METHODS
-from .http import Request
+from .http import Request, bad
+from .tls import OwnCertificate
 
 if TYPE_CHECKING:
     from .grpc_methods import Method
@@ -83,25 +85,33 @@ class GrpcServer:
 
 def _credentials(tls: Tls) -> grpc.ServerCredentials:
     """Read the files; gRPC can demand clients' certificates, and not merely ask for them."""
-    pairs = [(tls.key.read_bytes(), tls.certificate.read_bytes())]
-    if tls.client_authority is None:
-        return grpc.ssl_server_credentials(pairs)
-    return grpc.ssl_server_credentials(
-        pairs, tls.client_authority.read_bytes(), require_client_auth=True
+    own = OwnCertificate(tls)
+    authority = None if tls.client_authority is None else tls.client_authority.read_bytes()
+
+    def configuration() -> grpc.ServerCertificateConfiguration:
+        pairs = [(tls.key.read_bytes(), tls.certificate.read_bytes())]
+        return grpc.ssl_server_certificate_configuration(pairs, authority)
+
+    return grpc.dynamic_ssl_server_credentials(
+        configuration(),
+        lambda: own.renew(configuration),  # pyright: ignore[reportArgumentType] - None: no change
+        require_client_authentication=authority is not None,
     )
 
 
 def _handler(method: Method, service: Service) -> grpc.RpcMethodHandler[Any, Any]:
     path = f"/{SERVICE}/{method.name}"
 
-    async def answer(message: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+    async def answer(content: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         started = perf_counter()
         service.in_flight += 1
         request = _request(path, context)
         try:
+            recognise(method.decision, request, service)
+            message = _read(method, content)
             if isinstance(method.decision, OnModel):
                 request.parameters = _parameters(method, message)
-            admit(method.decision, request, service)
+            authorise(method.decision, request, service)
             response = await method.handler(message, request, service)
         except asyncio.CancelledError:
             note(request, service, path, _GIVEN_UP, perf_counter() - started)
@@ -120,9 +130,16 @@ def _handler(method: Method, service: Service) -> grpc.RpcMethodHandler[Any, Any
 
     return grpc.unary_unary_rpc_method_handler(
         answer,
-        request_deserializer=message_class(f"{method.name}Request").FromString,
         response_serializer=message_class(f"{method.name}Response").SerializeToString,
     )
+
+
+def _read(method: Method, content: bytes) -> Any:
+    """Read a call's message: here, since gRPC reads it before anybody knows who sent it."""
+    try:
+        return message_class(f"{method.name}Request").FromString(content)
+    except DecodeError as error:
+        raise bad(f"It is no message {method.name}Request.") from error
 
 
 def _parameters(method: Method, message: Any) -> dict[str, str]:

@@ -14,6 +14,7 @@ from ..errors import ForesqlError
 from .access_file import ANY_SUBJECT, read_access
 from .http import Refusal
 from .tokens import JwksError, TokenError, Tokens
+from .watching import stamp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,9 +44,9 @@ class Identity:
 
     def _read(self) -> None:
         # Stamps are older than what is read, so a change in between is seen at the next look.
-        own = _stamp(self._path)
+        own = stamp(self._path)
         found = read_access(self._path)
-        self._seen = {path: _stamp(path) for path in found.read_from} | {self._path: own}
+        self._seen = {path: stamp(path) for path in found.read_from} | {self._path: own}
         self._file, self._tokens = found, Tokens(found.issuers)
 
     def identify(self, request: Request) -> Principal:
@@ -92,7 +93,7 @@ class Identity:
 
     def reload(self) -> None:
         """Read the file again if it or a JWKS has changed; a broken one changes nothing."""
-        stamps = {path: _stamp(path) for path in self._seen}
+        stamps = {path: stamp(path) for path in self._seen}
         if stamps == self._seen:
             return
         try:
@@ -113,17 +114,9 @@ class Identity:
                 if error.jwks in stamps:
                     raise
                 # Read again, so that this stamp too is older than what is read.
-                stamps[error.jwks] = _stamp(error.jwks)
+                stamps[error.jwks] = stamp(error.jwks)
             else:
                 return
-
-
-def _stamp(path: Path) -> tuple[int, int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return 0, 0, 0
-    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 @lru_cache(maxsize=1_024)

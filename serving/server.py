@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import signal
 import sys
@@ -13,10 +14,11 @@ import uvicorn
 from ..errors import ForesqlError
 from .access import is_loopback
 from .app import App
-from .tls import tls_options
+from .tls import OwnCertificate, tls_options
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Callable
 
     from .grpc_server import GrpcServer
@@ -133,6 +135,7 @@ class _Server(uvicorn.Server):
         self._address = address
         self._announce = announce
         self._grpc: GrpcServer | None = None
+        self._following: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         address = self._address
@@ -143,6 +146,9 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self._grpc is not None:
             await self._grpc.start()
+        if address.tls is not None and self.config.ssl is not None:
+            follow = _follow(address.tls, self.config.ssl, self._app.service.settings.poll_seconds)
+            self._following = asyncio.create_task(follow)
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         host = f"[{host}]" if ":" in host else host
         scheme = "https" if self.config.is_ssl else "http"
@@ -150,6 +156,19 @@ class _Server(uvicorn.Server):
         self._announce(self._app, f"{scheme}://{host}:{port}", grpc)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._following is not None:
+            self._following.cancel()
         if self._grpc is not None:
             await self._grpc.stop(SHUTDOWN_SECONDS)
         await super().shutdown(sockets)
+
+
+async def _follow(tls: Tls, context: ssl.SSLContext, seconds: float) -> None:
+    """Let new connections have the certificate that the files hold by now.
+
+    In the event loop, since no handshake may begin while a certificate and its key are exchanged.
+    """
+    own = OwnCertificate(tls)
+    while True:
+        await asyncio.sleep(seconds)
+        own.renew(lambda: own.load_into(context))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..errors import ForesqlError
+from .watching import stamp
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from .settings import Tls
+
+Taken = TypeVar("Taken")
+_LOG = logging.getLogger("foresql.serving")
 
 
 def tls_options(tls: Tls) -> dict[str, Any]:
@@ -46,6 +52,42 @@ def tls_options(tls: Tls) -> dict[str, Any]:
         options["ssl_cert_reqs"] = ssl.CERT_OPTIONAL
         options["http"] = CertificateProtocol
     return options
+
+
+class OwnCertificate:
+    """The server's certificate and key, which may be replaced while it runs."""
+
+    def __init__(self, tls: Tls) -> None:
+        """Begin with the files as they are."""
+        self._tls = tls
+        self._seen: tuple[object, ...] = self._stamps()
+
+    def renew(self, take: Callable[[], Taken]) -> Taken | None:
+        """Let the server take the files, if they have changed and fit to each other.
+
+        While they do not, the certificate stays the one that it was.
+        """
+        stamps = self._stamps()
+        if stamps == self._seen:
+            return None
+        try:
+            self._seen = stamps
+            self.load_into(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
+            self._seen = ()  # should they change this moment, they are looked at again
+            taken = take()
+            self._seen = stamps
+        except OSError as error:
+            _LOG.error("The certificate stays as it was: %s", error.strerror or error)
+            return None
+        _LOG.info("Read the certificate %s again.", self._tls.certificate)
+        return taken
+
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """Let new connections of a context have the certificate."""
+        context.load_cert_chain(self._tls.certificate, self._tls.key)
+
+    def _stamps(self) -> tuple[object, ...]:
+        return stamp(self._tls.certificate), stamp(self._tls.key)
 
 
 class CertificateProtocol(HttpToolsProtocol):

@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 _LOG = logging.getLogger("foresql.serving")
+
+
+def stamp(path: Path) -> tuple[int, int, int]:
+    """Give what differs where a file has changed; zeros where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 class Watcher(threading.Thread):

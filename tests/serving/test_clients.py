@@ -17,6 +17,7 @@ from tritonclient.utils import InferenceServerException
 
 import foresql
 from foresql.cli import main
+from foresql.serving.grpc_messages import SERVICE
 
 KINDS = {"http": triton_http, "grpc": triton_grpc}
 DISTANCES, DELAYS = [100.0, 2000.5, np.inf], [np.nan, 90.0, -0.0]
@@ -235,6 +236,24 @@ def test_keys(serve, published, tmp_path):
     noted = log.read_text().splitlines()
     assert len(noted) == 5
     assert "secret" not in log.read_text()
+
+
+def test_a_message_that_cannot_be_read(serve, published, tmp_path):
+    """It is refused in words, and not read before anybody knows who sent it."""
+    keys, log = tmp_path / "keys.toml", tmp_path / "audit.jsonl"
+    keys.write_text(f'[caller]\nsha256 = "{sha256("secret")}"\nmodels = {{ late = ["predict"] }}\n')
+    server = serve(published, "--grpc-port", "0", "--keys", keys, "--audit-log", log)
+    found = []
+    with grpc.insecure_channel(server.announced["grpc"]) as channel:
+        for key in ("wrong", "secret"):
+            with pytest.raises(grpc.RpcError) as caught:
+                channel.unary_unary(f"/{SERVICE}/ModelInfer")(
+                    b"\xff", metadata=(("authorization", f"Bearer {key}"),), timeout=20
+                )
+            found.append((caught.value.code().name, caught.value.details()))
+    assert found[0][0] == "UNAUTHENTICATED"
+    assert found[1] == ("INVALID_ARGUMENT", "It is no message ModelInferRequest.")
+    assert len(log.read_text().splitlines()) == 2
 
 
 def test_a_port_that_is_taken(published, running):

@@ -3,6 +3,7 @@
 import hashlib
 import signal
 import ssl
+import time
 from datetime import UTC, datetime, timedelta
 
 import grpc
@@ -143,6 +144,41 @@ def test_grpc(serve, published, files):
     assert live(server, files, "dashboard") is grpc.StatusCode.NOT_FOUND  # may predict, not read
     assert live(server, files, "nobody") is grpc.StatusCode.UNAUTHENTICATED
     assert live(server, files) is grpc.StatusCode.UNAVAILABLE  # it demands a certificate
+
+
+def seen(address):
+    """Connect, and give the certificate that the server shows."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    return ssl.get_server_certificate((host, int(port)), timeout=20)
+
+
+def test_a_new_certificate_is_shown(serve, published, files, tmp_path):
+    """New connections get it, over HTTP and gRPC; a pair that does not fit changes nothing."""
+    pem, key = tmp_path / "own.pem", tmp_path / "own.key"
+    shown = []
+
+    def put(title, *parts):
+        for source, target in zip(files[title][:2], (pem, key), strict=True):
+            if target in parts:
+                target.write_bytes(source.read_bytes())
+        shown.append(
+            ssl.DER_cert_to_PEM_cert(ssl.PEM_cert_to_DER_cert(files[title][0].read_text()))
+        )
+
+    put("server", pem, key)
+    server = serve(published, "--grpc-port", "0", "--tls", pem, key)
+    addresses = [server.url, f"//{server.announced['grpc']}"]
+    assert [seen(each) for each in addresses] == [shown[0]] * 2
+    put("dashboard", pem)
+    time.sleep(2.5)
+    assert [seen(each) for each in addresses] == [shown[0]] * 2
+    put("dashboard", key)
+    deadline = time.monotonic() + 60
+    while [seen(each) for each in addresses] != [shown[-1]] * 2:
+        assert time.monotonic() < deadline
+    assert asked(server.url, files).status_code == 200
+    assert live(server, files) is True
+    assert server.stop(signal.SIGTERM) == 0
 
 
 @pytest.mark.parametrize(
