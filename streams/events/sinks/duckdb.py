@@ -10,7 +10,7 @@ import duckdb
 from ....errors import StreamError
 from ....udfs.duckdb.macros import quote
 from ...bookkeeping import begun, moment
-from ...relation import Name, find_relation, listed
+from ...relation import Name, find_relation, folded, listed
 from ..definition import OFFSET, PARTITION
 from .layout import (
     DEAD,
@@ -263,8 +263,8 @@ def _compare(
         return False
     if not found.is_table:
         refuse_difference(str(place), "it is a view")
-    there = {name.casefold(): kind for name, kind in found.columns}
-    new = {name.casefold(): kind for name, kind in wanted.items()}
+    there = {folded(name): kind for name, kind in found.columns}
+    new = {folded(name): kind for name, kind in wanted.items()}
     refuse_difference(str(place), describe_difference(there, new))
     return True
 
