@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -98,7 +98,7 @@ class DuckDBSink:
             # Of two workers in one process, which share the open file, the later one fails.
             for _ in range(_ATTEMPTS):
                 with (
-                    suppress(duckdb.TransactionException, duckdb.ConstraintException),
+                    _passing_conflicts(),
                     self._file.use() as connection,
                     begun(connection),
                 ):
@@ -166,9 +166,23 @@ class DuckDBSink:
         return left_out
 
 
+@contextmanager
+def _passing_conflicts() -> Generator[None]:
+    """Let what another transaction was in the way of be tried again."""
+    try:
+        yield
+    except (duckdb.TransactionException, duckdb.ConstraintException) as error:
+        if _is_disk_full(error):
+            raise
+
+
+def _is_disk_full(error: duckdb.Error) -> bool:
+    return any(sign in str(error) for sign in _DISK_FULL)
+
+
 def _told(path: Path, error: duckdb.Error) -> str:
     text = str(error)
-    if any(sign in text for sign in _DISK_FULL):
+    if _is_disk_full(error):
         what = "make room on the disk"
     elif isinstance(error, duckdb.CatalogException | duckdb.BinderException):
         what = (
