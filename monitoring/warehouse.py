@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from ..registry.references import suggest
+from ..udfs.duckdb import interruptible
 from ..udfs.duckdb.holder import find_holder
 from ..udfs.duckdb.macros import literal, quote
 from .errors import MonitoringError
@@ -119,7 +120,7 @@ def open_warehouse(path: str | Path) -> Generator[Warehouse]:
 
 def _connect(file: Path) -> duckdb.DuckDBPyConnection:
     try:
-        return duckdb.connect(str(file), read_only=True)
+        return interruptible(duckdb.connect(str(file), read_only=True))
     except duckdb.Error as error:
         holder = find_holder(error)
         if holder is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from ..errors import PublishingError
+from ..udfs.duckdb import interruptible
 from ..udfs.duckdb.holder import Holder, find_holder
 from ..udfs.duckdb.macros import quote
 
@@ -190,7 +191,7 @@ def open_warehouse(path: Path, wait: float = 0) -> Generator[Warehouse]:
 def _connect(path: Path, until: float) -> duckdb.DuckDBPyConnection:
     while True:
         try:
-            return duckdb.connect(path, read_only=True)
+            return interruptible(duckdb.connect(path, read_only=True))
         except duckdb.IOException as error:
             holder = find_holder(error)
             if holder is None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import StreamError
 from .assembling import assemble
-from .batches import Batch, make_advance, make_batch
+from .batches import Batch, make_advance, make_batch, make_kept
 from .metrics import Metrics, serving_metrics
 from .records import MovedError
 from .totals import Totals
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from .definition import Definition
     from .records import Offset, Record
+    from .stages import Kept
 
 _WAIT = 0.2
 """For how many seconds a worker waits for an event before it looks whether it is to stop."""
@@ -116,16 +117,23 @@ class Worker:
             except StreamError:
                 # What waits for a sink or a bus ends by an error when it is to stop.
                 if not self._stop.is_set():
+                    self._stop.set()
                     raise
+            except BaseException:
+                # The thread that writes may wait for the sink, and is waited for.
+                self._stop.set()
+                raise
         return self.totals
 
     def _open(self, stack: ExitStack) -> None:
         parts = self._parts
         parts.sink.open(parts.shape)
-        for stage in (parts.windows, parts.alerts):
-            if stage is not None:
-                stack.enter_context(closing(stage))
-                stage.open(self._read)
+        if parts.windows is not None:
+            stack.enter_context(closing(parts.windows))
+            parts.windows.open(self._read)
+        if parts.alerts is not None:
+            stack.enter_context(closing(parts.alerts))
+            parts.alerts.open(self._read, self._keep)
         stack.enter_context(closing(parts.source))
         parts.source.open(self._positions)
 
@@ -139,11 +147,12 @@ class Worker:
         while not self._stop.is_set():
             records = self._poll()
             batch = make_batch(records, self._parts) if records else self._advance()
-            if self._settle():
+            settled = self._settle()
+            if settled:
                 self._write(writer, batch)
             elif batch is not None:
                 self._begin_anew(batch)
-            if until_empty and batch is None and self._is_empty():
+            if until_empty and settled and batch is None and self._is_empty():
                 return
             self._look()
             each(self.totals)
@@ -204,8 +213,9 @@ class Worker:
 
     def _begin_anew(self, batch: Batch) -> None:
         """Read the partitions of a batch behind their positions; it was not written."""
-        if self._parts.windows is not None:
-            self._parts.windows.drop()
+        for stage in (self._parts.windows, self._parts.alerts):
+            if stage is not None:
+                stage.drop()
         for partition in batch.events:
             if self._parts.source.owns(partition):
                 self._parts.source.seek(partition)
@@ -216,6 +226,8 @@ class Worker:
         if now >= self._looked + _LOOK_EVERY:
             self._looked = now
             self.totals.lag = self._parts.source.lag()
+            if self._parts.alerts is not None and self._writing is None:
+                self._parts.alerts.publish(list(self.totals.lag))
 
     def _is_empty(self) -> bool:
         """Whether nothing waits in any partition that it has."""
@@ -232,6 +244,10 @@ class Worker:
     def _read(self, table: str, partitions: Sequence[str]) -> pa.Table:
         with self._sink_lock:
             return self._parts.sink.read(table, partitions)
+
+    def _keep(self, kept: Kept) -> None:
+        with self._sink_lock:
+            self._parts.sink.write(make_kept(kept, self._parts))
 
 
 class _Committed(NamedTuple):
