@@ -17,6 +17,7 @@ from ..scoring.query import callable_models
 from ..scoring.rewriting.syntax import Edit, Query, Span, parse, span_of
 from ..scoring.row_query import WaysOut, check_names, named_output, parse_row_query
 from ..udfs.duckdb.macros import quote
+from .relation import folded
 from .row_by_row import IN_A_VIEW, Called, check_row_by_row
 
 if TYPE_CHECKING:
@@ -211,5 +212,5 @@ def _outputs(select: exp.Select, row: str) -> tuple[tuple[str, ...], dict[str, s
 
 def same_name(parts: Sequence[str], name: Name) -> bool:
     """Whether a query's table is the one of this name, as far as the query says."""
-    own = (name.schema.casefold(), name.name.casefold())
-    return tuple(part.casefold() for part in parts[-2:]) == own[-len(parts[-2:]) :]
+    own = (folded(name.schema), folded(name.name))
+    return tuple(folded(part) for part in parts[-2:]) == own[-len(parts[-2:]) :]

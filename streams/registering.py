@@ -229,9 +229,9 @@ def _check_watermark(name: str, type_: str, *, append_only: bool) -> None:
 
 
 def _check_free(connection: duckdb.DuckDBPyConnection, name: Name) -> None:
-    streams = [stream.name for stream in load_streams(connection)]
     if find_relation(connection, name) is not None:
-        kind = "stream" if name in streams else "table or view"
+        is_stream = any(stream.name.is_same(name) for stream in load_streams(connection))
+        kind = "stream" if is_stream else "table or view"
         message = f"There is a {kind} {name} already. Give the stream another name"
         message += ", or replace it: --replace." if kind == "stream" else "."
         raise StreamError(message)
@@ -290,7 +290,7 @@ def _store(
 
 def _drop_if_there(connection: duckdb.DuckDBPyConnection, name: Name) -> None:
     for stream in load_streams(connection):
-        if stream.name == name:
+        if stream.name.is_same(name):
             _drop(connection, stream)
 
 

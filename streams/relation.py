@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _PARTS = 3
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _RELATIONS = """
     SELECT schema_name, table_name, TRUE FROM duckdb_tables()
     WHERE database_name = current_database() AND NOT temporary
@@ -30,6 +32,11 @@ _LAKE = (
 )
 
 
+def folded(name: str) -> str:
+    """Write a name so that those are equal that DuckDB takes for one."""
+    return name.translate(_LOWER)
+
+
 class Name(NamedTuple):
     """The name of a table or view in the database at hand, as stored."""
 
@@ -40,6 +47,12 @@ class Name(NamedTuple):
     def sql(self) -> str:
         """The name, quoted."""
         return f"{quote(self.schema)}.{quote(self.name)}"
+
+    def is_same(self, other: Name) -> bool:
+        """Whether DuckDB takes two names for one: it tells no cases of A to Z apart."""
+        return folded(self.schema) == folded(other.schema) and folded(self.name) == folded(
+            other.name
+        )
 
     def __str__(self) -> str:
         """Write the name as people read it."""
@@ -100,11 +113,8 @@ def find_relation(connection: duckdb.DuckDBPyConnection, name: Name) -> Relation
     StreamError
         If it is a view that does not work.
     """
-    found = connection.execute(
-        f"SELECT * FROM ({_RELATIONS}) AS r(s, n, t) WHERE lower(s) = lower(?) AND lower(n) = "
-        "lower(?)",
-        [name.schema, name.name],
-    ).fetchall()
+    rows = connection.execute(_RELATIONS).fetchall()
+    found = [row for row in rows if name.is_same(Name(row[0], row[1]))]
     if not found:
         return None
     [(schema, own, is_table)] = found

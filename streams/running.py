@@ -57,6 +57,10 @@ class Run:
         return asdict(self)
 
 
+class UnkeptError(StreamError):
+    """A run failed, and the file takes not even that: there is no room, say."""
+
+
 class _NothingToDoError(Exception):
     """Ends the transaction of a run whose stream is empty."""
 
@@ -121,7 +125,8 @@ def run_task(
     Raises
     ------
     StreamError
-        If there is no such task, or the connection is in a transaction.
+        If there is no such task, the connection is in a transaction, or the file cannot be written
+        to, so that a failure cannot be kept.
     """
     task = find_task(connection, name)
     run_id, started = uuid.uuid4().hex, moment()
@@ -263,6 +268,19 @@ def _note_failure(
         completed_time=moment(),
         error_message=str(error),
     )
+    try:
+        _count_failure(connection, task, run)
+    except duckdb.Error as also:
+        message = (
+            f"The task {task.name} failed, and that cannot be kept in {HISTORY} either: {error}\n"
+            "  What to do: make room on the disk, and see that this user may write to the file. "
+            "The offset is where it was."
+        )
+        raise UnkeptError(message) from also
+    return run
+
+
+def _count_failure(connection: duckdb.DuckDBPyConnection, task: Task, run: Run) -> None:
     most = task.suspend_task_after_num_failures
     suspends = f"{most} > 0 AND failures + 1 >= {most}"
     with transaction(connection):
@@ -274,7 +292,6 @@ def _note_failure(
             [f"{most} failures in a row", task.name],
         )
         _keep(connection, run)
-    return run
 
 
 def _keep(connection: duckdb.DuckDBPyConnection, run: Run) -> None:

@@ -88,10 +88,7 @@ def find_stream(connection: duckdb.DuckDBPyConnection, written: str | Name) -> S
     name = written if isinstance(written, Name) else read_name(connection, written)
     streams = load_streams(connection)
     for stream in streams:
-        if (stream.name.schema.lower(), stream.name.name.lower()) == (
-            name.schema.lower(),
-            name.name.lower(),
-        ):
+        if stream.name.is_same(name):
             return stream
     there = ", ".join(str(stream.name) for stream in streams) or "none"
     message = (

@@ -124,7 +124,7 @@ def _check_free(connection: duckdb.DuckDBPyConnection, name: str, stream: Stream
                 f"There is a task {name} already. Drop it (foresql task drop), or name another."
             )
             raise StreamError(message)
-        if task.stream == stream.name:
+        if task.stream.is_same(stream.name):
             message = (
                 f"The task {task.name} consumes the stream {stream.name}, and one of two would "
                 "miss what the other took. Make a stream of its own for each."

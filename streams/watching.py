@@ -8,17 +8,17 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+import duckdb
+
 from ..errors import StreamError
 from .opening import open_to_write
 from .relation import find_relation
-from .running import SKIPPED, Run, run_task
+from .running import SKIPPED, Run, UnkeptError, run_task
 from .stream import find_stream
 from .task import STARTED, Task, find_task, load_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    import duckdb
 
 INTERVAL = 5.0
 """Seconds between two looks at the database."""
@@ -97,15 +97,17 @@ class _Watcher:
             if not self.stop.is_set():
                 self.told(str(error))
             return [], False
+        done: list[Run] = []
         try:
             tasks = _chosen(connection, self.names)
-            runs = [
-                run_task(connection, task.name, registry=self.registry)
-                for task in tasks
-                if not self.stop.is_set()
-            ]
-            done = [run for run in runs if run.state != SKIPPED]
+            for task in tasks:
+                if not self.stop.is_set():
+                    run = run_task(connection, task.name, registry=self.registry)
+                    done += [run] if run.state != SKIPPED else []
             return done, not done and all(_is_own(connection, task) for task in tasks)
+        except (UnkeptError, duckdb.Error) as error:
+            self.told(str(error))
+            return done, False
         finally:
             connection.close()
 

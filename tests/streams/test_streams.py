@@ -428,3 +428,20 @@ def test_any_client_reads_the_changes_after_a_restart(tmp_path):
         con.execute("INSERT INTO t VALUES (9, 9)")
     with duckdb.connect(path, read_only=True) as con:
         assert changes_of(con) == changes_of(con, "added") == [("INSERT", False, 9, 9)]
+
+
+def test_names_are_the_same_where_duckdb_takes_them_for_one(con):
+    make(con)
+    with pytest.raises(StreamError, match="There is a stream CHANGES already"):
+        streams.create_stream(con, "CHANGES", on="flight_features", key=["flight_id"])
+    streams.create_stream(con, "CHANGES", on="FLIGHT_features", key=["FLIGHT_ID"], replace=True)
+    assert [row["name"] for row in streams.list_streams(con)] == ["CHANGES"]
+    assert not streams.stream_has_data(con, "changes")
+
+
+def test_names_differ_by_the_case_of_other_letters(con):
+    for name in ("ä", "Ä"):
+        con.execute(f'CREATE TABLE "t{name}" AS FROM flight_features')
+        streams.create_stream(con, name, on=f"t{name}", key=["flight_id"])
+    assert sorted(row["table_name"] for row in streams.list_streams(con)) == ["tÄ", "tä"]
+    assert streams.show_stream(con, "Ä")["table_name"] == "tÄ"

@@ -331,3 +331,19 @@ def test_a_database_without_streams():
         assert (
             streams.list_tasks(con) == streams.task_history(con) == streams.list_streams(con) == []
         )
+
+
+def test_a_stream_of_another_spelling_has_one_task_too(flights, registry):
+    streams.create_stream(
+        flights, "Flight_Changes", on="flight_features", key=["flight_id"], replace=True
+    )
+    with pytest.raises(StreamError, match="scoring consumes the stream Flight_Changes"):
+        streams.create_task(
+            flights,
+            "again",
+            stream="FLIGHT_CHANGES",
+            query=QUERY,
+            into="more",
+            registry=registry,
+        )
+    assert run(flights, registry).scored == "all"

@@ -1,6 +1,7 @@
 """A task as a service: the file is free between its looks, and it waits while others have it."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -212,3 +213,24 @@ def test_a_service_is_killed_and_started_again(database, registry):
     assert ended.returncode == 143
     with foresql.connect(database) as con:
         assert predicted(con) == rescored(con, registry)
+
+
+def test_a_full_disk_is_said_and_waited_for(database, registry):
+    """The failed run cannot be kept either; when there is room the task goes on by itself."""
+    said, before = [], resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def tell(message):
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        said.append(message)
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
+    try:
+        runs = streams.watch(database, interval=0.05, registry=registry, told=tell)
+        done = next(runs)
+        runs.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert done.state == "SUCCEEDED"
+    assert done.rows_scored > 30
+    assert "scoring failed" in said[0]
+    assert "make room on the disk" in said[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -10,7 +10,7 @@ import duckdb
 from ....errors import StreamError
 from ....udfs.duckdb.macros import quote
 from ...bookkeeping import begun, moment
-from ...relation import Name, find_relation, listed
+from ...relation import Name, find_relation, folded, listed
 from ..definition import OFFSET, PARTITION
 from .layout import (
     DEAD,
@@ -98,7 +98,7 @@ class DuckDBSink:
             # Of two workers in one process, which share the open file, the later one fails.
             for _ in range(_ATTEMPTS):
                 with (
-                    suppress(duckdb.TransactionException, duckdb.ConstraintException),
+                    _passing_conflicts(),
                     self._file.use() as connection,
                     begun(connection),
                 ):
@@ -166,9 +166,23 @@ class DuckDBSink:
         return left_out
 
 
+@contextmanager
+def _passing_conflicts() -> Generator[None]:
+    """Let what another transaction was in the way of be tried again."""
+    try:
+        yield
+    except (duckdb.TransactionException, duckdb.ConstraintException) as error:
+        if _is_disk_full(error):
+            raise
+
+
+def _is_disk_full(error: duckdb.Error) -> bool:
+    return any(sign in str(error) for sign in _DISK_FULL)
+
+
 def _told(path: Path, error: duckdb.Error) -> str:
     text = str(error)
-    if any(sign in text for sign in _DISK_FULL):
+    if _is_disk_full(error):
         what = "make room on the disk"
     elif isinstance(error, duckdb.CatalogException | duckdb.BinderException):
         what = (
@@ -263,8 +277,8 @@ def _compare(
         return False
     if not found.is_table:
         refuse_difference(str(place), "it is a view")
-    there = {name.casefold(): kind for name, kind in found.columns}
-    new = {name.casefold(): kind for name, kind in wanted.items()}
+    there = {folded(name): kind for name, kind in found.columns}
+    new = {folded(name): kind for name, kind in wanted.items()}
     refuse_difference(str(place), describe_difference(there, new))
     return True
 
