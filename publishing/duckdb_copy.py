@@ -12,6 +12,7 @@ from ..errors import PublishingError, UnsupportedModelError
 from ..models_sql import target_of
 from ..udfs.answers import PREDICT, PROBA
 from ..udfs.duckdb import interruptible
+from ..udfs.duckdb.holder import is_locked
 from ..udfs.duckdb.macros import literal, quote
 from .compiled import compile_model
 from .duckdb_functions import duckdb_functions
@@ -122,7 +123,7 @@ def _is_ours(target: Path) -> bool:
                 ).fetchall()
             )
     except duckdb.IOException as error:
-        if "Conflicting lock" not in str(error):
+        if not is_locked(error):
             return False
         message = (
             f"{target} is open for writing in another process.\n"
