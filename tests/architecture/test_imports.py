@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,11 @@ class Module:
 
     def at(self, node: ast.stmt | ast.expr, message: str) -> str:
         return f"{self.path}:{node.lineno}: {message}"
+
+
+@cache
+def read_package() -> list[Module]:
+    return read_modules(REPOSITORY)
 
 
 def read_modules(root: Path) -> list[Module]:
@@ -208,13 +214,13 @@ CHECKS: tuple[Callable[[Module], Iterator[str]], ...] = (
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_package_keeps_the_rule(check):
-    violations = [line for module in read_modules(REPOSITORY) for line in check(module)]
+    violations = [line for module in read_package() for line in check(module)]
     assert not violations, "\n".join(violations)
 
 
 def test_every_folder_with_modules_is_a_package():
     # A folder without __init__.py imports fine from the sources and is missing from the wheel.
-    folders = {Path(module.path).parent for module in read_modules(REPOSITORY)}
+    folders = {Path(module.path).parent for module in read_package()}
     assert [str(f) for f in sorted(folders) if not (REPOSITORY / f / "__init__.py").exists()] == []
 
 

@@ -4,7 +4,7 @@ Event N has the sequence number N + 1 of its stream, for one publisher published
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from changing_flights import promote
@@ -14,7 +14,7 @@ from worked_flights import Flights, payload
 STREAM = "FLIGHTS"
 POISONED = 37
 """Each event of which so many is no JSON."""
-POSITIONS = "SELECT partition, last_offset, events::BIGINT FROM foresql.event_positions"
+POSITIONS = "SELECT partition, last_offset FROM foresql.event_positions"
 DEAD = "SELECT event_partition, event_offset::BIGINT, step FROM foresql.dead_letters"
 PREDICTIONS = (
     "SELECT event_partition, event_offset, model_version, flight_id, late, p, sign FROM predictions"
@@ -43,16 +43,17 @@ class Published:
     def subject(self, number: int) -> str:
         return self.subjects[number * 7 % len(self.subjects)]
 
-    def is_done(self, read: Read) -> bool:
-        return sum(row[2] for row in read(POSITIONS)) == self.count
+    def done(self, positions: Mapping[str, Any]) -> set[int]:
+        """Name the events that are done by positions."""
+        return {n for n in range(self.count) if n < int(positions.get(self.subject(n), 0))}
 
-    def check(self, read: Read) -> set[str]:
+    def check(self, read: Read, *, is_done: bool = True) -> set[str]:
         """Hold a sink against its positions: what is up to there is there, once, and no more.
 
         Gives the versions that scored.
         """
-        positions = {partition: int(offset) for partition, offset, _ in read(POSITIONS)}
-        done = {n for n in range(self.count) if n < positions.get(self.subject(n), 0)}
+        done = self.done(dict(read(POSITIONS)))
+        assert len(done) == self.count or not is_done
         poisoned = {n for n in done if n % POISONED == 0}
         assert sorted(read(DEAD)) == sorted((self.subject(n), n + 1, "decode") for n in poisoned)
         rows = sorted(read(PREDICTIONS), key=lambda row: row[3])
