@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from itertools import combinations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ..records import Offset, Record
 
 _LEAST_ROOM = 1024
-_CLOSING = 10.0
+_CLOSING = 7.0
 
 
 class NatsSource:
@@ -115,7 +116,8 @@ class NatsSource:
             return
         self._leases.end()
         self._thread.call(self._session.end())
-        self._running.result(_CLOSING)
+        with contextlib.suppress(TimeoutError):  # it may be trying to connect
+            self._running.result(_CLOSING)
         self._thread.close()
         self._thread = None
         self._readers.clear()
