@@ -156,11 +156,22 @@ class _Server(uvicorn.Server):
         self._announce(self._app, f"{scheme}://{host}:{port}", grpc)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take nothing new, over HTTP and gRPC at once; the application ends behind both."""
         if self._following is not None:
             self._following.cancel()
-        if self._grpc is not None:
-            await self._grpc.stop(SHUTDOWN_SECONDS)
+        if self._grpc is None:
+            await super().shutdown(sockets)
+            return
+        draining = asyncio.create_task(self._grpc.stop(SHUTDOWN_SECONDS))
+        end = self.lifespan.shutdown
+
+        async def end_behind_grpc() -> None:
+            await draining
+            await end()
+
+        self.lifespan.shutdown = end_behind_grpc
         await super().shutdown(sockets)
+        draining.cancel()  # it is not done where a second signal asked for the end at once
 
 
 async def _follow(tls: Tls, context: ssl.SSLContext, seconds: float) -> None:

@@ -2,6 +2,9 @@
 
 import contextlib
 import json
+import signal
+import socket
+import threading
 import time
 
 import duckdb
@@ -17,7 +20,7 @@ from tritonclient.utils import InferenceServerException
 
 import foresql
 from foresql.cli import main
-from foresql.serving.grpc_messages import SERVICE
+from foresql.serving.grpc_messages import SERVICE, message_class
 
 KINDS = {"http": triton_http, "grpc": triton_grpc}
 DISTANCES, DELAYS = [100.0, 2000.5, np.inf], [np.nan, 90.0, -0.0]
@@ -254,6 +257,40 @@ def test_a_message_that_cannot_be_read(serve, published, tmp_path):
     assert found[0][0] == "UNAUTHENTICATED"
     assert found[1] == ("INVALID_ARGUMENT", "It is no message ModelInferRequest.")
     assert len(log.read_text().splitlines()) == 2
+
+
+def is_listened_to(address):
+    try:
+        socket.create_connection(address, timeout=20).close()
+    except ConnectionError:
+        return False
+    return True
+
+
+def test_both_ends_take_nothing_new_while_a_call_is_under_way(serve, published):
+    """HTTP does not go on until the last call of gRPC is answered, which still is."""
+    server = serve(published, "--grpc-port", "0")
+    message = message_class("ModelInferRequest")(model_name="late", inputs=elements())
+    may_end = threading.Event()
+
+    def sent():
+        may_end.wait(60)
+        yield message.SerializeToString()
+
+    with grpc.insecure_channel(server.announced["grpc"]) as channel:
+        assert call_over(channel, "ServerReady").ready
+        answer = channel.stream_unary(f"/{SERVICE}/ModelInfer").future(sent(), timeout=60)
+        # It is answered on the same connection, so that the call before it has begun.
+        assert call_over(channel, "ServerReady").ready
+        server.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 20
+        while is_listened_to(server.address):
+            assert time.monotonic() < deadline
+        assert not answer.done()
+        may_end.set()
+        found = message_class("ModelInferResponse").FromString(answer.result())
+    assert found.model_version == "1"
+    assert server.wait() == 0
 
 
 def test_a_port_that_is_taken(published, running):
