@@ -53,6 +53,7 @@ class SharedFile:
         self._lock = threading.Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._opened = self._used = self._free_at = 0.0
+        self._turn = 0
 
     @contextmanager
     def use(self) -> Generator[duckdb.DuckDBPyConnection]:
@@ -89,7 +90,8 @@ class SharedFile:
             connection = self._wait_for_file(asking)
         self._opened = self._used = time.monotonic()
         if not self._hold:
-            threading.Thread(target=self._linger, args=(connection,), daemon=True).start()
+            self._turn += 1
+            threading.Thread(target=self._linger, args=(self._turn,), daemon=True).start()
         return connection
 
     def _wait_for_file(self, asking: Asking) -> duckdb.DuckDBPyConnection:
@@ -113,12 +115,15 @@ class SharedFile:
             message = f"Waiting for {self.path} was ended. Nothing was written."
             raise StreamError(message)
 
-    def _linger(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Close the file when no batch follows, at once where others wait."""
+    def _linger(self, turn: int) -> None:
+        """Close the file when no batch follows, at once where others wait.
+
+        It does not hold the connection, which must not outlive the interpreter's other objects.
+        """
         while True:
             time.sleep(_TICK)
             with self._lock:
-                if self._connection is not connection:
+                if self._connection is None or self._turn != turn:
                     return
                 idle = time.monotonic() - self._used
                 if idle >= LINGER:
