@@ -23,7 +23,11 @@ sql = "SELECT event_id, sensor, t, predict_heat(e) AS heat FROM events e WHERE n
 [source]
 bus = "file:events/*.jsonl"
 [events]
-columns = {{ event_id = "VARCHAR", sensor = "VARCHAR", t = "TIMESTAMP", x = "DOUBLE", n = "BIGINT" }}
+columns.event_id = "VARCHAR"
+columns.sensor = "VARCHAR"
+columns.t = "TIMESTAMP"
+columns.x = "DOUBLE"
+columns.n = "BIGINT"
 time = "t"
 [batch]
 most = 50
@@ -55,7 +59,7 @@ def bus():
 
 def write_events(folder, seed, *, append=False):
     """Write events of two files, whose sensors heat up and cool down."""
-    draw = random.Random(seed)
+    draw = random.Random(seed)  # noqa: S311 - it repeats itself
     (folder / "events").mkdir(exist_ok=True)
     for part in range(2):
         heat = {f"s{part}-{number}": draw.uniform(0, 10) for number in range(3)}

@@ -1,7 +1,6 @@
 """Which windows are read: the approved aggregates give one result, the others are refused."""
 
-import random
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import duckdb
 import numpy as np
@@ -18,6 +17,9 @@ from foresql.streams.events.windows.query import EVENTS, ROW, read_window_query
 FRAME = "RANGE BETWEEN INTERVAL 5 MINUTES PRECEDING AND"
 WINDOW = f"OVER (PARTITION BY sensor ORDER BY t {FRAME} CURRENT ROW)"
 BACKWARDS = WINDOW.replace("5 MINUTES", "'-5 minutes'")
+VARYING = WINDOW.replace("INTERVAL 5 MINUTES", "INTERVAL (n) MINUTES")
+AHEAD = WINDOW.replace("CURRENT ROW", "INTERVAL 1 MINUTE FOLLOWING")
+DESCENDING = WINDOW.replace("ORDER BY t", "ORDER BY t DESC")
 EXACT = "x::DECIMAL(18, 6)"
 CALLS = {
     "count": ["count(x)", "count(DISTINCT n)"],
@@ -69,13 +71,13 @@ def test_each_approved_aggregate_is_tried():
 
 def some_events(seed):
     """Make events with many equal times, NULL, NaN, both zeros, and values of all sizes."""
-    draw = random.Random(seed)
-    start = datetime(2026, 1, 1)
+    draw = windowed_events.chance(seed)
     rows = [
         {
             "event_id": str(number),
             "sensor": draw.choice(["a", "b", None]),
-            "t": start + timedelta(seconds=draw.randrange(0, 3600, draw.choice([1, 60]))),
+            "t": windowed_events.START
+            + timedelta(seconds=draw.randrange(0, 3600, draw.choice([1, 60]))),
             "x": draw.choice([None, 0.0, -0.0, draw.gauss(0, 10), draw.gauss(0, 1e-4), 1e8 / 3]),
             "n": draw.choice([None, *range(8), -3]),
         }
@@ -165,13 +167,13 @@ def test_layers_add_up_and_named_windows_are_read():
         (f"approx_count_distinct(n) {WINDOW}", "not known to be exact", "use one of"),
         ("count(*) OVER (PARTITION BY sensor ORDER BY t)", "no bound", "RANGE BETWEEN"),
         ("count(*) OVER (PARTITION BY sensor ORDER BY t ROWS 3 PRECEDING)", "count rows", "RANGE"),
-        ("count(*) OVER (PARTITION BY sensor ORDER BY t GROUPS 3 PRECEDING)", "count rows", "RANGE"),
+        ("count(*) OVER (PARTITION BY sensor ORDER BY t GROUPS 3 PRECEDING)", "count", "RANGE"),
         (f"count(*) OVER (ORDER BY t {FRAME} CURRENT ROW)", "other keys", "PARTITION BY sensor"),
-        (f"count(*) {WINDOW.replace('ORDER BY t', 'ORDER BY t DESC')}", "not ordered by t", "ORDER"),
+        (f"count(*) {DESCENDING}", "not ordered by t", "ORDER"),
         (f"count(*) {WINDOW.replace('5 MINUTES', '1 MONTH')}", "months differ", "days"),
         (f"count(*) {BACKWARDS}", "later events", "RANGE"),
-        (f"count(*) {WINDOW.replace('INTERVAL 5 MINUTES', 'INTERVAL (n) MINUTES')}", "no constant", "R"),
-        (f"count(*) OVER (PARTITION BY sensor ORDER BY t {FRAME} INTERVAL 1 MINUTE FOLLOWING)", "later", "RANGE"),
+        (f"count(*) {VARYING}", "no constant", "RANGE"),
+        (f"count(*) {AHEAD}", "later events", "RANGE"),
         (f"count(*) {WINDOW} + random()", "not certain to give the same", "before the event"),
         (f"count(*) {WINDOW} + predict_x(events)", "a later version", "outermost"),
         (f"count(*) {WINDOW} + (SELECT 1)", "reads other rows", "window"),

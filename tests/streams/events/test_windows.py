@@ -1,10 +1,8 @@
 """Features over windows: each event once, and the bits of the batch, however events arrive."""
 
-import random
-
 import pytest
 import windowed_events
-from windowed_events import Events
+from windowed_events import Events, chance
 
 from foresql.errors import StreamError
 from foresql.streams.events.windows import features
@@ -32,7 +30,7 @@ def test_predictions_are_those_of_the_batch(registry, tmp_path, monkeypatch, see
     monkeypatch.setattr(features, "PAIRS", pairs)
     events = Events(seed, count=120)
     definition = windowed_events.write_definition(tmp_path)
-    windowed_events.run_through(definition, registry, events, draw=random.Random(seed))
+    windowed_events.run_through(definition, registry, events, draw=chance(seed))
     rows = [row for rows in events.by_partition.values() for row in rows]
     expected = windowed_events.in_batch(tmp_path, registry, rows)
     assert len(expected) > len(rows) / 2
@@ -57,9 +55,7 @@ def test_late_timeless_wrong_and_repeated_events_are_told_apart(registry, tmp_pa
         folder = tmp_path / str(most)
         folder.mkdir()
         definition = windowed_events.write_definition(folder, events='id = ["event_id"]')
-        windowed_events.run_through(
-            definition, registry, events, draw=random.Random(most), most=most
-        )
+        windowed_events.run_through(definition, registry, events, draw=chance(most), most=most)
         good = {row["event_id"]: row for row in rows}
         for name in (rows[60]["event_id"], rows[61]["event_id"], *late):
             del good[name]
@@ -150,7 +146,7 @@ def test_a_killed_worker_loses_and_repeats_nothing(registry, tmp_path):
     windowed_events.write_definition(tmp_path, window="[batch]\nmost = 15")
     windowed_events.write_files(tmp_path, events)
     for deaths in range(2):
-        windowed_events.kill_at_work(tmp_path, registry, random.Random(deaths))
+        windowed_events.kill_at_work(tmp_path, registry, chance(deaths))
     worker = windowed_events.start(tmp_path, registry)
     assert worker.wait() == 0
     rows = [row for rows in events.by_partition.values() for row in rows]
