@@ -9,7 +9,7 @@ from operator import itemgetter
 import fastavro
 import pytest
 from broken_events import broken, decode, edits, open_events, reason, row
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foresql.errors import StreamError
@@ -110,6 +110,7 @@ def test_all_types(reader):
     assert str(reader.schema.field("i").type) == "int32"
 
 
+@settings(deadline=None)
 @given(
     st.fixed_dictionaries(
         {},
@@ -137,6 +138,7 @@ def test_what_is_a_row_is_written_as_it_was(plain_reader, changes, edited):
         assert written(PLAIN, **found) == payload
 
 
+@settings(deadline=None)
 @given(st.decimals(-(10**9), 10**9, places=2), st.integers(0, 4))
 def test_decimals(reader, price, padding):
     """They are taken, also with more bytes than they need."""

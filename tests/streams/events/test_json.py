@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 from broken_events import MINUTES, broken, decode, edits, open_events, reason, row
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from foresql.errors import StreamError
@@ -187,6 +187,7 @@ def test_all_types(reader):
     assert set(row(reader, payload_of(**dict.fromkeys(COLUMNS))).values()) == {None}
 
 
+@settings(deadline=None)
 @given(
     st.fixed_dictionaries(
         {},

@@ -6,7 +6,7 @@ import pytest
 from broken_events import broken, decode, edits, open_events, reason, row
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foresql.errors import StreamError
@@ -183,6 +183,7 @@ def test_all_types(reader, reading):
     }
 
 
+@settings(deadline=None)
 @given(
     st.fixed_dictionaries(
         {},
