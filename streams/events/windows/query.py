@@ -298,14 +298,6 @@ class _Layers:
 
     def _described(self) -> pa.Schema:
         schema = self._ask(self.text()).to_arrow_table().schema
-        names = [name.casefold() for name in schema.names]
-        twice = {name for name in names if names.count(name) > 1}
-        if twice:
-            raise UnsupportedModelError(
-                f"the columns {', '.join(sorted(twice))}",
-                "a layer of the query gives them twice.",
-                "give each a name of its own by AS.",
-            )
         return schema.remove(schema.get_field_index(ROW))
 
     def _ask(self, text: str) -> duckdb.DuckDBPyRelation:

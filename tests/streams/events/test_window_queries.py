@@ -199,7 +199,6 @@ def test_other_windows_are_refused_with_the_way_out(call, reason, way_out):
         ("SELECT predict_x(f) AS p FROM ({} UNION ALL {}) AS f", "set operation"),
         ("WITH a AS {} SELECT predict_x(f) AS p FROM {} AS f", "not read"),
         ("WITH a(b) AS {} SELECT predict_x(f) AS p FROM a AS f", "names its columns twice"),
-        ("SELECT predict_x(f) AS p FROM (SELECT *, c FROM {}) AS f", "gives them twice"),
         ("SELECT predict_x(f) AS p FROM (SELECT COLUMNS('c') FROM {}) AS f", "COLUMNS"),
         ("SELECT predict_x(f) AS p FROM (SELECT c AS event_offset FROM {}) AS f", "event_offset"),
     ],
