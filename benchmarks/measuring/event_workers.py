@@ -176,11 +176,10 @@ def live(folder: Path, bus: Bus, model: Path, case: Case) -> Life:
 
 
 def per_event(times: Sequence[np.ndarray], until: float) -> float:
-    """Give the seconds for an event of the backlog, while all workers were at it."""
-    commits = [np.sort(each[1][each[0] < until]) for each in times]
-    first, last = max(each[0] for each in commits), min(each[-1] for each in commits)
-    done = sum(int(((each > first) & (each <= last)).sum()) for each in commits)
-    return (last - first) / done
+    """Give the seconds for an event of the backlog, from the first commit of all to the last."""
+    published, committed = np.concatenate(times, axis=1)
+    commits = np.sort(committed[published < until])
+    return float(commits[-1] - commits[0]) / np.count_nonzero(commits > commits[0])
 
 
 class Running(NamedTuple):
