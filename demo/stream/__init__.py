@@ -1,0 +1,1 @@
+"""Predictive maintenance on generated signals: sensors, a bus, a worker, alerts, and a live view."""
