@@ -45,6 +45,17 @@ class Record(NamedTuple):
     payload: bytes
 
 
+class Dead(NamedTuple):
+    """A record that is not scored: at which step it ended, and why, without bytes of it.
+
+    Steps are ``size``, ``decode``, ``time``, ``late`` and ``score``.
+    """
+
+    record: Record
+    step: str
+    reason: str
+
+
 class Move(NamedTuple):
     """How far a batch moves a partition: from the last record done before it, to its own."""
 
@@ -58,7 +69,7 @@ class Source(Protocol):
     Attributes
     ----------
     name
-        What its positions are kept under: the same for all workers of a definition.
+        What its positions are kept under: ``Definition.source_name``.
     offset_type
         The SQL type of its offsets: ``BIGINT`` or ``VARCHAR``.
     """
@@ -112,10 +123,9 @@ class Outcome:
         The partitions that it moves.
     predictions
         The query's outputs, ``event_partition``, ``event_offset`` and the columns that say by which
-        models: see ``scoring.STAMPS``.
+        models: ``streams.task.STAMPS``.
     dead
-        What could not be read or scored: ``event_partition``, ``event_offset``, ``published``,
-        ``step``, ``reason``, ``payload``.
+        What could not be read or scored, with the columns of ``dead.dead_schema``.
     tables
         Rows for further tables, by name: what windows keep, alerts.
     forgotten
@@ -165,8 +175,13 @@ class Sink(Protocol):
         """Give the rows of one of the further tables that belong to partitions."""
         ...
 
-    def write(self, outcome: Outcome) -> None:
+    def write(self, outcome: Outcome) -> int:
         """Write a batch and its moves in one transaction, waiting where another holds the sink.
+
+        Returns
+        -------
+        int
+            How many predictions were left out, since one of their event is there already.
 
         Raises
         ------
@@ -188,6 +203,8 @@ class Shape:
     ----------
     source
         The name under which positions are kept.
+    worker
+        Who writes: the ``run_id`` of its predictions.
     offset_type
         The SQL type of ``event_offset``.
     predictions
@@ -199,6 +216,7 @@ class Shape:
     """
 
     source: str
+    worker: str
     offset_type: str
     predictions: pa.Schema
     key: tuple[str, ...]
