@@ -1,1 +1,5 @@
-"""Predictive maintenance on generated signals: sensors, a bus, a worker, alerts, and a live view."""
+"""Predictive maintenance on generated signals: sensors, a bus, a worker, alerts, a live view."""
+
+from .run import run_stream_demo
+
+__all__ = ["run_stream_demo"]

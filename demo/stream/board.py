@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .machines import MACHINES
 from .traffic import BEGINS
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 __all__ = ["CLOSE_BELOW", "OPEN_AT", "Board", "Figures", "Machine", "News", "Score"]
 

@@ -36,13 +36,13 @@ INPUTS = (
 """The columns of the features that both models read."""
 
 FEATURES = """\
-SELECT
+    SELECT
         reading_id,
         machine,
         measured_at,
         avg(vibration::DECIMAL(9, 3)) OVER minutes_2 AS vibration_now,
         avg(vibration::DECIMAL(9, 3)) OVER minutes_10 AS vibration_mean,
-        max(vibration) OVER minutes_10 AS vibration_most,
+        max(vibration::DECIMAL(9, 3)) OVER minutes_10 AS vibration_most,
         avg(temperature::DECIMAL(9, 2)) OVER minutes_2 AS temperature_now,
         avg(temperature::DECIMAL(9, 2)) OVER minutes_10 AS temperature_mean,
         avg(motor_current::DECIMAL(9, 2)) OVER minutes_10 AS current_mean,
@@ -56,9 +56,12 @@ SELECT
         minutes_10 AS (
             PARTITION BY machine ORDER BY measured_at
             RANGE BETWEEN INTERVAL 10 MINUTES PRECEDING AND CURRENT ROW
-        )"""
+        )
+"""
 
 SCORING = f"""\
+WITH features AS (
+{FEATURES})
 SELECT
     f.reading_id,
     f.machine,
@@ -67,7 +70,5 @@ SELECT
     predict_anomaly(f) = -1 AS is_unusual,
     f.vibration_now,
     f.temperature_now
-FROM (
-    {FEATURES}
-) AS f
-"""
+FROM features AS f
+"""  # noqa: S608 - two texts of this module

@@ -103,6 +103,7 @@ def plan_traffic(readings: int, story: Story) -> Traffic:
     messages += [messages[each]._replace(at=messages[each].at + 1.0) for each in twice]
     broken = [_broken(each, random, last) for each in range(max(5, int(count * _BROKEN)))]
     messages += broken
+    messages += _closing(last)
     kept = np.setdiff1d(np.arange(count), late)
     return Traffic(
         messages=sorted(messages),
@@ -191,7 +192,7 @@ def _broken(number: int, random: np.random.Generator, last: float) -> Message:
     return Message(float(random.uniform(0.0, last)), int(random.integers(PARTITIONS)), payload)
 
 
-def closing_messages(last: float) -> list[Message]:
+def _closing(last: float) -> list[Message]:
     """Write a last reading for each partition, by which all others are in time to be scored.
 
     They themselves wait in the worker's windows, as the newest readings of a stream always do.

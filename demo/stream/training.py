@@ -49,7 +49,7 @@ ASOF LEFT JOIN failures AS next
 ASOF LEFT JOIN failures AS last
     ON features.machine = last.machine AND features.measured_at >= last.repaired
 ORDER BY features.measured_at, features.machine
-"""
+"""  # noqa: S608 - constants of this package
 
 
 class Split(NamedTuple):
@@ -76,9 +76,8 @@ def publish_anomaly(split: Split, registry: Path) -> Published:
 
     is_healthy = ~split.train["is_worn"] & ~split.train["cools"]
     healthy = split.train[is_healthy][list(INPUTS)]
-    estimator = IsolationForest(
-        n_estimators=50, max_samples=1024, contamination=0.002, random_state=_SEED, n_jobs=1
-    ).fit(healthy)
+    settings: dict[str, Any] = {"n_estimators": 50, "max_samples": 1024, "contamination": 0.002}
+    estimator = IsolationForest(random_state=_SEED, n_jobs=1, **settings).fit(healthy)
     return publish(
         ANOMALY,
         estimator,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .board import Board, Figures, Machine, News
 
-__all__ = ["page", "plain_line", "sparkline"]
+__all__ = ["page", "plain_line", "plain_news", "sparkline"]
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDE = 110
@@ -80,6 +80,11 @@ def plain_line(board: Board) -> str:
         f"alerts {', '.join(open_now) or 'none'}",
     ]
     return "  ".join(parts)
+
+
+def plain_news(news: News) -> str:
+    """Say what happened, for where there is no terminal."""
+    return f"{news.after:5.1f} s  {news.text}"
 
 
 def _head(board: Board, width: int) -> list[Text]:
@@ -153,8 +158,7 @@ def _labelled(pairs: Sequence[tuple[str, str]], width: int) -> Text:
 
 
 def _news(news: News) -> Text:
-    text = Text(f"{_clock(news.after):>5}  ", style="dim")
-    return text.append(news.text, style=news.style or "default")
+    return Text.assemble((f"{_clock(news.after):>5}  ", "dim"), (news.text, news.style))
 
 
 def _bar(value: float) -> str:
