@@ -78,10 +78,11 @@ class Found(NamedTuple):
 def read_found(database: Path) -> Found:
     """Read what the worker wrote, once it has ended."""
     with duckdb.connect(str(database), read_only=True) as connection:
+        alerts: Any = connection.execute(_ALERTS).to_arrow_table()
         return Found(
             connection.execute(_PREDICTIONS).to_arrow_table(),
             dict(connection.execute(_DEAD).fetchall()),
-            connection.execute(_ALERTS).to_arrow_table().to_pylist(),
+            alerts.to_pylist(),
             connection.execute(_VERSIONS).fetchall(),
         )
 
