@@ -24,6 +24,7 @@ from .serving import serve
 from .stream import stream
 from .tasks import task
 from .terminating import Terminable
+from .worker import worker
 
 
 @click.group(
@@ -64,6 +65,7 @@ for command in (
     doctor,
     stream,
     task,
+    worker,
     serve,
     publish_serving,
     schedule,

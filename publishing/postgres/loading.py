@@ -9,18 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...errors import PublishingError
 from .session import quoted, text_literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import pyarrow as pa
-
+    from ...scoring.postgres_types import TargetColumn
     from .session import Session
-    from .types import TargetColumn
 
 _NEW = 'pg_temp."foresql_new"'
 
@@ -66,16 +62,6 @@ class Incoming:
     def definitions(self) -> str:
         """List its columns with their types."""
         return ", ".join(f"{quoted(column.name)} {column.type}" for column in self.columns)
-
-
-def lines_of(batches: Iterator[pa.RecordBatch]) -> Iterator[memoryview]:
-    """Give the bytes of lines that stand in a column of text, without making objects of them."""
-    for batch in batches:
-        column = batch.column(0)
-        _, offsets, data = column.buffers()
-        places = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
-        if data is not None:
-            yield memoryview(data)[int(places[0]) : int(places[-1])]
 
 
 def existing_columns(session: Session, schema: str, name: str) -> dict[str, str] | None:

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from ...scoring.postgres_types import TargetColumn
     from ..catalogue import CatalogueTable
     from ..models import ServedModel
     from ..plan import Plan, PublishedTable, Request
     from ..warehouse import Warehouse
     from .functions import PostgresModel
     from .session import Session
-    from .types import TargetColumn
 
 _MAIN, _PUBLIC = "main", "public"
 

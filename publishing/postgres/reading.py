@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import PublishingError
+from ...scoring.postgres_types import copy_query, lines_of
 from ...udfs.duckdb.macros import quote
-from .loading import lines_of
-from .types import copy_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from ...scoring.postgres_types import TargetColumn
     from ..warehouse import SourceTable, Warehouse
-    from .types import TargetColumn
 
 _BATCH = 20_000
 

@@ -1,92 +1,15 @@
-"""How DuckDB's types become Postgres's, and values the text of its COPY, with nothing changed."""
+"""What the columns of a table of DuckDB become in Postgres, or why they cannot be there."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import PublishingError
+from ...scoring.postgres_types import MOST_NAME_BYTES, TargetColumn, postgres_type, way_out
 from ...udfs.duckdb.macros import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from ..warehouse import SourceColumn, SourceTable
-
-MOST_NAME_BYTES = 63
-_DECIMAL = re.compile(r"DECIMAL\((\d+),\s?(\d+)\)")
-_LIST = re.compile(r"(.+)\[\d*\]", re.DOTALL)
-_PLAIN = "CAST({} AS VARCHAR)"
-# Postgres writes BC behind the time.
-_DATED = (
-    "CASE WHEN contains(CAST({0} AS VARCHAR), ' (BC)') "
-    "THEN replace(CAST({0} AS VARCHAR), ' (BC)', '') || ' BC' ELSE CAST({0} AS VARCHAR) END"
-)
-_TIMESTAMP = _DATED.replace("{0}", "CAST({0} AS TIMESTAMP)")
-_TYPES: Mapping[str, tuple[str, str]] = {
-    "BOOLEAN": ("boolean", _PLAIN),
-    "TINYINT": ("smallint", _PLAIN),
-    "SMALLINT": ("smallint", _PLAIN),
-    "INTEGER": ("integer", _PLAIN),
-    "BIGINT": ("bigint", _PLAIN),
-    "UTINYINT": ("smallint", _PLAIN),
-    "USMALLINT": ("integer", _PLAIN),
-    "UINTEGER": ("bigint", _PLAIN),
-    "UBIGINT": ("numeric(20,0)", _PLAIN),
-    "HUGEINT": ("numeric(39,0)", _PLAIN),
-    "UHUGEINT": ("numeric(39,0)", _PLAIN),
-    "FLOAT": ("real", _PLAIN),
-    "DOUBLE": ("double precision", _PLAIN),
-    "VARCHAR": ("text", "{}"),
-    "JSON": ("json", "CAST({} AS VARCHAR)"),
-    "BLOB": ("bytea", r"'\x' || hex({})"),
-    "UUID": ("uuid", _PLAIN),
-    "DATE": ("date", _DATED),
-    "TIME": ("time without time zone", _PLAIN),
-    "INTERVAL": ("interval", _PLAIN),
-    "TIMESTAMP": ("timestamp without time zone", _DATED),
-    "TIMESTAMP_S": ("timestamp without time zone", _TIMESTAMP),
-    "TIMESTAMP_MS": ("timestamp without time zone", _TIMESTAMP),
-    "TIMESTAMP WITH TIME ZONE": ("timestamp with time zone", _DATED),
-}
-_WAYS_OUT: Mapping[str, str] = {
-    "STRUCT": "take its fields (s.x AS x), or make text of it (CAST(to_json(s) AS VARCHAR))",
-    "MAP": "make text of it (CAST(to_json(m) AS VARCHAR))",
-    "UNION": "make text of it (CAST(u AS VARCHAR))",
-    "TIMESTAMP_NS": "Postgres keeps microseconds: cast it to TIMESTAMP, if rounding is meant",
-    "TIME_NS": "Postgres keeps microseconds: cast it to TIME, if rounding is meant",
-    "TIME": "cast it to TIME or to VARCHAR",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class TargetColumn:
-    """A column in Postgres; ``text`` is DuckDB's expression of its value as Postgres reads it."""
-
-    name: str
-    type: str
-    text: str
-    comment: str | None = None
-
-    @property
-    def field(self) -> str:
-        """Write the value as a field of COPY's text format."""
-        escaped = self.text
-        for letter, written in (
-            (r"'\'", r"'\\'"),
-            ("chr(9)", r"'\t'"),
-            ("chr(10)", r"'\n'"),
-            ("chr(13)", r"'\r'"),
-        ):
-            if self.may_need_escapes:
-                escaped = f"replace({escaped}, {letter}, {written})"
-        return rf"coalesce({escaped}, '\N')"
-
-    @property
-    def may_need_escapes(self) -> bool:
-        """Whether a value may hold a tab, an end of line or a backslash."""
-        return self.type in {"text", "json", "bytea"} or self.type.endswith("[]")
 
 
 def target_columns(table: SourceTable) -> tuple[TargetColumn, ...]:
@@ -111,52 +34,15 @@ def check_name(name: str, what: str) -> None:
         raise PublishingError(message)
 
 
-def copy_query(relation: str, columns: Sequence[TargetColumn]) -> str:
-    """Write the query whose one column are the lines that COPY reads."""
-    fields = ", chr(9), ".join(column.field for column in columns)
-    return f"SELECT concat({fields}, chr(10)) FROM {relation}"
-
-
 def _target_column(table: SourceTable, column: SourceColumn) -> TargetColumn:
     title = f"the column {column.name} of {table.title}"
     check_name(column.name, title)
-    found = _mapped(column.type, quote(column.name))
+    found = postgres_type(column.type, quote(column.name))
     if found is None:
-        kind = column.type.split("(")[0].split(" ")[0]
-        way_out = _WAYS_OUT.get(kind, "cast it to a type that Postgres has")
-        if _LIST.fullmatch(column.type):
-            way_out = "make text of it (CAST(to_json(l) AS VARCHAR))"
         message = (
             f"Postgres has no type for {title}, which is {column.type[:80]}.\n"
-            f"  What to do, in the model of dbt: {way_out}. Or leave the table out: "
+            f"  What to do, in the model of dbt: {way_out(column.type)}. Or leave the table out: "
             f"--exclude {table.title}."
         )
         raise PublishingError(message)
     return TargetColumn(column.name, found[0], found[1], column.comment)
-
-
-def _mapped(duckdb_type: str, expression: str) -> tuple[str, str] | None:
-    """Give the type in Postgres, and the value as text; None for what has no place there."""
-    if duckdb_type in _TYPES:
-        name, template = _TYPES[duckdb_type]
-        return name, template.format(expression)
-    if duckdb_type.startswith("ENUM("):
-        return "text", _PLAIN.format(expression)
-    found = _DECIMAL.fullmatch(duckdb_type)
-    if found:
-        return f"numeric({found[1]},{found[2]})", _PLAIN.format(expression)
-    found = _LIST.fullmatch(duckdb_type)
-    return _array(found[1], expression) if found else None
-
-
-def _array(element_type: str, expression: str) -> tuple[str, str] | None:
-    element = None if _LIST.fullmatch(element_type) else _mapped(element_type, "item")
-    if element is None:
-        return None
-    name, text = element
-    quoted = rf"""'"' || replace(replace({text}, '\', '\\'), '"', '\"') || '"'"""
-    items = f"list_transform({expression}, lambda item: coalesce({quoted}, 'NULL'))"
-    # An empty list has no elements to join, which gives NULL.
-    joined = f"coalesce(array_to_string({items}, ','), '')"
-    written = f"CASE WHEN {expression} IS NOT NULL THEN '{{' || {joined} || '}}' END"
-    return f"{name}[]", written

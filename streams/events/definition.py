@@ -98,11 +98,24 @@ class EventsSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowSection:
-    """Windows over event time: of which rows, how far back, and how late an event may be."""
+    """Windows over event time.
+
+    Attributes
+    ----------
+    key
+        The columns by which windows are partitioned, at least.
+    lookback
+        A bound for how far the query's windows look back.
+    lateness
+        How far an event may be behind the greatest event time before it.
+    idle
+        After so long without events, a partition is scored to its end.
+    """
 
     key: tuple[str, ...]
     lookback: timedelta | None = None
     lateness: timedelta = _NO_TIME
+    idle: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

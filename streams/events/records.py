@@ -37,12 +37,17 @@ class Record(NamedTuple):
         When the bus took it, in seconds since the epoch, by the bus's clock.
     payload
         Its bytes.
+    before
+        The offset of the record that the source gave before it in its partition; for the first one
+        behind a position, that position, and None where there was none. So the records themselves
+        say what a batch follows, whatever was assigned, taken away or begun anew meanwhile.
     """
 
     partition: str
     offset: Offset
     published: float
     payload: bytes
+    before: Offset | None
 
 
 class Dead(NamedTuple):

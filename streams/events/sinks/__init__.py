@@ -51,6 +51,11 @@ def open_sink(
 
             file = SharedFile(folder / rest, hold=section.hold, pause=pause, told=told)
             return DuckDBSink(file, section.table)
+        case "postgresql" | "postgres":
+            from .postgres import PostgresSink
+            from .postgres_session import Server
+
+            return PostgresSink(Server(section.to, pause=pause, told=told), section.table)
         case _:
             message = f"[sink] to = {section.to!r} is no sink. Write one of: {', '.join(SCHEMES)}."
             raise StreamError(message)

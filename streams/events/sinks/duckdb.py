@@ -23,6 +23,7 @@ from .layout import (
     check_shape,
     dead_rows,
     describe_difference,
+    key_index,
     moved_rows,
     plain,
     plain_schema,
@@ -157,7 +158,8 @@ class DuckDBSink:
             connection.execute(
                 f"INSERT INTO {_POSITIONS} BY NAME SELECT * FROM {_BATCH} "
                 "ON CONFLICT DO UPDATE SET last_offset = excluded.last_offset, "
-                "moved_at = excluded.moved_at, events = events + excluded.events, worker = excluded.worker"
+                "moved_at = excluded.moved_at, events = events + excluded.events, "
+                "worker = excluded.worker"
             )
         return left_out
 
@@ -268,7 +270,7 @@ def _compare(
 
 def _make_key(connection: duckdb.DuckDBPyConnection, place: Place, key: Sequence[str]) -> None:
     """Make the index by which an event is known again, however large the table is."""
-    index = quote(f"{place.name}_{'_'.join(key)}")
+    index = quote(key_index(place, key))
     try:
         connection.execute(
             f"CREATE UNIQUE INDEX IF NOT EXISTS {index} ON {_sql(place)} ({listed(key)})"

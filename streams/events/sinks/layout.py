@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,6 +69,12 @@ def read_place(written: str) -> Place:
         case _:
             message = f"{written!r} is no name of a table. Write table or schema.table."
             raise StreamError(message)
+
+
+def key_index(place: Place, key: Sequence[str]) -> str:
+    """Name the index by which events are known again; others of the schema have other names."""
+    told = hashlib.sha256("\0".join([place.name, *key]).encode()).hexdigest()
+    return f"foresql_event_id_{told[:16]}"
 
 
 def check_moves(source: str, stored: Mapping[str, Offset], moves: Mapping[str, Move]) -> None:

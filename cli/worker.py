@@ -1,0 +1,164 @@
+"""``foresql worker``: scores of events, from a bus to a table."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from ..streams.events.definition import read_definition
+from ..streams.events.describing import describe
+from ..streams.events.worker import Worker
+from .options import SCREEN, explained, json_option, print_json, registry_option, say, unwrapped
+from .terminating import EXIT_TERMINATED, stopping
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from ..streams.events.totals import Totals
+
+_SHOWN_EVERY, _LOGGED_EVERY = 0.5, 10.0
+"""Seconds between two states of the line in a terminal, and between two lines of a log."""
+
+file_argument = click.argument(
+    "file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE"
+)
+
+
+@click.group()
+@unwrapped
+def worker() -> None:
+    r"""Score events of NATS, Kafka, Kinesis or files, each exactly once.
+
+    FILE is a worker's definition in TOML: source, events, query, sink. Any number of workers may
+    run one definition at once, on any machines.
+
+    \b
+    foresql worker check sensors.toml
+    foresql worker run sensors.toml
+    foresql worker status sensors.toml
+    foresql worker dead sensors.toml
+    """
+
+
+@worker.command("check")
+@file_argument
+@registry_option
+@json_option
+@explained
+def check(file: Path, registry: str | None, as_json: bool) -> None:
+    r"""Resolve all that a definition names, and say what would happen. Nothing is connected.
+
+    \b
+    foresql worker check sensors.toml
+    """
+    found = describe(read_definition(file), registry)
+    if as_json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        if value not in (None, [], {}, False):
+            say(f"{name.replace('_', ' ') + ':':<14}{_shown(value)}")
+
+
+@worker.command("run")
+@file_argument
+@click.option("--until-empty", is_flag=True, help="End when no event waits, instead of going on.")
+@registry_option
+@json_option
+@explained
+def run(file: Path, until_empty: bool, registry: str | None, as_json: bool) -> None:
+    r"""Score events until SIGTERM or Ctrl-C; the batch under way is written first.
+
+    A terminal shows what is done; a log has a line every 10 seconds, of JSON with --json.
+
+    \b
+    foresql worker run sensors.toml
+    foresql worker run sensors.toml --until-empty --json
+    """
+    stop = threading.Event()
+    made = Worker(read_definition(file), registry, stop=stop, told=_tell)
+    with _Progress(made.totals, as_json=as_json) as progress, stopping(stop):
+        made.run(until_empty=until_empty, each=progress.show)
+    progress.end()
+    if stop.is_set():
+        sys.exit(EXIT_TERMINATED)
+
+
+class _Progress:
+    """What is done so far: a line that changes in a terminal, or lines of a log."""
+
+    def __init__(self, totals: Totals, *, as_json: bool) -> None:
+        self._totals, self._as_json = totals, as_json
+        self._line: Status | None = None
+        if SCREEN.is_terminal and not as_json:
+            self._line = SCREEN.status("Waiting for events.")
+        self._every = _LOGGED_EVERY if self._line is None else _SHOWN_EVERY
+        self._shown, self._events = time.monotonic(), 0
+
+    def __enter__(self) -> Self:
+        if self._line is not None:
+            self._line.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._line is not None:
+            self._line.stop()
+
+    def show(self, totals: Totals) -> None:
+        """Show the totals, if some time has gone by."""
+        now = time.monotonic()
+        seconds = now - self._shown
+        if seconds < self._every:
+            return
+        events = totals.events.total()
+        rate = (events - self._events) / seconds
+        self._shown, self._events = now, events
+        if self._as_json:
+            print_json({**totals.as_dict(), "events_per_second": round(rate)}, on_one_line=True)
+        elif self._line is not None:
+            self._line.update(_sentence(totals, rate))
+        elif rate:
+            _tell(_sentence(totals, rate))
+
+    def end(self) -> None:
+        """Say what was done in all."""
+        totals = self._totals
+        rate = totals.events.total() / max(time.monotonic() - totals.began, 1e-9)
+        if self._as_json:
+            print_json({**totals.as_dict(), "events_per_second": round(rate)}, on_one_line=True)
+        else:
+            say(_sentence(totals, rate))
+
+
+def _sentence(totals: Totals, rate: float) -> str:
+    parts = [f"{totals.events.total():,} events, {rate:,.0f} a second"]
+    parts += [f"{count:,} dead at {step}" for step, count in totals.dead.items()]
+    if totals.repeated:
+        parts.append(f"{totals.repeated:,} repeated")
+    if totals.versions:
+        parts.append(f"by {' and '.join(totals.versions)}")
+    median = totals.quantile(0.5)
+    if median is not None:
+        parts.append(f"half within {median:g} s")
+    if totals.lag:
+        parts.append(f"{sum(totals.lag.values()):,} waiting")
+    return f"{'; '.join(parts)}."
+
+
+def _tell(message: str) -> None:
+    SCREEN.print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case dict():
+            return ", ".join(f"{name} {type_}" for name, type_ in value.items())
+        case list():
+            return ", ".join(map(str, value))
+        case _:
+            return str(value)

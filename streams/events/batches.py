@@ -1,0 +1,152 @@
+"""A batch: records on their way to predictions, dead letters and moves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from .dead import LATE, SCORE, TIMESTAMP, dead_table, offset_arrow_type
+from .definition import OFFSET, PARTITION, PUBLISHED
+from .records import Dead, Move, Outcome, Record
+from .stages import Kept
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from .assembling import Parts
+    from .records import Offset
+    from .stages import Refused
+
+_MICROSECONDS = 1e6
+
+
+class Batch(NamedTuple):
+    """What is written at once, and what is counted of it.
+
+    Attributes
+    ----------
+    outcome
+        What goes to the sink.
+    published
+        When the bus took each of its events, in seconds since the epoch.
+    events
+        How many events each partition gave.
+    steps
+        At which step each dead letter ended.
+    versions
+        By which versions it was scored, as in ``delay:3``.
+    """
+
+    outcome: Outcome
+    published: np.ndarray
+    events: Mapping[str, int]
+    steps: Sequence[str]
+    versions: tuple[str, ...]
+
+
+def make_batch(records: Sequence[Record], parts: Parts) -> Batch:
+    """Decode and score records, and say how far they move their partitions."""
+    records, moves, events = follow(records)
+    decoded = parts.format.decode(records)
+    rows = _with_place(decoded.rows, records, decoded.places, parts.source.offset_type)
+    dead, kept = list(decoded.dead), Kept({}, {})
+    by_place = _ByPlace(records)
+    if parts.windows is not None:
+        rows, late, kept = parts.windows.take(rows, moves)
+        dead += by_place.dead(late, LATE)
+    predictions, refused = parts.scoring.score(rows)
+    dead += by_place.dead(refused, SCORE)
+    if parts.alerts is not None:
+        more = parts.alerts.take(predictions, moves)
+        kept = Kept({**kept.tables, **more.tables}, {**kept.forgotten, **more.forgotten})
+    outcome = Outcome(
+        moves=moves,
+        predictions=predictions,
+        dead=dead_table(dead, parts.source.offset_type),
+        tables=kept.tables,
+        forgotten=kept.forgotten,
+    )
+    return Batch(
+        outcome,
+        np.array([record.published for record in records]),
+        events,
+        [each.step for each in dead],
+        parts.scoring.pinned.references,
+    )
+
+
+def follow(
+    records: Sequence[Record],
+) -> tuple[Sequence[Record], dict[str, Move], dict[str, int]]:
+    """Say how far records move their partitions, and how many there are of each.
+
+    Where a partition was begun anew between two of its records, the ones before are left out.
+    """
+    begins: dict[str, int] = {}
+    lasts: dict[str, Offset] = {}
+    counts: dict[str, int] = {}
+    again: dict[str, int] = {}
+    for place, (partition, offset, _, _, before) in enumerate(records):
+        if partition not in lasts:
+            begins[partition], counts[partition] = place, 0
+        elif lasts[partition] != before:
+            begins[partition], counts[partition] = place, 0
+            again[partition] = place
+        lasts[partition] = offset
+        counts[partition] += 1
+    moves = {name: Move(records[place].before, lasts[name]) for name, place in begins.items()}
+    if again:
+        records = [
+            record
+            for place, record in enumerate(records)
+            if place >= again.get(record.partition, 0)
+        ]
+    return records, moves, counts
+
+
+def place_fields(offset_type: str) -> list[pa.Field]:
+    """Give the columns that say where an event stands."""
+    return [
+        pa.field(PARTITION, pa.string()),
+        pa.field(OFFSET, offset_arrow_type(offset_type)),
+        pa.field(PUBLISHED, TIMESTAMP),
+    ]
+
+
+def _with_place(
+    rows: pa.Table, records: Sequence[Record], places: Sequence[int], offset_type: str
+) -> pa.Table:
+    """Add where each event stands."""
+    if len(places) < len(records):
+        records = [records[place] for place in places]
+    published = np.array([record.published for record in records], dtype=np.float64)
+    values = (
+        [record.partition for record in records],
+        [record.offset for record in records],
+        np.rint(published * _MICROSECONDS).astype(np.int64),
+    )
+    fields = place_fields(offset_type)
+    columns = [pa.array(each, field.type) for each, field in zip(values, fields, strict=True)]
+    return pa.Table.from_arrays(
+        [*rows.columns, *columns], schema=pa.schema([*rows.schema, *fields])
+    )
+
+
+class _ByPlace:
+    """Finds the record of an event; windows may give one whose record was in an earlier batch."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._records = records
+        self._found: dict[tuple[str, Offset], Record] | None = None
+
+    def dead(self, refused: Iterable[Refused], step: str) -> list[Dead]:
+        """Make dead letters of events."""
+        return [Dead(self._find(each), step, each.reason) for each in refused]
+
+    def _find(self, refused: Refused) -> Record:
+        if self._found is None:
+            self._found = {(each.partition, each.offset): each for each in self._records}
+        place = refused.partition, refused.offset
+        return self._found.get(place) or Record(*place, 0.0, b"", None)

@@ -1,0 +1,354 @@
+"""Predictions in Postgres: a batch, its moves and its dead letters are one transaction.
+
+Rows come by COPY, as text that DuckDB writes: the shortest that reads as the same number.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+
+from ....errors import StreamError
+from ....scoring.postgres_types import (
+    MOST_NAME_BYTES,
+    TargetColumn,
+    copy_query,
+    lines_of,
+    postgres_type,
+    way_out,
+)
+from ....udfs.duckdb.macros import quote
+from ...bookkeeping import moment
+from ...relation import listed
+from ..definition import OFFSET, PARTITION
+from .layout import (
+    DEAD,
+    DEAD_COLUMNS,
+    POSITION_COLUMNS,
+    POSITIONS,
+    SCHEMA,
+    Place,
+    check_moves,
+    check_shape,
+    dead_rows,
+    describe_difference,
+    key_index,
+    moved_error,
+    moved_rows,
+    plain,
+    plain_schema,
+    read_offset,
+    read_place,
+    refuse_difference,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import LiteralString
+
+    import psycopg
+
+    from ..records import Offset, Outcome, Shape
+    from .postgres_session import Server
+
+_POSITIONS = f"{SCHEMA}.{POSITIONS}"
+_DEAD = Place(SCHEMA, DEAD)
+_BATCH, _NEW = "foresql_batch", "foresql_new"
+_LINES = 20_000
+_MAKING = 0x666F726576656E74  # "forevent", as a number: one worker at a time makes tables
+
+
+class PostgresSink:
+    """A database: the predictions' table, others of the worker, and foresql's own."""
+
+    exactly_once = True
+
+    def __init__(self, server: Server, table: str) -> None:
+        """Name the server, and the table of predictions in it."""
+        self._server = server
+        self._table = read_place(table)
+        self._shape: Shape | None = None
+        self._columns: dict[Place, tuple[TargetColumn, ...]] = {}
+        self._writer = duckdb.connect()
+
+    def open(self, shape: Shape) -> None:
+        """Make the tables that are not there; refuse others of their name."""
+        check_shape(shape)
+        schemas = {self._table: shape.predictions}
+        schemas |= {read_place(name): schema for name, schema in shape.tables.items()}
+        self._columns = {
+            place: self._described(place, plain_schema(schema)) for place, schema in schemas.items()
+        }
+        self._columns[_DEAD] = _own_columns(DEAD_COLUMNS)
+        self._server.connect()
+        self._server.transact(lambda connection: self._make_all(connection, shape))
+        self._shape = shape
+
+    def positions(self, partitions: Sequence[str]) -> Mapping[str, Offset]:
+        """Give the last offset that is done of each partition that has one."""
+        return self._server.transact(lambda connection: self._positions(connection, partitions, ""))
+
+    def read(self, table: str, partitions: Sequence[str]) -> pa.Table:
+        """Give the rows of one of the further tables that belong to partitions."""
+        place, schema = read_place(table), plain_schema(self._opened.tables[table])
+        query = f"SELECT {listed(schema.names)} FROM {_sql(place)}".replace("%", "%%")
+        query += f" WHERE {PARTITION} = ANY(%s)"
+        rows = self._server.transact(
+            lambda connection: _rows(connection, query, [list(partitions)])
+        )
+        columns = zip(*rows, strict=True) if rows else [[] for _ in schema]
+        return pa.Table.from_arrays(
+            [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)],
+            schema=schema,
+        )
+
+    def write(self, outcome: Outcome) -> int:
+        """Write a batch and its moves in one transaction, waiting while the server is away."""
+        attempts = 0
+
+        def act(connection: psycopg.Connection[Any]) -> int:
+            nonlocal attempts, left_out
+            attempts += 1
+            if attempts > 1 and self._has_happened(connection, outcome):
+                return left_out
+            left_out = self._write(connection, outcome)
+            return left_out
+
+        left_out = 0
+        return self._server.transact(act)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._server.close()
+        self._writer.close()
+
+    @property
+    def _opened(self) -> Shape:
+        if self._shape is None:
+            message = "The sink is not open."
+            raise StreamError(message)
+        return self._shape
+
+    def _positions(
+        self, connection: psycopg.Connection[Any], partitions: Sequence[str], lock: str
+    ) -> dict[str, Offset]:
+        shape = self._opened
+        rows = _rows(
+            connection,
+            f"SELECT partition, last_offset FROM {_POSITIONS} WHERE source = %s "
+            # In one order, so that two workers do not wait for each other.
+            f"AND partition = ANY(%s) ORDER BY partition {lock}",
+            [shape.source, list(partitions)],
+        )
+        return {partition: read_offset(text, shape.offset_type) for partition, text in rows}
+
+    def _has_happened(self, connection: psycopg.Connection[Any], outcome: Outcome) -> bool:
+        """Whether the transaction before, whose answer was lost, moved the positions."""
+        shape = self._opened
+        rows = _rows(
+            connection,
+            f"SELECT partition, last_offset FROM {_POSITIONS} WHERE source = %s AND worker = %s "
+            "AND partition = ANY(%s) FOR UPDATE",
+            [shape.source, shape.worker, list(outcome.moves)],
+        )
+        moved = {name: str(move.after) for name, move in outcome.moves.items()}
+        return bool(moved) and dict(rows) == moved
+
+    def _write(self, connection: psycopg.Connection[Any], outcome: Outcome) -> int:
+        shape, now = self._opened, moment()
+        self._move(connection, outcome)
+        predictions = plain(outcome.predictions)
+        left_out = 0
+        if shape.key:
+            left_out = self._copy_new(connection, predictions)
+        else:
+            self._copy(connection, self._table, predictions)
+        self._copy(connection, _DEAD, dead_rows(shape.source, outcome.dead, now))
+        for name, rows in outcome.tables.items():
+            self._copy(connection, read_place(name), plain(rows))
+        for name, (column, bounds) in outcome.forgotten.items():
+            statement = f"DELETE FROM {_sql(read_place(name))}".replace("%", "%%")
+            statement += f" WHERE {PARTITION} = %s AND {quote(column).replace('%', '%%')} < %s"
+            for bound in bounds.items():
+                connection.execute(_text(statement), bound)
+        return left_out
+
+    def _move(self, connection: psycopg.Connection[Any], outcome: Outcome) -> None:
+        """Move the positions first: who comes second waits here, and has copied nothing yet."""
+        shape = self._opened
+        stored = self._positions(connection, list(outcome.moves), "FOR UPDATE")
+        check_moves(shape.source, stored, outcome.moves)
+        rows = moved_rows(shape, outcome, moment()).sort_by("partition").to_pylist()
+        names = list(POSITION_COLUMNS)
+        values = ", ".join(["%s"] * len(names))
+        for row in rows:
+            given = [row[name] for name in names]
+            if row["partition"] in stored:
+                connection.execute(
+                    _text(
+                        f"UPDATE {_POSITIONS} SET last_offset = %s, moved_at = %s, "
+                        "events = events + %s, worker = %s WHERE source = %s AND partition = %s"
+                    ),
+                    [*given[2:], *given[:2]],
+                )
+                continue
+            done = connection.execute(
+                _text(
+                    f"INSERT INTO {_POSITIONS} ({listed(names)}) VALUES ({values}) "
+                    "ON CONFLICT DO NOTHING"
+                ),
+                given,
+            )
+            if done.rowcount != 1:
+                raise moved_error(shape.source, [row["partition"]])
+
+    def _copy_new(self, connection: psycopg.Connection[Any], rows: pa.Table) -> int:
+        """Insert rows of events that are not there yet, and give how many were left out."""
+        columns = self._columns[self._table]
+        names = listed([column.name for column in columns])
+        connection.execute(
+            _text(
+                f"CREATE TEMPORARY TABLE {_NEW} ON COMMIT DROP AS "
+                f"SELECT {names} FROM {_sql(self._table)} LIMIT 0"
+            )
+        )
+        self._copy(connection, Place("pg_temp", _NEW), rows, columns)
+        done = connection.execute(
+            _text(
+                f"INSERT INTO {_sql(self._table)} ({names}) SELECT {names} FROM pg_temp.{_NEW} "
+                f"ORDER BY {PARTITION}, {OFFSET} ON CONFLICT DO NOTHING"
+            )
+        )
+        return rows.num_rows - done.rowcount
+
+    def _copy(
+        self,
+        connection: psycopg.Connection[Any],
+        place: Place,
+        rows: pa.Table,
+        columns: Sequence[TargetColumn] | None = None,
+    ) -> None:
+        if not rows.num_rows:
+            return
+        columns = columns or self._columns[place]
+        names = listed([column.name for column in columns])
+        self._writer.register(_BATCH, rows)
+        try:
+            lines = self._writer.sql(copy_query(_BATCH, columns)).to_arrow_reader(_LINES)
+            with connection.cursor() as cursor:
+                statement = _text(f"COPY {_sql(place)} ({names}) FROM STDIN")
+                with cursor.copy(statement) as copy:
+                    for part in lines_of(iter(lines)):
+                        copy.write(part)
+        finally:
+            self._writer.unregister(_BATCH)
+
+    def _described(self, place: Place, schema: pa.Schema) -> tuple[TargetColumn, ...]:
+        """Say what columns become; refuse those that Postgres has no place for."""
+        self._writer.register(_BATCH, schema.empty_table())
+        kinds = self._writer.execute(f"DESCRIBE SELECT * FROM {_BATCH}").fetchall()
+        self._writer.unregister(_BATCH)
+        _check_name(str(place), place.name)
+        return tuple(_target(place, name, kind) for name, kind, *_ in kinds)
+
+    def _make_all(self, connection: psycopg.Connection[Any], shape: Shape) -> None:
+        connection.execute(_text(f"SELECT pg_advisory_xact_lock({_MAKING})"))
+        key = ", PRIMARY KEY (source, partition)"
+        _make(connection, Place(SCHEMA, POSITIONS), _own_columns(POSITION_COLUMNS), key)
+        for place, columns in self._columns.items():
+            _make(connection, place, columns)
+        if shape.key:
+            _make_key(connection, self._table, shape.key)
+
+
+def _target(place: Place, name: str, kind: str) -> TargetColumn:
+    _check_name(f"{place}.{name}", name)
+    found = postgres_type(kind, quote(name))
+    if found is None:
+        message = (
+            f"Postgres has no type for the column {name} of {place}, which is {kind[:80]}.\n"
+            f"  What to do, in the query: {way_out(kind)}. Nothing was read or written."
+        )
+        raise StreamError(message)
+    return TargetColumn(name, found[0], found[1])
+
+
+def _check_name(title: str, name: str) -> None:
+    if len(name.encode()) > MOST_NAME_BYTES:
+        message = (
+            f"The name {title} has more than {MOST_NAME_BYTES} bytes, which Postgres would cut off."
+            " Give it a shorter one."
+        )
+        raise StreamError(message)
+
+
+def _own_columns(columns: Mapping[str, str]) -> tuple[TargetColumn, ...]:
+    return tuple(_target(Place(SCHEMA, ""), name, kind) for name, kind in columns.items())
+
+
+def _make(
+    connection: psycopg.Connection[Any],
+    place: Place,
+    columns: Sequence[TargetColumn],
+    key: str = "",
+) -> None:
+    """Make a table, or hold the one that is there against what will be written."""
+    kinds = _rows(
+        connection, "SELECT relkind FROM pg_class WHERE oid = to_regclass(%s)", [_sql(place)]
+    )
+    if not kinds:
+        if place.schema is not None and not _rows(
+            connection, "SELECT 1 FROM pg_namespace WHERE nspname = %s", [place.schema]
+        ):
+            connection.execute(_text(f"CREATE SCHEMA {quote(place.schema)}"))
+        fields = ", ".join(f"{quote(column.name)} {column.type}" for column in columns)
+        connection.execute(_text(f"CREATE TABLE {_sql(place)} ({fields}{key})"))
+        return
+    if kinds[0][0] not in {"r", "p"}:
+        refuse_difference(str(place), "it is no table")
+    there = dict(
+        _rows(
+            connection,
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
+            "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
+            [_sql(place)],
+        )
+    )
+    wanted = {column.name: column.type for column in columns}
+    refuse_difference(str(place), describe_difference(there, wanted))
+
+
+def _make_key(connection: psycopg.Connection[Any], place: Place, key: Sequence[str]) -> None:
+    """Make the index by which an event is known again."""
+    import psycopg
+
+    index = quote(key_index(place, key))
+    try:
+        connection.execute(
+            _text(f"CREATE UNIQUE INDEX IF NOT EXISTS {index} ON {_sql(place)} ({listed(key)})")
+        )
+    except psycopg.errors.UniqueViolation as error:
+        message = (
+            f"[events] id cannot tell the rows of {place} apart: some are there twice.\n"
+            "  What to do: take the id out of the definition, or name another table."
+        )
+        raise StreamError(message) from error
+
+
+def _rows(
+    connection: psycopg.Connection[Any], query: str, values: Sequence[object]
+) -> list[tuple[Any, ...]]:
+    return connection.execute(_text(query), values).fetchall()
+
+
+def _text(statement: str) -> LiteralString | bytes:
+    """Hand over a statement whose names are quoted."""
+    return statement.encode()
+
+
+def _sql(place: Place) -> str:
+    return (
+        quote(place.name) if place.schema is None else f"{quote(place.schema)}.{quote(place.name)}"
+    )

@@ -1,0 +1,135 @@
+"""The loop's side of a NATS source: one connection after the other, and the readers on it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ....errors import StreamError
+from ..nats_client import connect_nats
+from .nats_stream import LOG, check_subjects, stream_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from nats.aio.client import Client
+
+    from .nats_reader import SubjectReader
+
+_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
+_ENDING = 2.0
+"""Seconds that the server has to hear that a reader leaves."""
+
+
+class NatsSession:
+    """Keeps readers, and what else lives on a connection, alive while the bus goes and comes."""
+
+    def __init__(
+        self,
+        bus: str,
+        worker: str,
+        beside: Callable[[Client], Coroutine[None, None, None]],
+        on_failure: Callable[[StreamError], None],
+    ) -> None:
+        """Run ``beside`` on each connection; ``on_failure`` hears what cannot be mended."""
+        self._bus = bus
+        self._worker = worker
+        self._beside = beside
+        self._on_failure = on_failure
+        self._client: Client | None = None
+        self._closed = asyncio.Event()
+        self._is_ending = False
+        self._readers: set[SubjectReader] = set()
+        self._tasks: dict[object, asyncio.Task[None]] = {}
+
+    async def open(self, stream: str, subjects: Sequence[str]) -> None:
+        """Connect for the first time.
+
+        Raises
+        ------
+        StreamError
+            If no server can be reached, or there is no such stream, or subject of it.
+        """
+        from nats import errors
+
+        client = await self._connect()
+        try:
+            check_subjects(await stream_state(client, stream), subjects)
+        except (errors.Error, TimeoutError) as error:
+            await client.close()
+            message = f"JetStream does not answer at {self._bus}; the server runs without it?"
+            raise StreamError(message) from error
+        except StreamError:
+            await client.close()
+            raise
+
+    async def run(self) -> None:
+        """Live on one connection after the other until it is ended."""
+        failures = 0
+        while not self._is_ending:
+            try:
+                client = self._client or await self._connect()
+            except StreamError as error:
+                if not failures:
+                    LOG.warning("%s; the worker goes on when the bus is back.", error)
+                await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
+                failures += 1
+                continue
+            if failures:
+                LOG.warning("The bus %s is back.", self._bus)
+            failures = 0
+            await self._live(client)
+
+    async def end(self) -> None:
+        """End the connection, and what lives on it."""
+        self._is_ending = True
+        self._closed.set()
+
+    def add(self, reader: SubjectReader) -> None:
+        """Have a reader read."""
+        self._readers.add(reader)
+        if self._client is not None:
+            self._start(reader, reader.run(self._client))
+
+    def remove(self, reader: SubjectReader) -> None:
+        """Have a reader stop."""
+        self._readers.discard(reader)
+        task = self._tasks.get(reader)
+        if task is not None:
+            task.cancel()
+
+    async def _connect(self) -> Client:
+        self._closed.clear()
+        self._client = await connect_nats(self._bus, self._worker, self._on_closed)
+        return self._client
+
+    async def _on_closed(self) -> None:
+        self._closed.set()
+
+    async def _live(self, client: Client) -> None:
+        self._start(self, self._beside(client))
+        for reader in self._readers:
+            self._start(reader, reader.run(client))
+        await self._closed.wait()
+        self._client = None
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_ENDING)
+        await client.close()
+
+    def _start(self, owner: object, action: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(action)
+        self._tasks[owner] = task
+
+        def ended(_: asyncio.Task[None]) -> None:
+            if self._tasks.get(owner) is task:
+                del self._tasks[owner]
+            error = None if task.cancelled() else task.exception()
+            if isinstance(error, StreamError):
+                self._on_failure(error)
+            elif error is not None:
+                self._on_failure(StreamError(f"Reading {self._bus} ended: {error!r}"))
+
+        task.add_done_callback(ended)

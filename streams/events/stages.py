@@ -1,0 +1,130 @@
+"""What a batch passes through besides the query: windows before it, alerts behind it.
+
+Both keep state in tables of the sink. What they hold in memory of a partition is as of an offset: a
+batch whose move does not begin there reads the tables again. So nobody needs to tell them that a
+partition was taken away, or that a batch was not written.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from .dead import SCORE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from .records import Forgotten, Move, Offset
+
+
+class Query(NamedTuple):
+    """A row-by-row query: its text, what it calls its table, and that table's columns."""
+
+    text: str
+    table: str
+    columns: pa.Schema
+
+
+class Refused(NamedTuple):
+    """An event that is not scored, why, and at which step."""
+
+    partition: str
+    offset: Offset
+    reason: str
+    step: str = SCORE
+
+
+class Kept(NamedTuple):
+    """What goes to further tables of the sink with a batch: ``Outcome.tables``, ``forgotten``."""
+
+    tables: Mapping[str, pa.Table]
+    forgotten: Mapping[str, Forgotten]
+
+
+class Taken(NamedTuple):
+    """What windows make of a batch.
+
+    Attributes
+    ----------
+    rows
+        Events that are ready, with their features; they may be of earlier batches.
+    refused
+        Events that are late, or whose features cannot be computed; so may these.
+    kept
+        Their state.
+    moves
+        What must move with the batch, besides its partitions: the state of windows goes on without
+        an offset when they are flushed.
+    repeated
+        How many events were left out, since they were published twice.
+    """
+
+    rows: pa.Table
+    refused: Sequence[Refused]
+    kept: Kept
+    moves: Mapping[str, Move]
+    repeated: int
+
+
+class Windows(Protocol):
+    """Windows over event time: hold events back until their windows are whole.
+
+    Attributes
+    ----------
+    query
+        The row-by-row part of the scoring query, over rows with features.
+    tables
+        The columns of the tables that they keep.
+    """
+
+    query: Query
+    tables: Mapping[str, pa.Schema]
+
+    def open(self, read: Callable[[str, Sequence[str]], pa.Table]) -> None:
+        """Take what reads a table's rows of partitions: ``Sink.read``."""
+        ...
+
+    def take(self, rows: pa.Table, moves: Mapping[str, Move]) -> Taken:
+        """Take a batch: events with ``event_partition``, ``event_offset``, ``event_published``."""
+        ...
+
+    def advance(self, partitions: Sequence[str], *, flush: bool = False) -> Taken | None:
+        """Take what is ready since nothing came to partitions for long; with ``flush``, all.
+
+        None where that is nothing. It is written as a batch is, with no move but its own.
+        """
+        ...
+
+    def drop(self) -> None:
+        """Forget what is in memory, since it was not written: the tables are read again."""
+        ...
+
+
+class Alerts(Protocol):
+    """Alerts with hysteresis: opened and closed by scores, in order of event time.
+
+    Attributes
+    ----------
+    tables
+        The columns of the tables that they keep.
+    """
+
+    tables: Mapping[str, pa.Schema]
+
+    def open(self, read: Callable[[str, Sequence[str]], pa.Table]) -> None:
+        """Take what reads a table's rows of partitions: ``Sink.read``."""
+        ...
+
+    def take(self, predictions: pa.Table, moves: Mapping[str, Move]) -> Kept:
+        """Take a batch's predictions."""
+        ...
+
+    def publish(self) -> None:
+        """Publish what was committed and is not published yet."""
+        ...
+
+    def close(self) -> None:
+        """Disconnect."""
+        ...
