@@ -78,12 +78,11 @@ class Found(NamedTuple):
 def read_found(database: Path) -> Found:
     """Read what the worker wrote, once it has ended."""
     with duckdb.connect(str(database), read_only=True) as connection:
-        alerts: Any = connection.execute(_ALERTS).to_arrow_table()
         return Found(
-            connection.execute(_PREDICTIONS).to_arrow_table(),
-            dict(connection.execute(_DEAD).fetchall()),
-            alerts.to_pylist(),
-            connection.execute(_VERSIONS).fetchall(),
+            connection.sql(_PREDICTIONS).to_arrow_table(),
+            dict(connection.sql(_DEAD).fetchall()),
+            connection.sql(_ALERTS).to_arrow_table().to_pylist(),
+            connection.sql(_VERSIONS).fetchall(),
         )
 
 
@@ -138,7 +137,7 @@ def _batch_of(events: pa.Table, version: str, registry: Path) -> pa.Table:
             register(connection, f"{name}:{number}", name=f"predict_{name}", registry=registry)
         connection.register("events", events)
         ordered = f"FROM ({SCORING}) ORDER BY reading_id"
-        return connection.execute(ordered).to_arrow_table()
+        return connection.sql(ordered).to_arrow_table()
 
 
 def _same_bits(left: pa.Table, right: pa.Table) -> np.ndarray[Any, Any]:

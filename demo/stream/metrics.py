@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Metrics", "Sample", "quantile"]
 
-_LATENCY, _LAG = "foresql_event_latency_seconds", "foresql_event_lag"
+_LATENCY, _LAG = "foresql_worker_latency_seconds", "foresql_worker_lag"
 _TIMEOUT = 0.5
 _SPAN = 20
 
