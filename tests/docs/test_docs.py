@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-KNOWN_LANGUAGES = {"", "console", "json", "python", "sh", "sql", "text", "yaml"}
+KNOWN_LANGUAGES = {"", "console", "json", "python", "sh", "sql", "text", "toml", "yaml"}
 
 
 def test_every_block_runs(page, reader):

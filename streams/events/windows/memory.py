@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -55,12 +56,21 @@ class Memory:
         self._rows = rows
         self._times = times_of(rows, time)
         self._keys: dict[tuple[object, ...], int] = {}
+        self._told = 0
         self._codes = self._code(rows)
-        self._ids = dict(zip(self._ids_of(rows), self._times.tolist(), strict=True))
+        self._ids: dict[tuple[object, ...], int] = {}
+        if self._id:
+            self._ids.update(zip(self._ids_of(rows), self._times.tolist(), strict=True))
 
-    def keys(self) -> set[tuple[object, ...]]:
-        """Give the keys of the events that are there."""
-        return set(self._keys)
+    def has(self, key: tuple[object, ...]) -> bool:
+        """Whether there are events of a key."""
+        return key in self._keys
+
+    def newest_keys(self) -> list[tuple[object, ...]]:
+        """Give the keys that came since this was asked last."""
+        found = list(itertools.islice(reversed(self._keys), len(self._keys) - self._told))
+        self._told = len(self._keys)
+        return found
 
     def arrive(self, rows: pa.Table, lateness: int, lookback: int) -> Arrived:
         """Take events in the order of offsets, and move the watermark; each is judged on its own.
@@ -115,6 +125,7 @@ class Memory:
         self._times = self._times[kept]
         self._keys = {}
         self._codes = self._code(self._rows)
+        self._told = len(self._keys)
         self._ids = {key: time for key, time in self._ids.items() if time >= before}
         self.kept_from = before
         return True
@@ -134,17 +145,15 @@ class Memory:
         self.greatest, self.watermark = int(reached[-1]), int(marks[-1])
         return Arrived(np.flatnonzero(~is_late), late, 0)
 
-    def _judge_each(
-        self, rows: pa.Table, times: Whole, lateness: int, lookback: int
-    ) -> Arrived:
+    def _judge_each(self, rows: pa.Table, times: Whole, lateness: int, lookback: int) -> Arrived:
         taken: list[int] = []
         late: list[tuple[int, int]] = []
         ids = self._ids_of(rows)
         for place, (id_, time) in enumerate(zip(ids, times.tolist(), strict=True)):
-            if None not in id_:
-                # Which ones are known must not depend on when they were forgotten.
-                if self._ids.get(id_, NEVER) >= max(self.watermark - lookback, NEVER + 1):
-                    continue
+            # Which ones are known must not depend on when others were forgotten.
+            known = self._ids.get(id_, NEVER) if None not in id_ else NEVER
+            if known >= max(self.watermark - lookback, NEVER + 1):
+                continue
             if time < self.watermark:
                 late.append((place, self.watermark))
                 continue
@@ -156,14 +165,12 @@ class Memory:
         return Arrived(np.array(taken, dtype=np.int64), late, repeated)
 
     def _code(self, rows: pa.Table) -> Whole:
-        """Number the keys of events."""
+        """Give each event the number of its key."""
         known = self._keys
         values = zip(*(rows.column(name).to_pylist() for name in self._key), strict=True)
         return np.array([known.setdefault(each, len(known)) for each in values], dtype=np.int64)
 
     def _ids_of(self, rows: pa.Table) -> list[tuple[object, ...]]:
-        if not self._id:
-            return [()] * rows.num_rows
         return list(zip(*(rows.column(name).to_pylist() for name in self._id), strict=True))
 
 

@@ -210,7 +210,9 @@ class _Layers:
         for window in windows:
             check_aggregate(window, self._types(source, _taken(window)))
         if windows and not self.probe:
-            parts = [part for window in windows for part in (*_taken(window), window["filter_expr"])]
+            parts = [
+                part for window in windows for part in (*_taken(window), window["filter_expr"])
+            ]
             self.probe = self._beside_windows(source, [part for part in parts if part])[0]
         if reach:
             self.lookback = (self.lookback or timedelta()) + max(reach)

@@ -1,0 +1,100 @@
+"""Features of events: the layers of the scoring query below the outermost, run over slices."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, NamedTuple
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from ....scoring.query import connect_quietly
+from .query import EVENTS, ROW
+
+if TYPE_CHECKING:
+    from .query import WindowQuery
+
+OF_AN_EVENT = (duckdb.DataError, duckdb.InvalidInputException, duckdb.InvalidTypeException)
+"""What DuckDB raises for a value; anything else is not an event's fault."""
+_FEATURES, _PROBE = "foresql_features", "foresql_probe"
+_LONGEST_REASON = 500
+
+
+class Failed(NamedTuple):
+    """An event that cannot be computed, by its place in what was given, and why."""
+
+    place: int
+    reason: str
+
+
+class Features:
+    """The planned features of a query."""
+
+    def __init__(self, query: WindowQuery, events: pa.Schema) -> None:
+        """Plan them, once: that takes longer than a small batch."""
+        self._connection = connect_quietly(":memory:")
+        schema = events.append(pa.field(ROW, pa.int64()))
+        self._rows = _Rows(schema.empty_table())
+        self._connection.register(EVENTS, self._rows)
+        self._connection.execute(
+            f"PREPARE {_FEATURES} AS SELECT * FROM (\n{query.features}\n) AS f "
+            f"WHERE {ROW} >= 0 ORDER BY {ROW}"
+        )
+        self._connection.execute(f"PREPARE {_PROBE} AS {query.probe}")
+
+    def compute(self, rows: pa.Table) -> pa.Table:
+        """Give the features of the rows that are counted, in that order.
+
+        Raises
+        ------
+        duckdb.Error
+            If one cannot be computed.
+        """
+        return self._run(_FEATURES, rows)
+
+    def refused(self, events: pa.Table) -> list[Failed]:
+        """Say which events cannot be read by the query at all, whatever is before them."""
+        failed: list[Failed] = []
+        counted = events.append_column(ROW, pa.array(np.arange(events.num_rows)))
+        waiting = [(0, counted)]
+        while waiting:
+            place, part = waiting.pop()
+            try:
+                self._run(_PROBE, part)
+            except OF_AN_EVENT as error:
+                middle = part.num_rows // 2
+                if middle:
+                    waiting += [
+                        (place + middle, part.slice(middle)),
+                        (place, part.slice(0, middle)),
+                    ]
+                else:
+                    failed.append(Failed(place, reason_of(error)))
+        return failed
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _run(self, plan: str, rows: pa.Table) -> pa.Table:
+        self._rows.table = rows
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about a copy, which is small
+            return self._connection.execute(f"EXECUTE {plan}").to_arrow_table()
+
+
+class _Rows:
+    """A table for DuckDB that stays the same one while its rows change."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Give the rows of now, to each scan."""
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+def reason_of(error: duckdb.Error) -> str:
+    """Say what DuckDB says, without the query."""
+    return str(error).partition("\nLINE ")[0].strip()[:_LONGEST_REASON]

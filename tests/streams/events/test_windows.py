@@ -1,0 +1,33 @@
+"""Features over windows: each event once, and the bits of the batch, however events arrive."""
+
+import random
+
+import pytest
+import windowed_events
+from windowed_events import Events
+
+from foresql.streams.events import windows
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory):
+    path = tmp_path_factory.mktemp("windows") / "registry"
+    windowed_events.publish_model(path)
+    return path
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_predictions_are_those_of_the_batch(registry, tmp_path, seed):
+    events = Events(seed)
+    definition = windowed_events.write_definition(tmp_path)
+    windowed_events.run_through(definition, registry, events, draw=random.Random(seed))
+    late = windowed_events.late_ones(events)
+    rows = [row for rows in events.by_partition.values() for row in rows]
+    found = windowed_events.predicted(tmp_path)
+    expected = windowed_events.in_batch(
+        tmp_path, registry, [row for row in rows if row["event_id"] not in late]
+    )
+    assert len(expected) > len(rows) / 2
+    assert windowed_events.keyed(found) == expected
+    assert not late
+    assert windowed_events.dead(tmp_path) == []
