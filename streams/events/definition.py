@@ -20,6 +20,7 @@ PARTITION, OFFSET, PUBLISHED = "event_partition", "event_offset", "event_publish
 EARLIEST, LATEST = "earliest", "latest"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _NO_TIME = timedelta()
+_LEAST_LEASE = timedelta(seconds=1)
 _Section = TypeVar("_Section")
 
 
@@ -41,15 +42,21 @@ class SourceSection:
         NATS: one partition each; none for the whole stream as one.
     start
         Where a partition without a position begins.
+    lease
+        NATS: how long a worker that died keeps its partitions.
     endpoint
         Kinesis: another address than that of the region.
+    shards
+        Kinesis: the shards of this worker; none for all.
     """
 
     bus: str
     stream: str | None = None
     subjects: tuple[str, ...] = ()
     start: str = _choice(EARLIEST, LATEST)
+    lease: timedelta = timedelta(seconds=10)
     endpoint: str | None = None
+    shards: tuple[str, ...] = ()
 
     @property
     def scheme(self) -> str:
@@ -69,6 +76,8 @@ class EventsSection:
         ``json``, ``avro`` or ``protobuf``.
     schema, message, framing
         Avro's schema or Protobuf's descriptor set, its message, and what stands before a payload.
+    writers
+        From the numbers that stand before payloads to the schemas by which they were written.
     columns
         From names to SQL types, in order; may be left out where a schema says them.
     id
@@ -81,19 +90,23 @@ class EventsSection:
         Larger events are dead letters.
     unknown
         Whether fields that are no columns are ignored, or refused.
+    missing
+        JSON: whether an event without a column's field is refused, or has NULL there.
     """
 
     table: str = "events"
     format: str = _choice("json", "avro", "protobuf")
     schema: str | None = None
     message: str | None = None
-    framing: str | None = None
+    framing: str | None = field(default=None, metadata={ONE_OF: ("confluent",)})
+    writers: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     id: tuple[str, ...] = ()
     time: str | None = None
     future: timedelta | None = None
     most_bytes: int = 1_048_576
     unknown: str = _choice("ignore", "refuse")
+    missing: str = _choice("refuse", "null")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +295,8 @@ def _check(definition: Definition, at: At) -> None:
         raise at.section("batch").error("most", "must be at least 1")
     if source.scheme != "file" and not source.stream:
         raise at.section("source").error("stream", "is missing: the stream or topic of the bus")
+    if source.lease < _LEAST_LEASE:
+        raise at.section("source").error("lease", "must be at least 1 second")
     if definition.window and not events.time:
         raise at.section("events").error("time", "is missing: windows go by it")
     alerts = definition.alerts

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ....errors import StreamError
 from . import texts
-from .columns import ColumnBuilder
+from .columns import Leaf, List, Shape, Struct, build
 from .reading import Read, keep
 from .types import schema_of, sql_type
 
@@ -54,9 +54,8 @@ class JsonDecoder:
         self._errors = msgspec.ValidationError
         row = _row_type(self._type, msgspec, refuse_unknown=refuse_unknown)
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(row).decode
-        members: Callable[[Any], tuple[Any, ...]] = msgspec.structs.astuple
-        self._members = members
-        self._builder = ColumnBuilder(_leaf, lambda value, _: members(value), _hint)
+        self._members: Callable[[Any], tuple[Any, ...]] = msgspec.structs.astuple
+        self._shape = _shape_of(self._type, self._members)
 
     def read(self, payloads: Sequence[bytes]) -> Read:
         """Decode payloads."""
@@ -67,7 +66,7 @@ class JsonDecoder:
         except (ValueError, RecursionError):  # msgspec's errors are kinds of ValueError
             rows, places, bad = self._read_singly(payloads)
         twice = self._find_twice([payloads[place] for place in places] if bad else payloads, rows)
-        built = self._builder.build(rows, self._type)
+        built = build(rows, self._shape)
         return keep(built.array, {**built.bad, **twice}, places, bad)
 
     def _read_singly(
@@ -129,7 +128,7 @@ class JsonDecoder:
         if pa.types.is_list(type_):
             elements = chain.from_iterable(each for each in values if each is not None)
             return self._colons(list(elements), type_.value_type)
-        if type_ in _HINTS or pa.types.is_string(type_):
+        if pa.types.is_temporal(type_) or pa.types.is_string(type_):
             return "".join(each for each in values if type(each) is str).count(":")
         return 0
 
@@ -185,16 +184,27 @@ def _type_of(type_: pa.DataType, msgspec: ModuleType, *, refuse_unknown: bool) -
     return int | None if type_ in _INTEGERS else str | None
 
 
-def _leaf(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
+def _shape_of(type_: pa.DataType, members: Callable[[Any], tuple[Any, ...]]) -> Shape:
+    """Say how decoded values become a column."""
+    if pa.types.is_struct(type_):
+        parts = [(field.name, _shape_of(field.type, members)) for field in type_]
+        return Struct(members, tuple(parts))
+    if pa.types.is_list(type_):
+        return List(_shape_of(type_.value_type, members))
+    hint = _HINTS.get(type_, f"it must be what {sql_type(type_)} holds exactly")
+    return Leaf(type_, _conversion(type_), hint)
+
+
+def _conversion(type_: pa.DataType) -> Callable[[Sequence[Any]], pa.Array]:
     if pa.types.is_float64(type_):
-        return _doubles(values)
+        return _doubles
     if pa.types.is_float32(type_):
-        return _floats(values)
+        return _floats
     if pa.types.is_decimal(type_):
-        return pa.array([_decimal(each) for each in values], type_)
+        return lambda values: pa.array([_decimal(each) for each in values], type_)
     if type_ in _HINTS:
-        return texts.read_texts(values, type_)
-    return pa.array(values, type_)
+        return lambda values: texts.read_texts(values, type_)
+    return lambda values: pa.array(values, type_)
 
 
 def _doubles(values: Sequence[float | None]) -> pa.Array:
@@ -237,10 +247,6 @@ def _decimal(raw: Any) -> Decimal | None:
         message = "no number"
         raise ValueError(message)
     return Decimal(written.strip(b'"').decode())
-
-
-def _hint(type_: pa.DataType) -> str:
-    return _HINTS.get(type_, f"it must be what {sql_type(type_)} holds exactly")
 
 
 def _is_utf8(text: bytes) -> bool:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ..definition import EventsSection
     from ..records import Record
 
-_MOST_AT_ONCE = 1 << 25
-"""How many bytes are decoded together: Arrow's texts of one column end at 2 GiB."""
+_MOST_AT_ONCE = 1 << 23
+"""How many bytes are decoded together: as objects of Python they take many times that."""
 
 
 class Read(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
@@ -11,8 +11,6 @@ from ....errors import StreamError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from duckdb.sqltypes import DuckDBPyType
 
 _PLAIN: Mapping[str, pa.DataType] = {
     "boolean": pa.bool_(),
@@ -33,6 +31,8 @@ _KNOWN = (
     "BOOLEAN, TINYINT, SMALLINT, INTEGER, BIGINT, FLOAT, DOUBLE, DECIMAL(p, s), VARCHAR, BLOB, "
     "DATE, TIMESTAMP, TIMESTAMPTZ, and STRUCT(…) and …[] of them"
 )
+
+LEAVE_OUT = "Leave it out: columns = { … } names the others."
 
 
 def schema_of(columns: Mapping[str, str]) -> pa.Schema:
@@ -60,8 +60,8 @@ def _read_type(name: str, text: str, connection: duckdb.DuckDBPyConnection) -> p
     return type_
 
 
-def _arrow_type(type_: DuckDBPyType) -> pa.DataType | None:
-    """Translate a type; None for what events cannot have."""
+def _arrow_type(type_: Any) -> pa.DataType | None:
+    """Translate a type of DuckDB; None for what events cannot have."""
     if plain := _PLAIN.get(type_.id):
         return plain if str(type_).lower() == type_.id else None  # JSON is a VARCHAR by its id
     match type_.id:

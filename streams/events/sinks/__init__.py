@@ -56,6 +56,10 @@ def open_sink(
             from .postgres_session import Server
 
             return PostgresSink(Server(section.to, pause=pause, told=told), section.table)
+        case "parquet" if rest:
+            from .parquet import ParquetSink
+
+            return ParquetSink(folder / rest, section.table)
         case _:
             message = f"[sink] to = {section.to!r} is no sink. Write one of: {', '.join(SCHEMES)}."
             raise StreamError(message)

@@ -107,7 +107,7 @@ def read_offset(text: str, offset_type: str) -> Offset:
 
 def moved_rows(shape: Shape, outcome: Outcome, now: datetime) -> pa.Table:
     """Make the rows of the positions that a batch moves; their events are those of the batch."""
-    counts = _count_events(outcome)
+    counts = count_events(outcome)
     rows = [
         (shape.source, name, str(move.after), now, counts[name], shape.worker)
         for name, move in outcome.moves.items()
@@ -132,7 +132,7 @@ def dead_rows(source: str, dead: pa.Table, now: datetime) -> pa.Table:
     return dead.select(list(DEAD_COLUMNS))
 
 
-def _count_events(outcome: Outcome) -> Counter[str]:
+def count_events(outcome: Outcome) -> Counter[str]:
     """Count what each partition's events became."""
     counts: Counter[str] = Counter()
     for table in (outcome.predictions, outcome.dead):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ....errors import StreamError
 from ..definition import LATEST
 from ..nats_client import LoopThread
+from .leases import Leases
 from .nats_reader import Plan, SubjectReader
 from .nats_session import NatsSession
 from .nats_stream import overlap
@@ -55,6 +56,9 @@ class NatsSource:
         )
         self._readers: dict[str, SubjectReader] = {}
         self._held: frozenset[str] = frozenset()
+        self._leases = Leases(
+            f"{definition.name}_{self._stream}", self._partitions, source.lease, self._hold
+        )
         self._wake = threading.Event()
         self._failure: StreamError | None = None
         self._positions: Callable[[Sequence[str]], Mapping[str, Offset]] = lambda _: {}
@@ -106,9 +110,10 @@ class NatsSource:
         return {partition: reader.lag for partition, reader in self._readers.items()}
 
     def close(self) -> None:
-        """Give the partitions back, and disconnect."""
+        """Give the partitions back to other workers, and disconnect."""
         if self._thread is None:
             return
+        self._leases.end()
         self._thread.call(self._session.end())
         self._running.result(_CLOSING)
         self._thread.close()
@@ -151,10 +156,13 @@ class NatsSource:
             self._thread.loop.call_soon_threadsafe(self._session.remove, reader)
 
     async def _share(self, client: Client) -> None:
-        """Take all partitions."""
-        del client
-        self._held = frozenset(self._partitions)
-        self._wake.set()
+        """Take this worker's part of the partitions, as long as a connection lives."""
+        await self._leases.run(client, self._session.replicas)
+
+    def _hold(self, partitions: frozenset[str]) -> None:
+        if partitions != self._held:
+            self._held = partitions
+            self._wake.set()
 
     def _fail(self, error: StreamError) -> None:
         self._failure = error

@@ -22,7 +22,13 @@ _ENDING = 2.0
 
 
 class NatsSession:
-    """Keeps readers, and what else lives on a connection, alive while the bus goes and comes."""
+    """Keeps readers, and what else lives on a connection, alive while the bus goes and comes.
+
+    Attributes
+    ----------
+    replicas
+        How many servers keep the stream.
+    """
 
     def __init__(
         self,
@@ -32,6 +38,7 @@ class NatsSession:
         on_failure: Callable[[StreamError], None],
     ) -> None:
         """Run ``beside`` on each connection; ``on_failure`` hears what cannot be mended."""
+        self.replicas = 1
         self._bus = bus
         self._worker = worker
         self._beside = beside
@@ -54,7 +61,9 @@ class NatsSession:
 
         client = await self._connect()
         try:
-            check_subjects(await stream_state(client, stream), subjects)
+            state = await stream_state(client, stream)
+            check_subjects(state, subjects)
+            self.replicas = state.replicas
         except (errors.Error, TimeoutError) as error:
             await client.close()
             message = f"JetStream does not answer at {self._bus}; the server runs without it?"
