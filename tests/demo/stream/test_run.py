@@ -127,6 +127,7 @@ def test_the_printed_commands_work(run):
 def test_the_worker_can_go_on(run):
     """The bus as it was, and the same definition: what was scored stays as it is."""
     figures, folder = run
+    go_on = ["worker", "run", folder.definition, "--registry", folder.registry, "--until-empty"]
     serve = ["nats-server", "-a", "127.0.0.1", "-p", folder.port, "-js", "-sd", str(folder.bus)]
     scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with subprocess.Popen(
@@ -134,8 +135,7 @@ def test_the_worker_can_go_on(run):
     ) as server:
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "foresql.cli", "worker", "run", folder.definition]
-                + ["--registry", folder.registry, "--until-empty"],
+                [sys.executable, "-m", "foresql.cli", *go_on],
                 capture_output=True,
                 text=True,
                 check=False,
