@@ -74,8 +74,8 @@ def plain_line(board: Board) -> str:
         f"scored {figures.scored:,}",
         f"dead letters {figures.dead}",
         f"{_number(figures.rate)} events/s",
-        f"p50 {_milliseconds(figures.p50)}",
-        f"p99 {_milliseconds(figures.p99)}",
+        f"p50 {_time(figures.p50)}",
+        f"p99 {_time(figures.p99)}",
         f"models {figures.models or '-'}",
         f"alerts {', '.join(open_now) or 'none'}",
     ]
@@ -136,8 +136,8 @@ def _machine(name: str, machine: Machine, course: int, *, wide: bool) -> Text:
 def _figures(figures: Figures) -> list[Text]:
     first = (
         ("events/s", _number(figures.rate)),
-        ("p50", _milliseconds(figures.p50)),
-        ("p99", _milliseconds(figures.p99)),
+        ("p50", _time(figures.p50)),
+        ("p99", _time(figures.p99)),
         ("lag", _number(figures.lag)),
         ("dead letters", _number(figures.dead)),
     )
@@ -154,6 +154,7 @@ def _labelled(pairs: Sequence[tuple[str, str]], width: int) -> Text:
     for label, value in pairs:
         text.append(f"{label} ", style="dim")
         text.append(f"{value:{width}}  ", style="bold")
+    text.rstrip()
     return text
 
 
@@ -179,5 +180,7 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f}"
 
 
-def _milliseconds(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{1000 * seconds:,.0f} ms"
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    return f"{1000 * seconds:.0f} ms" if seconds < 1.0 else f"{seconds:.1f} s"
