@@ -68,10 +68,15 @@ def check(file: Path, registry: str | None, as_json: bool) -> None:
 @worker.command("run")
 @file_argument
 @click.option("--until-empty", is_flag=True, help="End when no event waits, instead of going on.")
+@click.option(
+    "--flush",
+    is_flag=True,
+    help="With --until-empty and windows: score what they hold back, too; for finite inputs.",
+)
 @registry_option
 @json_option
 @explained
-def run(file: Path, until_empty: bool, registry: str | None, as_json: bool) -> None:
+def run(file: Path, until_empty: bool, flush: bool, registry: str | None, as_json: bool) -> None:
     r"""Score events until SIGTERM or Ctrl-C; the batch under way is written first.
 
     A terminal shows what is done; a log has a line every 10 seconds, of JSON with --json.
@@ -80,10 +85,13 @@ def run(file: Path, until_empty: bool, registry: str | None, as_json: bool) -> N
     foresql worker run sensors.toml
     foresql worker run sensors.toml --until-empty --json
     """
+    if flush and not until_empty:
+        message = "--flush needs --until-empty: before the end, more events may come."
+        raise click.UsageError(message)
     stop = threading.Event()
     made = Worker(read_definition(file), registry, stop=stop, told=_tell)
     with _Progress(made.totals, as_json=as_json) as progress, stopping(stop):
-        made.run(until_empty=until_empty, each=progress.show)
+        made.run(until_empty=until_empty, flush=flush, each=progress.show)
     progress.end()
     if stop.is_set():
         sys.exit(EXIT_TERMINATED)

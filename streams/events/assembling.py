@@ -17,6 +17,7 @@ from .scoring import Scoring
 from .sinks import open_sink
 from .sources import open_source
 from .stages import Query
+from .windows import open_windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,15 +73,16 @@ def assemble(
     source = open_source(definition)
     format_ = open_format(definition.events, definition.folder)
     columns = pa.schema([*format_.schema, *place_fields(source.offset_type)])
+    windows = open_windows(definition, format_.schema, source.offset_type)
     query = Query(definition.query, definition.events.table, columns)
-    scoring = Scoring(query, registry, run_id, told)
+    scoring = Scoring(query if windows is None else windows.query, registry, run_id, told)
     sink = open_sink(definition.sink, definition.folder, pause=pause, told=told)
     return Parts(
         definition=definition,
         run_id=run_id,
         source=source,
         format=format_,
-        windows=None,
+        windows=windows,
         scoring=scoring,
         alerts=None,
         sink=sink,
@@ -90,7 +92,7 @@ def assemble(
             offset_type=source.offset_type,
             predictions=scoring.schema,
             key=_key(definition.events.id, scoring),
-            tables={},
+            tables={} if windows is None else windows.tables,
         ),
     )
 

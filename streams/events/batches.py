@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from .dead import LATE, SCORE, TIMESTAMP, dead_table, offset_arrow_type
+from .dead import TIMESTAMP, dead_table, offset_arrow_type
 from .definition import OFFSET, PARTITION, PUBLISHED
 from .records import Dead, Move, Outcome, Record
-from .stages import Kept
+from .stages import Kept, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,6 +37,8 @@ class Batch(NamedTuple):
         At which step each dead letter ended.
     versions
         By which versions it was scored, as in ``delay:3``.
+    repeated
+        How many events windows left out, since they were published twice.
     """
 
     outcome: Outcome
@@ -44,6 +46,7 @@ class Batch(NamedTuple):
     events: Mapping[str, int]
     steps: Sequence[str]
     versions: tuple[str, ...]
+    repeated: int = 0
 
 
 def make_batch(records: Sequence[Record], parts: Parts) -> Batch:
@@ -51,13 +54,31 @@ def make_batch(records: Sequence[Record], parts: Parts) -> Batch:
     records, moves, events = follow(records)
     decoded = parts.format.decode(records)
     rows = _with_place(decoded.rows, records, decoded.places, parts.source.offset_type)
-    dead, kept = list(decoded.dead), Kept({}, {})
-    by_place = _ByPlace(records)
-    if parts.windows is not None:
-        rows, late, kept = parts.windows.take(rows, moves)
-        dead += by_place.dead(late, LATE)
-    predictions, refused = parts.scoring.score(rows)
-    dead += by_place.dead(refused, SCORE)
+    found = _Found(records, list(decoded.dead))
+    if parts.windows is None:
+        return _finish(Taken(rows, (), Kept({}, {}), {}, 0), found, moves, events, parts)
+    return _finish(parts.windows.take(rows, moves), found, moves, events, parts)
+
+
+def make_advance(parts: Parts, partitions: Sequence[str], *, flush: bool = False) -> Batch | None:
+    """Score what windows have ready though nothing came, or with ``flush`` all that they hold."""
+    if parts.windows is None:
+        return None
+    taken = parts.windows.advance(partitions, flush=flush)
+    return None if taken is None else _finish(taken, _Found([], []), {}, {}, parts)
+
+
+def _finish(
+    taken: Taken,
+    found: _Found,
+    moves: Mapping[str, Move],
+    events: Mapping[str, int],
+    parts: Parts,
+) -> Batch:
+    """Score what is ready, and put together what is written."""
+    kept, moves = taken.kept, {**moves, **taken.moves}
+    predictions, refused = parts.scoring.score(taken.rows)
+    dead = [*found.dead, *found.refuse(taken.refused), *found.refuse(refused)]
     if parts.alerts is not None:
         more = parts.alerts.take(predictions, moves)
         kept = Kept({**kept.tables, **more.tables}, {**kept.forgotten, **more.forgotten})
@@ -70,10 +91,11 @@ def make_batch(records: Sequence[Record], parts: Parts) -> Batch:
     )
     return Batch(
         outcome,
-        np.array([record.published for record in records]),
+        np.array([record.published for record in found.records]),
         events,
         [each.step for each in dead],
         parts.scoring.pinned.references,
+        taken.repeated,
     )
 
 
@@ -134,19 +156,22 @@ def _with_place(
     )
 
 
-class _ByPlace:
-    """Finds the record of an event; windows may give one whose record was in an earlier batch."""
+class _Found:
+    """The records of a batch, and those that are dead letters already.
 
-    def __init__(self, records: Sequence[Record]) -> None:
-        self._records = records
+    Windows may give an event whose record was in an earlier batch: its bytes are on the bus alone.
+    """
+
+    def __init__(self, records: Sequence[Record], dead: list[Dead]) -> None:
+        self.records, self.dead = records, dead
         self._found: dict[tuple[str, Offset], Record] | None = None
 
-    def dead(self, refused: Iterable[Refused], step: str) -> list[Dead]:
+    def refuse(self, refused: Iterable[Refused]) -> list[Dead]:
         """Make dead letters of events."""
-        return [Dead(self._find(each), step, each.reason) for each in refused]
+        return [Dead(self._find(each), each.step, each.reason) for each in refused]
 
     def _find(self, refused: Refused) -> Record:
         if self._found is None:
-            self._found = {(each.partition, each.offset): each for each in self._records}
+            self._found = {(each.partition, each.offset): each for each in self.records}
         place = refused.partition, refused.offset
         return self._found.get(place) or Record(*place, 0.0, b"", None)

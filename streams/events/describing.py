@@ -37,7 +37,7 @@ def describe(definition: Definition, registry: str | Path | None = None) -> dict
             "format": definition.events.format,
             "events": _columns(parts.format.schema),
             "id": list(parts.shape.key),
-            "windows": parts.windows is not None,
+            "windows": None if parts.windows is None else f"of {parts.windows.lookback}",
             "models": list(parts.scoring.pinned.references),
             "scoring_hash": parts.scoring.pinned.scoring_hash,
             "sink": definition.sink.to,

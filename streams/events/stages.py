@@ -13,6 +13,7 @@ from .dead import SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import timedelta
 
     import pyarrow as pa
 
@@ -77,10 +78,13 @@ class Windows(Protocol):
         The row-by-row part of the scoring query, over rows with features.
     tables
         The columns of the tables that they keep.
+    lookback
+        How far the features of an event reach behind its time.
     """
 
     query: Query
     tables: Mapping[str, pa.Schema]
+    lookback: timedelta
 
     def open(self, read: Callable[[str, Sequence[str]], pa.Table]) -> None:
         """Take what reads a table's rows of partitions: ``Sink.read``."""
@@ -99,6 +103,10 @@ class Windows(Protocol):
 
     def drop(self) -> None:
         """Forget what is in memory, since it was not written: the tables are read again."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what they compute with."""
         ...
 
 

@@ -58,7 +58,7 @@ class Totals:
         """Count a batch that was committed at a time, in seconds since the epoch."""
         self.events.update(batch.events)
         self.dead.update(batch.steps)
-        self.predictions += batch.outcome.predictions.num_rows - repeated
+        self.predictions += batch.outcome.predictions.num_rows - (repeated - batch.repeated)
         self.repeated += repeated
         self.batches += 1
         waited = np.maximum(committed - batch.published, 0.0)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import StreamError
 from .assembling import assemble
-from .batches import Batch, make_batch
+from .batches import Batch, make_advance, make_batch
 from .metrics import Metrics, serving_metrics
 from .records import MovedError
 from .totals import Totals
@@ -73,7 +73,11 @@ class Worker:
         self._looked = self._had_partitions = time.monotonic()
 
     def run(
-        self, *, until_empty: bool = False, each: Callable[[Totals], None] = lambda _: None
+        self,
+        *,
+        until_empty: bool = False,
+        flush: bool = False,
+        each: Callable[[Totals], None] = lambda _: None,
     ) -> Totals:
         """Work until it is stopped, or with ``until_empty`` until no event waits.
 
@@ -81,6 +85,8 @@ class Worker:
         ----------
         until_empty
             End when all that was published is done.
+        flush
+            Then score what windows still hold back too; what comes later for that time is late.
         each
             Is called with the totals so far, several times a second.
 
@@ -105,6 +111,8 @@ class Worker:
                 self._open(stack)
                 self._work(writer, until_empty=until_empty, each=each)
                 self._settle()
+                if flush and not self._stop.is_set():
+                    self._flush(writer)
             except StreamError:
                 # What waits for a sink or a bus ends by an error when it is to stop.
                 if not self._stop.is_set():
@@ -116,9 +124,8 @@ class Worker:
         parts.sink.open(parts.shape)
         for stage in (parts.windows, parts.alerts):
             if stage is not None:
+                stack.enter_context(closing(stage))
                 stage.open(self._read)
-        if parts.alerts is not None:
-            stack.enter_context(closing(parts.alerts))
         stack.enter_context(closing(parts.source))
         parts.source.open(self._positions)
 
@@ -131,7 +138,7 @@ class Worker:
     ) -> None:
         while not self._stop.is_set():
             records = self._poll()
-            batch = make_batch(records, self._parts) if records else None
+            batch = make_batch(records, self._parts) if records else self._advance()
             if self._settle():
                 self._write(writer, batch)
             elif batch is not None:
@@ -140,6 +147,18 @@ class Worker:
                 return
             self._look()
             each(self.totals)
+
+    def _advance(self, *, flush: bool = False) -> Batch | None:
+        """Score what windows have ready though nothing came."""
+        return make_advance(self._parts, list(self.totals.lag), flush=flush)
+
+    def _flush(self, writer: ThreadPoolExecutor) -> None:
+        """Score all that windows hold; again where another worker was quicker."""
+        written = False
+        while not written:
+            self.totals.lag = self._parts.source.lag()
+            self._write(writer, self._advance(flush=True))
+            written = self._settle()
 
     def _poll(self) -> Sequence[Record]:
         """Take what waits, and where the definition says so wait for more."""
@@ -162,7 +181,7 @@ class Worker:
     def _commit(self, batch: Batch) -> _Committed:
         with self._sink_lock:
             repeated = self._parts.sink.write(batch.outcome)
-        committed = _Committed(repeated, time.time())
+        committed = _Committed(batch.repeated + repeated, time.time())
         if self._parts.alerts is not None:
             self._parts.alerts.publish()
         return committed
@@ -180,12 +199,14 @@ class Worker:
             return False
         self.totals.add(writing.batch, repeated, committed)
         moves = writing.batch.outcome.moves
-        self._parts.source.done({name: move.after for name, move in moves.items()})
+        self._parts.source.done({name: moves[name].after for name in writing.batch.events})
         return True
 
     def _begin_anew(self, batch: Batch) -> None:
         """Read the partitions of a batch behind their positions; it was not written."""
-        for partition in batch.outcome.moves:
+        if self._parts.windows is not None:
+            self._parts.windows.drop()
+        for partition in batch.events:
             if self._parts.source.owns(partition):
                 self._parts.source.seek(partition)
 

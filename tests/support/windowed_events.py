@@ -4,6 +4,8 @@ import json
 import math
 import random
 import struct
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 import foresql
+from foresql.scoring.query import run_query
 from foresql.streams.events.dead import dead_table
 from foresql.streams.events.definition import read_definition
 from foresql.streams.events.records import Dead, Move, Outcome, Record, Shape
@@ -248,15 +251,13 @@ def in_batch(folder: Path, registry: Path, rows: list[dict], query=QUERY) -> dic
     """Run the query as it stands over the table of all events."""
     database = folder / "batch.duckdb"
     database.unlink(missing_ok=True)
-    con = foresql.connect(str(database), registry=registry)
+    con = foresql.connect(str(database))
     table = pa.Table.from_pylist(rows, schema=SCHEMA) if rows else SCHEMA.empty_table()
     con.register("arriving", table)
     con.execute("CREATE TABLE events AS SELECT * FROM arriving")
-    found = con.execute(query)
-    names = [each[0] for each in found.description]
-    rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    found = run_query(con, query, registry=registry).to_arrow_table().to_pylist()
     con.close()
-    return keyed(rows)
+    return keyed(found)
 
 
 def predicted(folder: Path) -> list[dict]:
@@ -287,3 +288,25 @@ def bits(value: object) -> object:
     if isinstance(value, float):
         return "nan" if math.isnan(value) else struct.pack("<d", value)
     return value
+
+
+def write_files(folder: Path, events: Events) -> dict[tuple[str, int], dict]:
+    """Write each partition as a file of lines; give the events by file and offset."""
+    (folder / "events").mkdir()
+    found = {}
+    for name, rows in events.by_partition.items():
+        path = folder / "events" / f"{name}.jsonl"
+        lines = [json.dumps({**row, "t": row["t"].isoformat()}) + "\n" for row in rows]
+        path.write_text("".join(lines))
+    return found
+
+
+def start(folder: Path, registry: Path) -> subprocess.Popen:
+    """Start a worker that ends when all events are scored."""
+    command = [sys.executable, "-m", "foresql.cli", "worker", "run", "worker.toml"]
+    return subprocess.Popen(
+        [*command, "--until-empty", "--flush", "--registry", str(registry)],
+        cwd=folder,
+        stdout=(folder / "out.log").open("a"),
+        stderr=subprocess.STDOUT,
+    )

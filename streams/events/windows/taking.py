@@ -53,6 +53,7 @@ class EventWindows:
             raise StreamError(message)
         self._time, self._key, self._id = column, window.key, definition.events.id
         self._lateness = window.lateness // _MICROSECOND
+        self.lookback = query.lookback
         self._lookback = query.lookback // _MICROSECOND
         self._idle = None if window.idle is None else window.idle.total_seconds()
         self._events = events
