@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 
 from ..closing import program, shorten
+from .view import shown_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,8 +89,11 @@ def print_result(console: Console, result: Result) -> None:
         table.add_row(f"failure, anomaly {version}", f"{scored:,} events, from {offsets}")
     p50, p99 = (result.metrics.overall(share) for share in (0.5, 0.99))
     if p50 is not None and p99 is not None:
-        table.add_row("latency", f"p50 {1000 * p50:,.0f} ms, p99 {1000 * p99:,.0f} ms")
-    table.add_row("worker", f"killed {result.kills} time, {result.ended.seconds:.0f} s of stream")
+        table.add_row(
+            "latency",
+            f"p50 {shown_time(p50)}, p99 {shown_time(p99)}, from bus to commit, with the outage",
+        )
+    table.add_row("stream", f"{result.ended.seconds:.0f} s, worker killed {result.kills} time")
     console.print(table)
 
 

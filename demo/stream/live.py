@@ -12,7 +12,7 @@ from .machines import MACHINES
 from .training import ALIAS, FAILURE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from .board import Board
     from .folder import Folder
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["Ended", "Parts", "play"]
 
 _TICK = 0.25
-_LOOKING = 0.15
+_LOOKING, _LOOK_EVERY = 0.15, 0.4
 _STARTING, _SETTLING, _DRAINING = 90.0, 45.0, 5.0
 _DOWN = 1.0
-_RATE_OVER = 12
+_RATE_OVER = 8
 
 
 class Parts(NamedTuple):
@@ -81,50 +81,44 @@ class _Play:
         self._heard: list[dict[str, Any]] = []
         self._committed: deque[tuple[float, int]] = deque(maxlen=_RATE_OVER)
         self._is_up = False
-        self._started = 0.0
+        self._started = self._next_look = 0.0
 
     def run(self) -> Ended:
         parts = self._parts
         parts.sensors.connect()
         parts.worker.start()
         self._wait_for_worker()
-        begun = time.monotonic()
-        self._board.tell("sensors, bus and worker run")
+        begun = quiet = time.monotonic()
+        self._tell("sensors, bus and worker run")
         parts.sensors.begin()
-        steps, next_ = self._steps(), None
-        quiet = begun
-        while not self._is_complete():
+        steps = deque(self._steps())
+        while not self._is_complete() and time.monotonic() - quiet < _SETTLING:
             self._board.after = time.monotonic() - begun
-            next_ = next_ or next(steps, None)
-            if next_ is not None and self._board.after >= next_[0]:
-                next_[1]()
-                next_ = None
+            while steps and self._board.after >= steps[0][0] * self._board.seconds:
+                steps.popleft()[1]()
             if self._tick():
                 quiet = time.monotonic()
-            if time.monotonic() - quiet > _SETTLING:
-                break
             time.sleep(_TICK)
         parts.worker.stop()
         self._drain()
         parts.screen.show(self._board)
         return Ended(self._board.after, self._heard)
 
-    def _steps(self) -> Iterator[tuple[float, Callable[[], None]]]:
-        """Say what happens after how many seconds, in that order."""
-        story, seconds = self._parts.story, self._board.seconds
+    def _steps(self) -> list[tuple[float, Callable[[], None]]]:
+        """Say what happens at which part of the stream, in that order."""
+        story = self._parts.story
         failing, glitching = MACHINES[story.failing], MACHINES[story.glitching]
-        yield (
-            seconds * story.wears,
-            lambda: self._tell(f"a bearing of {failing} begins to wear"),
-        )
-        yield (
-            seconds * story.glitches,
-            lambda: self._tell(f"a connector of {glitching} is loose: it reads too cold, too calm"),
-        )
-        yield seconds * story.promoted, self._promote
-        yield seconds * story.killed, self._kill
-        yield seconds * story.killed + _DOWN, self._bring_back
-        yield seconds * story.repaired, lambda: self._tell(f"{failing} is repaired")
+        wears = f"a bearing of {failing} begins to wear"
+        glitches = f"a connector of {glitching} is loose: it reads too cold, too calm"
+        back = story.killed + _DOWN / self._board.seconds
+        return [
+            (story.wears, lambda: self._tell(wears)),
+            (story.glitches, lambda: self._tell(glitches)),
+            (story.promoted, self._promote),
+            (story.killed, self._kill),
+            (back, self._bring_back),
+            (story.repaired, lambda: self._tell(f"{failing} is repaired")),
+        ]
 
     def _tell(self, text: str, style: str = "") -> None:
         self._board.tell(text, style)
@@ -165,8 +159,9 @@ class _Play:
         parts.worker.check()
         self._look_at_metrics()
         before = figures.scored + figures.dead
-        news = parts.predictions.look(_LOOKING)
+        news = parts.predictions.look(_LOOKING) if time.monotonic() >= self._next_look else None
         if news is not None:
+            self._next_look = time.monotonic() + _LOOK_EVERY
             for score in news.scores:
                 self._board.take(score)
             figures.scored, figures.dead = news.scored, news.dead

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .board import Board, Figures, Machine, News
 
-__all__ = ["page", "plain_line", "plain_news", "sparkline"]
+__all__ = ["page", "plain_line", "plain_news", "shown_time", "sparkline"]
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDE = 110
@@ -74,8 +74,8 @@ def plain_line(board: Board) -> str:
         f"scored {figures.scored:,}",
         f"dead letters {figures.dead}",
         f"{_number(figures.rate)} events/s",
-        f"p50 {_time(figures.p50)}",
-        f"p99 {_time(figures.p99)}",
+        f"p50 {shown_time(figures.p50)}",
+        f"p99 {shown_time(figures.p99)}",
         f"models {figures.models or '-'}",
         f"alerts {', '.join(open_now) or 'none'}",
     ]
@@ -136,8 +136,8 @@ def _machine(name: str, machine: Machine, course: int, *, wide: bool) -> Text:
 def _figures(figures: Figures) -> list[Text]:
     first = (
         ("events/s", _number(figures.rate)),
-        ("p50", _time(figures.p50)),
-        ("p99", _time(figures.p99)),
+        ("p50", shown_time(figures.p50)),
+        ("p99", shown_time(figures.p99)),
         ("lag", _number(figures.lag)),
         ("dead letters", _number(figures.dead)),
     )
@@ -180,7 +180,8 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f}"
 
 
-def _time(seconds: float | None) -> str:
+def shown_time(seconds: float | None) -> str:
+    """Write a time as milliseconds, or as seconds from one on."""
     if seconds is None:
         return "-"
     return f"{1000 * seconds:.0f} ms" if seconds < 1.0 else f"{seconds:.1f} s"
