@@ -12,7 +12,9 @@ import click
 
 from ..streams.events.definition import read_definition
 from ..streams.events.describing import describe
+from ..streams.events.status import dead_letters, worker_status
 from ..streams.events.worker import Worker
+from .database import print_rows
 from .options import SCREEN, explained, json_option, print_json, registry_option, say, unwrapped
 from .terminating import EXIT_TERMINATED, stopping
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 _SHOWN_EVERY, _LOGGED_EVERY = 0.5, 10.0
 """Seconds between two states of the line in a terminal, and between two lines of a log."""
+
+_POSITIONS = ("partition", "last_offset", "moved_at", "events")
+_VERSIONS = ("event_partition", "model_name", "model_version", "first_offset", "last_offset")
 
 file_argument = click.argument(
     "file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE"
@@ -95,6 +100,44 @@ def run(file: Path, until_empty: bool, flush: bool, registry: str | None, as_jso
     progress.end()
     if stop.is_set():
         sys.exit(EXIT_TERMINATED)
+
+
+@worker.command("status")
+@file_argument
+@json_option
+@explained
+def status(file: Path, as_json: bool) -> None:
+    r"""Show how far the workers are: positions, which versions scored which offsets, dead letters.
+
+    \b
+    foresql worker status sensors.toml
+    """
+    found = worker_status(read_definition(file), _tell)
+    if as_json:
+        print_json(found)
+        return
+    for rows, columns in (("positions", _POSITIONS), ("versions", _VERSIONS)):
+        print_rows(found[rows], columns, as_json=False)
+    dead = ", ".join(f"{count:,} at {step}" for step, count in found["dead_letters"].items())
+    say(f"{found['predictions']:,} predictions; dead letters: {dead or 'none'}.")
+
+
+@worker.command("dead")
+@file_argument
+@click.option("--limit", default=20, show_default=True, help="How many, the newest first.")
+@json_option
+@explained
+def dead(file: Path, limit: int, as_json: bool) -> None:
+    r"""List events that could not be read or scored, and why; in SQL: foresql.dead_letters.
+
+    \b
+    foresql worker dead sensors.toml --limit 100 --json
+    """
+    rows = dead_letters(read_definition(file), limit, _tell)
+    for row in rows:
+        row["payload"] = bytes(row["payload"] or b"").decode("utf-8", "backslashreplace")
+    shown = ("event_partition", "event_offset", "published", "step", "reason")
+    print_rows(rows, shown, as_json=as_json)
 
 
 class _Progress:

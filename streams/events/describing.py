@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from .assembling import assemble
@@ -27,7 +27,7 @@ def describe(definition: Definition, registry: str | Path | None = None) -> dict
         If a part cannot be had, or the query is refused.
     """
     parts = assemble(definition, registry)
-    with closing(parts.scoring):
+    with closing(parts.scoring), closing(parts.windows) if parts.windows else nullcontext():
         return {
             "name": definition.name,
             "source": parts.source.name,

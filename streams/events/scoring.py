@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 import warnings
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
@@ -26,7 +25,7 @@ from .definition import OFFSET, PARTITION
 from .stages import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
@@ -79,6 +78,9 @@ class Scoring:
         ForesqlError
             If the query is refused, or a model is not there.
         """
+        # The copy is small, and a relation would be planned for each batch. It is not ignored for
+        # each call alone, since filters are those of all threads.
+        warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)
         self._connection = connect_quietly(":memory:")
         self._connection.execute("SET threads = 1")
         self._connection.execute("SET TimeZone = 'UTC'")
@@ -130,8 +132,7 @@ class Scoring:
 
     def _run(self, rows: pa.Table) -> pa.Table:
         self._rows.table = rows
-        with _quietly():
-            return self._connection.execute(f"EXECUTE {_PLAN}").to_arrow_table()
+        return self._connection.execute(f"EXECUTE {_PLAN}").to_arrow_table()
 
     def _plan(self, pinned: Pinned) -> pa.Schema:
         """Make the functions those of these versions, and give the columns of the query."""
@@ -224,14 +225,6 @@ def _read(connection: duckdb.DuckDBPyConnection, query: Query, registry: Path) -
                 "give it another name by AS.",
             )
     return found
-
-
-@contextmanager
-def _quietly() -> Generator[None]:
-    """Keep quiet about a copy of the rows, which is small."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        yield
 
 
 def _refused_row(row: pa.Table, error: duckdb.Error) -> Refused:

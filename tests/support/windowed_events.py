@@ -6,6 +6,7 @@ import random
 import struct
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -148,9 +149,7 @@ def table_of(partition: str, rows: list[dict], first: int) -> pa.Table:
     table = table.append_column("event_partition", pa.array([partition] * len(rows), pa.string()))
     offsets = pa.array(range(first, first + len(rows)), pa.int64())
     table = table.append_column("event_offset", offsets)
-    return table.append_column(
-        "event_published", pa.array([START] * len(rows), pa.timestamp("us"))
-    )
+    return table.append_column("event_published", pa.array([START] * len(rows), pa.timestamp("us")))
 
 
 class Worker:
@@ -290,23 +289,39 @@ def bits(value: object) -> object:
     return value
 
 
-def write_files(folder: Path, events: Events) -> dict[tuple[str, int], dict]:
-    """Write each partition as a file of lines; give the events by file and offset."""
+def write_files(folder: Path, events: Events) -> None:
+    """Write each partition as a file of lines."""
     (folder / "events").mkdir()
-    found = {}
     for name, rows in events.by_partition.items():
         path = folder / "events" / f"{name}.jsonl"
         lines = [json.dumps({**row, "t": row["t"].isoformat()}) + "\n" for row in rows]
         path.write_text("".join(lines))
-    return found
 
 
 def start(folder: Path, registry: Path) -> subprocess.Popen:
     """Start a worker that ends when all events are scored."""
     command = [sys.executable, "-m", "foresql.cli", "worker", "run", "worker.toml"]
-    return subprocess.Popen(
-        [*command, "--until-empty", "--flush", "--registry", str(registry)],
-        cwd=folder,
-        stdout=(folder / "out.log").open("a"),
-        stderr=subprocess.STDOUT,
-    )
+    with (folder / "out.log").open("a") as log:
+        return subprocess.Popen(
+            [*command, "--until-empty", "--flush", "--registry", str(registry)],
+            cwd=folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def kill_at_work(folder: Path, registry: Path, draw: random.Random) -> None:
+    """Start a worker, and kill it when it has written a few batches more."""
+    worker = start(folder, registry)
+    began, seen, wanted = _written(folder), 0, draw.randint(1, 8)
+    while worker.poll() is None and seen < wanted:
+        now = _written(folder)
+        seen, began = seen + (now != began), now
+        time.sleep(0.005)
+    worker.kill()
+    worker.wait()
+
+
+def _written(folder: Path) -> int:
+    files = [folder / "scores.duckdb", folder / "scores.duckdb.wal"]
+    return sum(path.stat().st_mtime_ns for path in files if path.exists())

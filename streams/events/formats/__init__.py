@@ -77,4 +77,8 @@ def _decoder_of(events: EventsSection, folder: Path, written: str | None = None)
                 own, events.message, events.columns, refuse_unknown=refuse_unknown
             )
         case _:
-            return JsonDecoder(events.columns, refuse_unknown=refuse_unknown)
+            return JsonDecoder(
+                events.columns,
+                refuse_unknown=refuse_unknown,
+                may_miss=events.missing == "null",
+            )

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ....errors import StreamError
 from .avro_schema import AvroField, AvroSchema, read_avro_schema
-from .columns import Leaf, Shape, Struct, build
+from .columns import Leaf, Parts, Shape, build_batch, transposed
 from .importing import import_extra
 from .reading import Read, keep
 from .types import LEAVE_OUT, schema_of
@@ -45,7 +45,9 @@ class AvroDecoder:
             for name in names
         ]
         self.schema = pa.schema([(name, shape.type) for name, shape in shapes])
-        self._shape = Struct(*_taken(reader, writer, shapes, (str(schema), str(written or schema))))
+        self._take, self._parts = _taken(
+            reader, writer, shapes, (str(schema), str(written or schema))
+        )
         self._wire = writer.wire
         fastavro = import_extra("fastavro", "fastavro", "avro", "Events in Avro")
         self._read_one: Callable[[BytesIO, Any], Any] = fastavro.schemaless_reader
@@ -63,8 +65,9 @@ class AvroDecoder:
                 bad[place] = _explained(error)
             else:
                 places.append(place)
-        built = build(rows, self._shape)
-        return keep(built.array, built.bad, places, bad)
+        columns = transposed([self._take(row) for row in rows], len(self._parts))
+        batch, refused = build_batch(columns, self._parts)
+        return keep(batch, refused, places, bad)
 
     def _read_exactly(self, payload: bytes) -> Any:
         """Decode a record, and hold what it would be written as against its bytes.
@@ -111,7 +114,7 @@ def _taken(
     writer: AvroSchema,
     shapes: Sequence[tuple[str, Shape]],
     files: tuple[str, str],
-) -> tuple[Callable[[Any], Sequence[Any]], tuple[tuple[str, Shape], ...]]:
+) -> tuple[Callable[[Any], Sequence[Any]], Parts]:
     """Say where each column is in a written record: under its name, an alias, or nowhere."""
     parts: list[tuple[str, Shape]] = []
     places: list[tuple[str | None, Any]] = []
@@ -130,10 +133,10 @@ def _taken(
         parts.append((name, widened(written, shape.type, name)))
     if all(place is not None for place, _ in places):
         names = [place for place, _ in places]
-        return lambda row: [row[each] for each in names], tuple(parts)
+        return lambda row: [row[each] for each in names], parts
     return (
         lambda row: [default if place is None else row[place] for place, default in places],
-        tuple(parts),
+        parts,
     )
 
 

@@ -52,16 +52,18 @@ class List:
 
 
 Shape: TypeAlias = "Leaf | Struct | List"
+Parts: TypeAlias = "Sequence[tuple[str, Shape]]"
+Bad: TypeAlias = "dict[int, str]"
 
 
 class Built(NamedTuple):
     """A column, and the rows whose value does not fit, with the reason; they are null in it."""
 
     array: pa.Array
-    bad: dict[int, str]
+    bad: Bad
 
 
-def build(values: Sequence[Any], shape: Shape, path: str = "") -> Built:
+def build(values: Sequence[Any], shape: Shape, path: str) -> Built:
     """Build a column of values, or of None where there is none."""
     match shape:
         case Leaf():
@@ -90,21 +92,40 @@ def _build_singly(values: Sequence[Any], leaf: Leaf, path: str) -> Built:
     return Built(leaf.convert(fitting), bad)
 
 
+def build_batch(columns: Sequence[Sequence[Any]], parts: Parts) -> tuple[pa.RecordBatch, Bad]:
+    """Build the columns of a batch, and say which of its rows do not fit."""
+    built = _build_parts(columns, parts, "")
+    names = [name for name, _ in parts]
+    return pa.RecordBatch.from_arrays([part.array for part in built], names), _first_bad(built)
+
+
+def transposed(rows: Sequence[Sequence[Any]], width: int) -> Sequence[Sequence[Any]]:
+    """Turn rows into columns, also where there are none."""
+    return list(zip(*rows, strict=True)) if rows else [()] * width
+
+
+def _build_parts(columns: Sequence[Sequence[Any]], parts: Parts, path: str) -> list[Built]:
+    return [
+        build(column, part, f"{path}.{name}" if path else name)
+        for column, (name, part) in zip(columns, parts, strict=True)
+    ]
+
+
+def _first_bad(built: Sequence[Built]) -> Bad:
+    """Take as the reason of a row that of its first column."""
+    return dict(chain.from_iterable(part.bad.items() for part in reversed(built)))
+
+
 def _build_structs(values: Sequence[Any], shape: Struct, path: str) -> Built:
     missing = (None,) * len(shape.parts)
     rows = [missing if each is None else shape.members(each) for each in values]
-    columns = zip(*rows, strict=True) if rows else missing
-    parts = [
-        build(column or (), part, f"{path}.{name}" if path else name)
-        for column, (name, part) in zip(columns, shape.parts, strict=True)
-    ]
+    built = _build_parts(transposed(rows, len(missing)), shape.parts, path)
     array = pa.StructArray.from_arrays(
-        [part.array for part in parts],
+        [part.array for part in built],
         fields=list(shape.type),
         mask=pa.array([each is None for each in values], pa.bool_()),
     )
-    # The reason of a row is that of its first column.
-    return Built(array, dict(chain.from_iterable(part.bad.items() for part in reversed(parts))))
+    return Built(array, _first_bad(built))
 
 
 def _build_lists(values: Sequence[Any], shape: List, path: str) -> Built:

@@ -3,43 +3,46 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from itertools import chain
 from json import JSONDecoder
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 from ....errors import StreamError
-from . import texts
-from .columns import Leaf, List, Shape, Struct, build
+from .columns import build_batch, transposed
+from .importing import import_extra
+from .json_values import shape_of
 from .reading import Read, keep
-from .types import schema_of, sql_type
+from .types import schema_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from types import ModuleType
+    from collections.abc import Iterable, Mapping, Sequence
 
 _INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64())
-_DECIMAL = re.compile(rb'("?)-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,5})?\1')
 _UNSAFE_NAME = re.compile(r'[\\"\x00-\x1f]')
-_COLON_ESCAPE = rb"\u003"
+_ESCAPED_COLONS = (rb"\u003a", rb"\u003A")
 _MOST_NAMED = 80
-_HINTS: Mapping[pa.DataType, str] = {
-    pa.date32(): texts.DATE_HINT,
-    pa.timestamp("us"): texts.TIMESTAMP_HINT,
-    pa.timestamp("us", "UTC"): texts.TIMESTAMPTZ_HINT,
-    pa.float32(): "it is too large, or no FLOAT is nearest to it",
-    pa.float64(): "a whole number without a point must be one that a DOUBLE holds",
-}
+_MOST_LEARNED = 64
+_LOOKED_AT = 16
 
 
 class JsonDecoder:
     """Decodes objects with the fields that are columns."""
 
-    def __init__(self, columns: Mapping[str, str], *, refuse_unknown: bool) -> None:
+    def __init__(
+        self, columns: Mapping[str, str], *, refuse_unknown: bool, may_miss: bool = False
+    ) -> None:
         """Make a type of the columns, so that the decoder does the checks.
+
+        Parameters
+        ----------
+        columns
+            From names to SQL types.
+        refuse_unknown
+            Whether an object may not have other fields.
+        may_miss
+            Whether a field that is not there is NULL.
 
         Raises
         ------
@@ -47,15 +50,16 @@ class JsonDecoder:
             If a column has a type that JSON has no values of, or msgspec is not installed.
         """
         self.schema = schema_of(columns)
-        msgspec = _import_msgspec()
-        self._type = pa.struct(list(self.schema))
         for field in self.schema:
             _check_column(field)
-        self._errors = msgspec.ValidationError
-        row = _row_type(self._type, msgspec, refuse_unknown=refuse_unknown)
-        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(row).decode
-        self._members: Callable[[Any], tuple[Any, ...]] = msgspec.structs.astuple
-        self._shape = _shape_of(self._type, self._members)
+        self._msgspec = import_extra("msgspec", "msgspec", "streams", "Events in JSON")
+        self._refuse_unknown = refuse_unknown
+        self._may_miss = may_miss
+        self._type = pa.struct(list(self.schema))
+        self._learned: list[str] = []
+        self._decode = self._decoder()
+        self._any = self._msgspec.json.Decoder(dict[str, self._msgspec.Raw]).decode
+        self._parts = [(each.name, shape_of(each.type, self._values)) for each in self._type]
 
     def read(self, payloads: Sequence[bytes]) -> Read:
         """Decode payloads."""
@@ -65,9 +69,56 @@ class JsonDecoder:
             rows = list(map(self._decode, payloads))
         except (ValueError, RecursionError):  # msgspec's errors are kinds of ValueError
             rows, places, bad = self._read_singly(payloads)
-        twice = self._find_twice([payloads[place] for place in places] if bad else payloads, rows)
-        built = build(rows, self._shape)
-        return keep(built.array, {**built.bad, **twice}, places, bad)
+        readable = [payloads[place] for place in places] if bad else payloads
+        columns = self._columns(rows, len(self._parts) + len(self._learned))
+        is_whole = self._is_whole(readable, len(rows), columns)
+        wrong = {} if is_whole else _problems_in(readable, self._type)
+        batch, refused = build_batch(self._without_unset(columns), self._parts)
+        return keep(batch, {**refused, **wrong}, places, bad)
+
+    def _decoder(self) -> Any:
+        """Make the function that decodes an object, learned fields behind those of columns."""
+        row = self._row_type(self._type, self._learned)
+        return self._msgspec.json.Decoder(row).decode
+
+    def _row_type(self, type_: pa.StructType, learned: Sequence[str] = ()) -> Any:
+        """Give the type of an object with the fields of a struct."""
+        unset = self._msgspec.UNSET
+        raw = self._msgspec.Raw | self._msgspec.UnsetType
+        names = [field.name for field in type_] + list(learned)
+        fields: list[Any] = [(f"c{i}", self._type_of(each.type)) for i, each in enumerate(type_)]
+        if self._may_miss:
+            fields = [(name, each | self._msgspec.UnsetType, unset) for name, each in fields]
+        width = len(fields)
+        fields += [(f"c{width + index}", raw, unset) for index in range(len(learned))]
+        return self._msgspec.defstruct(
+            "Row",
+            fields,
+            rename={f"c{index}": name for index, name in enumerate(names)},
+            gc=False,
+            forbid_unknown_fields=self._refuse_unknown,
+        )
+
+    def _type_of(self, type_: pa.DataType) -> Any:
+        """Give the type by which the decoder checks values."""
+        if pa.types.is_struct(type_):
+            return self._row_type(type_) | None
+        if pa.types.is_list(type_):
+            return list[self._type_of(type_.value_type)] | None
+        if pa.types.is_decimal(type_):
+            return self._msgspec.Raw
+        if pa.types.is_boolean(type_):
+            return bool | None
+        if pa.types.is_floating(type_):
+            return int | float | None
+        return int | None if type_ in _INTEGERS else str | None
+
+    def _values(self, row: Any) -> tuple[Any, ...]:
+        """Give an object's values, None for those that are not there."""
+        values = self._msgspec.structs.astuple(row)
+        if self._may_miss:
+            return tuple(None if each is self._msgspec.UNSET else each for each in values)
+        return values
 
     def _read_singly(
         self, payloads: Sequence[bytes]
@@ -90,56 +141,93 @@ class JsonDecoder:
             return "It is nested too deeply."
         if isinstance(error, UnicodeDecodeError):
             return "It is not UTF-8."
-        if not isinstance(error, self._errors):
+        if not isinstance(error, self._msgspec.ValidationError):
             return f"It is no JSON: {error}."
         what, _, path = str(error).rpartition(" - at `$")
         if not what:
             return f"{_shortened(path)}."
         return f"{_shortened(path[:-1].removeprefix('.'))}: {_shortened(what)}."
 
-    def _find_twice(self, payloads: Sequence[bytes], rows: Sequence[Any]) -> dict[int, str]:
-        """Find objects that have a field twice, of which the decoder takes the last, and bad UTF-8.
+    def _columns(self, rows: Sequence[Any], width: int) -> Sequence[Sequence[Any]]:
+        """Take objects apart: the columns' fields, and behind them those that were learned."""
+        return transposed(list(map(self._msgspec.structs.astuple, rows)), width)
 
-        Each field is followed by a colon, and other colons stand in texts. So no field stands
-        twice, and none is ignored, if a batch has as many as its fields and texts together; only
-        an escaped colon could make up for one more. Else each payload is looked at alone.
+    def _without_unset(self, columns: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+        """Give the columns' fields, with None for those that are not there."""
+        own = columns[: len(self._parts)]
+        if not self._may_miss:
+            return own
+        unset = self._msgspec.UNSET
+        return [[None if each is unset else each for each in column] for column in own]
+
+    def _is_whole(
+        self, payloads: Sequence[bytes], number: int, columns: Sequence[Sequence[Any]]
+    ) -> bool:
+        """Say whether objects are UTF-8, and surely have no field twice.
+
+        The decoder takes the last of two fields, and does not look into texts that it ignores. But
+        a colon stands behind each field's name, and all others stand in texts. So where a batch has
+        as many colons as its values need, there is no further field; only an escaped colon in a
+        value could make up for one. Fields that are no columns are learned from the first batch
+        that has them, so that theirs are counted too.
         """
         joined = b"\n".join(payloads)
-        if joined.isascii() or _is_utf8(joined):
-            expected = self._colons(rows, self._type)
-            if joined.count(b":") == expected and _COLON_ESCAPE not in joined:
-                return {}
-        bad = {}
-        for row, payload in enumerate(payloads):
-            if reason := _problem_of(payload):
-                bad[row] = reason
-        return bad
+        if not joined.isascii() and not _is_utf8(joined):
+            return False
+        if any(each in joined for each in _ESCAPED_COLONS):
+            return False
+        there = joined.count(b":")
+        if there == self._colons_of_objects(number, columns, self._type, self._learned):
+            return True
+        if not self._learn(payloads):
+            return False
+        width = len(self._parts) + len(self._learned)
+        again = self._columns(list(map(self._decode, payloads)), width)
+        return there == self._colons_of_objects(number, again, self._type, self._learned)
+
+    def _learn(self, payloads: Sequence[bytes]) -> bool:
+        """Find fields that are no columns; say whether there were new ones."""
+        known = {*self.schema.names, *self._learned}
+        seen = dict.fromkeys(
+            name
+            for payload in payloads[:_LOOKED_AT]
+            for name in self._any(payload)
+            if name not in known and not _UNSAFE_NAME.search(name)
+        )
+        new = list(seen)[: _MOST_LEARNED - len(self._learned)]
+        if new:
+            self._learned += new
+            self._decode = self._decoder()
+        return bool(new)
 
     def _colons(self, values: Sequence[Any], type_: pa.DataType) -> int:
         """Count the colons that are needed to write values."""
         if pa.types.is_struct(type_):
-            rows = [self._members(each) for each in values if each is not None]
-            own = sum(1 + field.name.count(":") for field in type_)
-            columns = zip(*rows, strict=True)
-            return len(rows) * own + sum(
-                self._colons(column, field.type)
-                for column, field in zip(columns, type_, strict=bool(rows))
-            )
+            objects = [each for each in values if each]  # neither null nor unset
+            columns = self._columns(objects, type_.num_fields)
+            return self._colons_of_objects(len(objects), columns, type_)
         if pa.types.is_list(type_):
-            elements = chain.from_iterable(each for each in values if each is not None)
-            return self._colons(list(elements), type_.value_type)
+            return self._colons(list(chain.from_iterable(filter(None, values))), type_.value_type)
         if pa.types.is_temporal(type_) or pa.types.is_string(type_):
-            return "".join(each for each in values if type(each) is str).count(":")
+            return "".join(filter(None, values)).count(":")
         return 0
 
-
-def _import_msgspec() -> ModuleType:
-    try:
-        import msgspec
-    except ImportError as error:
-        message = "Events in JSON need msgspec: pip install 'foresql[streams]'"
-        raise StreamError(message) from error
-    return msgspec
+    def _colons_of_objects(
+        self,
+        number: int,
+        columns: Sequence[Sequence[Any]],
+        type_: pa.StructType,
+        learned: Sequence[str] = (),
+    ) -> int:
+        unset = self._msgspec.UNSET
+        total = 0
+        for column, field in zip(columns, type_, strict=False):
+            there = number - (column.count(unset) if self._may_miss else 0)
+            total += there * (1 + field.name.count(":")) + self._colons(column, field.type)
+        for column, name in zip(columns[type_.num_fields :], learned, strict=True):
+            written = [each for each in column if each is not unset]
+            total += len(written) * (1 + name.count(":")) + b"".join(written).count(b":")
+        return total
 
 
 def _check_column(field: pa.Field) -> None:
@@ -157,98 +245,6 @@ def _check_column(field: pa.Field) -> None:
         _check_column(field.type.field(index))
 
 
-def _row_type(type_: pa.StructType, msgspec: ModuleType, *, refuse_unknown: bool) -> Any:
-    """Give the type of an object with all fields of a struct; others are ignored or refused."""
-    fields = [
-        (f"c{index}", _type_of(field.type, msgspec, refuse_unknown=refuse_unknown))
-        for index, field in enumerate(type_)
-    ]
-    names = {f"c{index}": field.name for index, field in enumerate(type_)}
-    return msgspec.defstruct(
-        "Row", fields, rename=names, gc=False, forbid_unknown_fields=refuse_unknown
-    )
-
-
-def _type_of(type_: pa.DataType, msgspec: ModuleType, *, refuse_unknown: bool) -> Any:
-    """Give the type by which the decoder checks values."""
-    if pa.types.is_struct(type_):
-        return _row_type(type_, msgspec, refuse_unknown=refuse_unknown) | None
-    if pa.types.is_list(type_):
-        return list[_type_of(type_.value_type, msgspec, refuse_unknown=refuse_unknown)] | None
-    if pa.types.is_decimal(type_):
-        return msgspec.Raw
-    if pa.types.is_boolean(type_):
-        return bool | None
-    if pa.types.is_floating(type_):
-        return int | float | None
-    return int | None if type_ in _INTEGERS else str | None
-
-
-def _shape_of(type_: pa.DataType, members: Callable[[Any], tuple[Any, ...]]) -> Shape:
-    """Say how decoded values become a column."""
-    if pa.types.is_struct(type_):
-        parts = [(field.name, _shape_of(field.type, members)) for field in type_]
-        return Struct(members, tuple(parts))
-    if pa.types.is_list(type_):
-        return List(_shape_of(type_.value_type, members))
-    hint = _HINTS.get(type_, f"it must be what {sql_type(type_)} holds exactly")
-    return Leaf(type_, _conversion(type_), hint)
-
-
-def _conversion(type_: pa.DataType) -> Callable[[Sequence[Any]], pa.Array]:
-    if pa.types.is_float64(type_):
-        return _doubles
-    if pa.types.is_float32(type_):
-        return _floats
-    if pa.types.is_decimal(type_):
-        return lambda values: pa.array([_decimal(each) for each in values], type_)
-    if type_ in _HINTS:
-        return lambda values: texts.read_texts(values, type_)
-    return lambda values: pa.array(values, type_)
-
-
-def _doubles(values: Sequence[float | None]) -> pa.Array:
-    """Take numbers; whole ones must be what a double can be."""
-    try:
-        return pa.array(values, pa.float64())
-    except pa.ArrowInvalid:  # Arrow takes no whole numbers beyond 2**53, though some are doubles
-        return pa.array([_exact(each) for each in values], pa.float64())
-
-
-def _exact(value: float | None) -> float | None:
-    number = None if value is None else float(value)
-    if number != value:
-        message = "a whole number that is no double"
-        raise ValueError(message)
-    return number
-
-
-def _floats(values: Sequence[float | None]) -> pa.Array:
-    """Take numbers, rounded once: what a double cannot tell from a tie is refused."""
-    doubles = _doubles(values)
-    wide = doubles.to_numpy(zero_copy_only=False)
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        narrow = wide.astype(np.float32)
-        away = np.nextafter(narrow, np.where(wide > narrow, np.inf, -np.inf).astype(np.float32))
-        is_tie = (wide != narrow) & (wide - narrow == away.astype(np.float64) - wide)
-    is_whole = np.fromiter((type(each) is int for each in values), np.bool_, len(values))
-    if np.any(is_tie | np.isinf(narrow) | (is_whole & (wide != narrow))):
-        message = "a number between two floats, or beyond them"
-        raise ValueError(message)
-    return pa.array(narrow, pa.float32(), mask=np.asarray(doubles.is_null()))
-
-
-def _decimal(raw: Any) -> Decimal | None:
-    """Take a number, or one that is a text, since many writers of JSON have no decimals."""
-    written = b"null" if raw is None else bytes(raw)
-    if written == b"null":
-        return None
-    if not _DECIMAL.fullmatch(written):
-        message = "no number"
-        raise ValueError(message)
-    return Decimal(written.strip(b'"').decode())
-
-
 def _is_utf8(text: bytes) -> bool:
     try:
         text.decode()
@@ -257,30 +253,49 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-class _TwiceError(Exception):
-    """An object has a field twice."""
+class _Object(NamedTuple):
+    """The fields of an object, and whether one of them is there twice."""
+
+    fields: dict[str, Any]
+    is_twice: bool
 
 
-def _as_dict(pairs: list[tuple[str, Any]]) -> None:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise _TwiceError
+def _object(pairs: list[tuple[str, Any]]) -> _Object:
+    fields = dict(pairs)
+    return _Object(fields, len(fields) != len(pairs))
 
 
 # Numbers need not be made: the digits of one in an ignored field may be many.
-_CHECKER = JSONDecoder(object_pairs_hook=_as_dict, parse_int=bool, parse_float=bool)
+_CHECKER = JSONDecoder(object_pairs_hook=_object, parse_int=bool, parse_float=bool)
 
 
-def _problem_of(payload: bytes) -> str | None:
-    """Look at all of an object that was decoded already, also at fields that are no columns."""
+def _problems_in(payloads: Iterable[bytes], type_: pa.StructType) -> dict[int, str]:
+    looked = ((place, _problem_of(payload, type_)) for place, payload in enumerate(payloads))
+    return {place: problem for place, problem in looked if problem is not None}
+
+
+def _problem_of(payload: bytes, type_: pa.StructType) -> str | None:
+    """Look at an object that was decoded already."""
     try:
-        _CHECKER.decode(payload.decode())
+        return _twice_in(_CHECKER.decode(payload.decode()), type_)
     except UnicodeDecodeError:
         return "It is not UTF-8."
-    except _TwiceError:
-        return "It has a field twice in one object."
     except RecursionError:
         return "It is nested too deeply."
-    return None
+
+
+def _twice_in(value: Any, type_: pa.DataType, path: str = "") -> str | None:
+    """Find a field that is there twice, in the event or in a part of it that is a column's."""
+    if pa.types.is_struct(type_) and isinstance(value, _Object):
+        if value.is_twice:
+            return f"{path or 'It'} has a field twice."
+        parts = [(value.fields.get(each.name), each.type, f"{path}.{each.name}") for each in type_]
+    elif pa.types.is_list(type_) and isinstance(value, list):
+        parts = [(each, type_.value_type, f"{path}[]") for each in value]
+    else:
+        return None
+    found = (_twice_in(each, part, where.removeprefix(".")) for each, part, where in parts)
+    return next((problem for problem in found if problem is not None), None)
 
 
 def _shortened(text: str) -> str:

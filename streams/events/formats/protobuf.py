@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ....errors import StreamError
-from .columns import Shape, Struct, build
+from .columns import Shape, build_batch, transposed
 from .importing import import_extra
 from .protobuf_schema import find_message, part_of, place_in_file
 from .reading import Read, keep
@@ -58,8 +58,8 @@ class ProtobufDecoder:
                 (name, widened(shape, types.field(name).type if columns else shape.type, name))
             )
             self._takes.append(take)
-        self._shape = Struct(tuple, tuple(parts))
-        self.schema = pa.schema(list(self._shape.type))
+        self._parts = parts
+        self.schema = pa.schema([(name, shape.type) for name, shape in parts])
 
     @property
     def prefixes(self) -> tuple[bytes, ...]:
@@ -86,8 +86,8 @@ class ProtobufDecoder:
             else:
                 rows.append(row)
                 places.append(place)
-        built = build(rows, self._shape)
-        return keep(built.array, built.bad, places, bad)
+        batch, refused = build_batch(transposed(rows, len(self._parts)), self._parts)
+        return keep(batch, refused, places, bad)
 
     def _problem_of(self, message: Any, payload: bytes) -> str | None:
         """Look at the bytes, unless they are those that the message is written as."""

@@ -185,7 +185,8 @@ def _struct(
 
 def _plain(number: int) -> Leaf:
     type_ = _PLAIN[number]
-    return Leaf(type_, lambda values: pa.array(values, type_), "it is too large")
+    hint = "it is not UTF-8" if pa.types.is_string(type_) else "it is too large"
+    return Leaf(type_, lambda values: pa.array(values, type_), hint)
 
 
 def _enum(enum: Any) -> Leaf:

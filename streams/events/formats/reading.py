@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from ....errors import StreamError
@@ -12,6 +14,7 @@ from ..records import Dead
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import timedelta
 
     from ..definition import EventsSection
     from ..records import Record
@@ -47,16 +50,15 @@ class Decoder(Protocol):
 
 
 def keep(
-    rows: pa.StructArray, refused: Mapping[int, str], places: Sequence[int], bad: Mapping[int, str]
+    rows: pa.RecordBatch, refused: Mapping[int, str], places: Sequence[int], bad: Mapping[int, str]
 ) -> Read:
     """Leave out rows that were refused after they were decoded."""
-    batch = pa.RecordBatch.from_struct_array(rows)
     if not refused:
-        return Read(batch, places, bad)
-    kept = [row for row in range(len(rows)) if row not in refused]
+        return Read(rows, places, bad)
+    kept = [row for row in range(rows.num_rows) if row not in refused]
     reasons = {places[row]: reason for row, reason in refused.items()}
     return Read(
-        batch.take(pa.array(kept, pa.int64())), [places[row] for row in kept], {**bad, **reasons}
+        rows.take(pa.array(kept, pa.int64())), [places[row] for row in kept], {**bad, **reasons}
     )
 
 
@@ -88,25 +90,30 @@ class Format:
     def decode(self, records: Sequence[Record]) -> Decoded:
         """Give each record as a row, or as a dead letter."""
         dead: dict[int, tuple[str, str]] = {}
-        most = self._events.most_bytes
+        fitting = self._fitting([len(record.payload) for record in records], dead)
         places: list[int] = []
         batches: list[pa.RecordBatch] = []
-        for part in _parts(records):
-            fitting = [place for place in part if len(records[place].payload) <= most]
-            if len(fitting) < len(part):
-                dead |= {
-                    place: (SIZE, f"It has {len(records[place].payload)} bytes, beyond {most}.")
-                    for place in part
-                    if len(records[place].payload) > most
-                }
-            read = self._decoder.read([records[place].payload for place in fitting])
-            dead |= {fitting[place]: (DECODE, reason) for place, reason in read.bad.items()}
+        for part in _parts(records, fitting):
+            read = self._decoder.read([records[place].payload for place in part])
+            dead |= {part[place]: (DECODE, reason) for place, reason in read.bad.items()}
             batches.append(read.rows)
-            places += [fitting[place] for place in read.places]
+            places += [part[place] for place in read.places]
         rows = pa.Table.from_batches(batches, self.schema)
         rows, places = self._checked(rows, places, records, dead)
         letters = [Dead(records[place], *dead[place]) for place in sorted(dead)]
         return Decoded(rows, places, letters)
+
+    def _fitting(self, sizes: Sequence[int], dead: dict[int, tuple[str, str]]) -> Sequence[int]:
+        """Leave out what is too large."""
+        most = self._events.most_bytes
+        if max(sizes, default=0) <= most:
+            return range(len(sizes))
+        dead |= {
+            place: (SIZE, f"It has {size} bytes, beyond {most}.")
+            for place, size in enumerate(sizes)
+            if size > most
+        }
+        return [place for place, size in enumerate(sizes) if size <= most]
 
     def _checked(
         self,
@@ -124,10 +131,11 @@ class Format:
             )
         if time:
             late |= dict.fromkeys(_nulls(rows, time), (TIME, f"{time} is null."))
-        if time and self._events.future is not None:
+        future = self._events.future
+        if time and future is not None:
             late |= dict.fromkeys(
-                self._from_future(rows, places, records),
-                (TIME, f"{time} is more than {self._events.future} after it was published."),
+                self._from_future(rows, places, records, future),
+                (TIME, f"{time} is more than {future} after it was published."),
             )
         if not late:
             return rows, places
@@ -136,16 +144,14 @@ class Format:
         return rows.take(pa.array(kept, pa.int64())), [places[row] for row in kept]
 
     def _from_future(
-        self, rows: pa.Table, places: Sequence[int], records: Sequence[Record]
-    ) -> Iterator[int]:
-        future = self._events.future
-        if future is None or self._events.time is None:
-            return
-        margin = round(future.total_seconds() * 1e6)
-        times = rows[self._events.time].cast(pa.int64()).to_pylist()
-        for row, (place, time) in enumerate(zip(places, times, strict=True)):
-            if time is not None and time > round(records[place].published * 1e6) + margin:
-                yield row
+        self, rows: pa.Table, places: Sequence[int], records: Sequence[Record], future: timedelta
+    ) -> list[int]:
+        """Find the events whose time is further beyond that of the bus than it may be."""
+        times = rows[self._events.time].cast(pa.int64()).fill_null(0).to_numpy()
+        published = np.array([records[place].published for place in places], np.float64)
+        latest = np.rint(published * 1e6) + future.total_seconds() * 1e6
+        is_null = rows[self._events.time].is_null().to_numpy()
+        return np.flatnonzero((times > latest) & ~is_null).tolist()
 
 
 def _nulls(rows: pa.Table, name: str) -> list[int]:
@@ -155,13 +161,13 @@ def _nulls(rows: pa.Table, name: str) -> list[int]:
     return [row for row, is_null in enumerate(column.is_null().to_pylist()) if is_null]
 
 
-def _parts(records: Sequence[Record]) -> Iterator[Sequence[int]]:
-    """Cut records into ranges that are decoded at once."""
-    start = size = 0
-    for place, record in enumerate(records):
-        if size and size + len(record.payload) > _MOST_AT_ONCE:
-            yield range(start, place)
-            start, size = place, 0
-        size += len(record.payload)
-    if start < len(records):
-        yield range(start, len(records))
+def _parts(records: Sequence[Record], places: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Cut records into parts that are decoded at once."""
+    sizes = accumulate(len(records[place].payload) for place in places)
+    start, taken = 0, 0
+    for end, size in enumerate(sizes, 1):
+        if size - taken >= _MOST_AT_ONCE:
+            yield places[start:end]
+            start, taken = end, size
+    if start < len(places):
+        yield places[start:]

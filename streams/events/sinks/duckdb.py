@@ -42,6 +42,11 @@ if TYPE_CHECKING:
     from .turns import SharedFile
 
 _POSITIONS, _DEAD = f"{SCHEMA}.{POSITIONS}", f"{SCHEMA}.{DEAD}"
+_MOVE = (
+    f"UPDATE {_POSITIONS} SET last_offset = $last_offset, moved_at = $moved_at, "
+    "events = events + $events, worker = $worker WHERE source = $source AND partition = $partition"
+)
+_BEGIN = f"INSERT INTO {_POSITIONS} VALUES ({', '.join(f'${name}' for name in POSITION_COLUMNS)})"
 _BATCH = "foresql_batch"
 _ATTEMPTS = 20
 _DISK_FULL = ("No space left", "File too large", "quota exceeded")
@@ -145,7 +150,8 @@ class DuckDBSink:
         else:
             left_out = 0
             _insert(connection, self._table, predictions)
-        _insert(connection, Place(SCHEMA, DEAD), dead_rows(shape.source, outcome.dead, now))
+        if outcome.dead.num_rows:
+            _insert(connection, Place(SCHEMA, DEAD), dead_rows(shape.source, outcome.dead, now))
         for name, rows in outcome.tables.items():
             _insert(connection, read_place(name), plain(rows))
         for name, (column, bounds) in outcome.forgotten.items():
@@ -154,13 +160,9 @@ class DuckDBSink:
                 f"WHERE {PARTITION} = ? AND {quote(column)} < ?",
                 list(bounds.items()),
             )
-        with _offered(connection, moved_rows(shape, outcome, now)):
-            connection.execute(
-                f"INSERT INTO {_POSITIONS} BY NAME SELECT * FROM {_BATCH} "
-                "ON CONFLICT DO UPDATE SET last_offset = excluded.last_offset, "
-                "moved_at = excluded.moved_at, events = events + excluded.events, "
-                "worker = excluded.worker"
-            )
+        for row in moved_rows(shape, outcome, now):
+            # An INSERT that updates on conflict takes ten times as long.
+            connection.execute(_MOVE if row["partition"] in stored else _BEGIN, row)
         return left_out
 
 

@@ -105,21 +105,20 @@ def read_offset(text: str, offset_type: str) -> Offset:
     return int(text) if offset_type == "BIGINT" else text
 
 
-def moved_rows(shape: Shape, outcome: Outcome, now: datetime) -> pa.Table:
-    """Make the rows of the positions that a batch moves; their events are those of the batch."""
+def moved_rows(shape: Shape, outcome: Outcome, now: datetime) -> list[dict[str, object]]:
+    """Make the rows of the positions that a batch moves, by partition; events are the batch's."""
     counts = count_events(outcome)
-    rows = [
-        (shape.source, name, str(move.after), now, counts[name], shape.worker)
-        for name, move in outcome.moves.items()
-    ]
-    types = (pa.string(), pa.string(), pa.string(), TIMESTAMP, pa.int64(), pa.string())
-    columns = zip(*rows, strict=True) if rows else [[] for _ in types]
-    return pa.table(
+    return [
         {
-            name: pa.array(column, type_)
-            for name, column, type_ in zip(POSITION_COLUMNS, columns, types, strict=True)
+            "source": shape.source,
+            "partition": name,
+            "last_offset": str(outcome.moves[name].after),
+            "moved_at": now,
+            "events": counts[name],
+            "worker": shape.worker,
         }
-    )
+        for name in sorted(outcome.moves)
+    ]
 
 
 def dead_rows(source: str, dead: pa.Table, now: datetime) -> pa.Table:

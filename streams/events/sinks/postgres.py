@@ -55,6 +55,15 @@ if TYPE_CHECKING:
 
 _POSITIONS = f"{SCHEMA}.{POSITIONS}"
 _DEAD = Place(SCHEMA, DEAD)
+_MOVE = (
+    f"UPDATE {_POSITIONS} SET last_offset = %(last_offset)s, moved_at = %(moved_at)s, "
+    "events = events + %(events)s, worker = %(worker)s "
+    "WHERE source = %(source)s AND partition = %(partition)s"
+)
+_BEGIN = (
+    f"INSERT INTO {_POSITIONS} ({listed(list(POSITION_COLUMNS))}) "
+    f"VALUES ({', '.join(f'%({name})s' for name in POSITION_COLUMNS)}) ON CONFLICT DO NOTHING"
+)
 _BATCH, _NEW = "foresql_batch", "foresql_new"
 _LINES = 20_000
 _MAKING = 0x666F726576656E74  # "forevent", as a number: one worker at a time makes tables
@@ -180,29 +189,10 @@ class PostgresSink:
         shape = self._opened
         stored = self._positions(connection, list(outcome.moves), "FOR UPDATE")
         check_moves(shape.source, stored, outcome.moves)
-        rows = moved_rows(shape, outcome, moment()).sort_by("partition").to_pylist()
-        names = list(POSITION_COLUMNS)
-        values = ", ".join(["%s"] * len(names))
-        for row in rows:
-            given = [row[name] for name in names]
-            if row["partition"] in stored:
-                connection.execute(
-                    _text(
-                        f"UPDATE {_POSITIONS} SET last_offset = %s, moved_at = %s, "
-                        "events = events + %s, worker = %s WHERE source = %s AND partition = %s"
-                    ),
-                    [*given[2:], *given[:2]],
-                )
-                continue
-            done = connection.execute(
-                _text(
-                    f"INSERT INTO {_POSITIONS} ({listed(names)}) VALUES ({values}) "
-                    "ON CONFLICT DO NOTHING"
-                ),
-                given,
-            )
-            if done.rowcount != 1:
-                raise moved_error(shape.source, [row["partition"]])
+        for row in moved_rows(shape, outcome, moment()):
+            statement = _MOVE if row["partition"] in stored else _BEGIN
+            if connection.execute(_text(statement), row).rowcount != 1:
+                raise moved_error(shape.source, [str(row["partition"])])
 
     def _copy_new(self, connection: psycopg.Connection[Any], rows: pa.Table) -> int:
         """Insert rows of events that are not there yet, and give how many were left out."""

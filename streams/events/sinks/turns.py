@@ -1,9 +1,9 @@
 """A DuckDB file that several workers write in turn, since one process at a time can open it.
 
 DuckDB's own lock decides who has it; the kernel releases that when its holder dies. Who waits
-makes a file beside it, ``FILE.wanted``: a worker that has the file lets go then, and the one that
-gets it removes the sign. Without a sign a worker keeps the file while batches follow each other,
-since opening and closing it takes longer than a small batch.
+makes a file beside it, ``FILE.wanted``, and a worker that has the file lets go then. Without that
+sign a worker keeps the file while batches follow each other, since to open and close it takes
+several times as long as a small batch.
 """
 
 from __future__ import annotations
@@ -17,25 +17,20 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ....errors import StreamError
-from ...opening import is_locked
+from ...opening import Asking, is_locked, wanted_sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
-LINGER = 0.25
+LINGER = 1.0
 """After so many seconds without a batch the file is closed, so that readers get in."""
 _TICK = 0.005
 _TURN = 0.2
 """So many seconds a worker goes on though others wait: opening takes a large part of that."""
 _GIVE_WAY = 0.1
 """So many seconds it leaves the file alone then: one who waits looks more often."""
-
-
-def wanted_sign(path: Path) -> Path:
-    """Name the file by which others ask for a database file."""
-    return path.with_name(f"{path.name}.wanted")
 
 
 class SharedFile:
@@ -86,19 +81,18 @@ class SharedFile:
             self._close()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
-        connection = self._wait_for_file()
-        with suppress(OSError):
-            self._sign.unlink()
+        left = self._free_at - time.monotonic()
+        if left > 0:
+            self._wait(left)
+        with Asking(self.path) as asking:
+            connection = self._wait_for_file(asking)
         self._opened = self._used = time.monotonic()
         if not self._hold:
             threading.Thread(target=self._linger, args=(connection,), daemon=True).start()
         return connection
 
-    def _wait_for_file(self) -> duckdb.DuckDBPyConnection:
+    def _wait_for_file(self, asking: Asking) -> duckdb.DuckDBPyConnection:
         seconds, is_told = _FIRST_PAUSE, False
-        left = self._free_at - time.monotonic()
-        if left > 0:
-            self._wait(left)
         while True:
             try:
                 return duckdb.connect(self.path)
@@ -108,8 +102,7 @@ class SharedFile:
                 if not is_told and seconds == _LONGEST_PAUSE:
                     self._told(f"Waiting for {self.path}, which another process has: {error}")
                     is_told = True
-            with suppress(OSError):
-                self._sign.touch()
+            asking.ask()
             # Not all at the same moment, so that no one of several waits for ever.
             self._wait(seconds * random.uniform(0.5, 1.0))  # noqa: S311
             seconds = min(1.5 * seconds, _LONGEST_PAUSE)

@@ -1,7 +1,6 @@
 """Features over windows: each event once, and the bits of the batch, however events arrive."""
 
 import random
-import time
 
 import pytest
 import windowed_events
@@ -36,19 +35,14 @@ def test_predictions_are_those_of_the_batch(registry, tmp_path, seed):
 
 def test_a_killed_worker_loses_and_repeats_nothing(registry, tmp_path):
     """Through the command, with real deaths; the file's order is the order of arrival."""
-    events = Events(11, count=1500)
+    events = Events(11, count=600)
     windowed_events.write_definition(tmp_path, window="[batch]\nmost = 40")
     windowed_events.write_files(tmp_path, events)
     draw = random.Random(3)
-    kills = 0
-    while kills < 4:
-        worker = windowed_events.start(tmp_path, registry)
-        time.sleep(2 + draw.random())
-        worker.kill()
-        worker.wait()
-        kills += 1
+    for _ in range(4):
+        windowed_events.kill_at_work(tmp_path, registry, draw)
     worker = windowed_events.start(tmp_path, registry)
-    assert worker.wait(60) == 0
+    assert worker.wait() == 0
     rows = [row for rows in events.by_partition.values() for row in rows]
     expected = windowed_events.in_batch(tmp_path, registry, rows)
     assert windowed_events.keyed(windowed_events.predicted(tmp_path)) == expected
