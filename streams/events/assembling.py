@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ...errors import UnsupportedModelError
+from .alerts import open_alerts
 from .batches import place_fields
 from .formats import open_format
 from .records import Shape
@@ -76,6 +77,7 @@ def assemble(
     windows = open_windows(definition, format_.schema, source.offset_type)
     query = Query(definition.query, definition.events.table, columns)
     scoring = Scoring(query if windows is None else windows.query, registry, run_id, told)
+    alerts = open_alerts(definition, scoring.schema, source.offset_type, told)
     sink = open_sink(definition.sink, definition.folder, pause=pause, told=told)
     return Parts(
         definition=definition,
@@ -84,7 +86,7 @@ def assemble(
         format=format_,
         windows=windows,
         scoring=scoring,
-        alerts=None,
+        alerts=alerts,
         sink=sink,
         shape=Shape(
             source=source.name,
@@ -92,7 +94,12 @@ def assemble(
             offset_type=source.offset_type,
             predictions=scoring.schema,
             key=_key(definition.events.id, scoring),
-            tables={} if windows is None else windows.tables,
+            tables={
+                name: schema
+                for stage in (windows, alerts)
+                if stage
+                for name, schema in stage.tables.items()
+            },
         ),
     )
 

@@ -68,6 +68,17 @@ def make_advance(parts: Parts, partitions: Sequence[str], *, flush: bool = False
     return None if taken is None else _finish(taken, _Found([], []), {}, {}, parts)
 
 
+def make_kept(kept: Kept, parts: Parts) -> Outcome:
+    """Make rows of further tables something to write on its own, which moves nothing."""
+    return Outcome(
+        moves={},
+        predictions=parts.scoring.schema.empty_table(),
+        dead=dead_table([], parts.source.offset_type),
+        tables=kept.tables,
+        forgotten=kept.forgotten,
+    )
+
+
 def _finish(
     taken: Taken,
     found: _Found,
@@ -76,14 +87,14 @@ def _finish(
     parts: Parts,
 ) -> Batch:
     """Score what is ready, and put together what is written."""
-    kept, moves = taken.kept, {**moves, **taken.moves}
+    kept = taken.kept
     predictions, refused = parts.scoring.score(taken.rows)
     dead = [*found.dead, *found.refuse(taken.refused), *found.refuse(refused)]
     if parts.alerts is not None:
         more = parts.alerts.take(predictions, moves)
         kept = Kept({**kept.tables, **more.tables}, {**kept.forgotten, **more.forgotten})
     outcome = Outcome(
-        moves=moves,
+        moves={**moves, **taken.moves},
         predictions=predictions,
         dead=dead_table(dead, parts.source.offset_type),
         tables=kept.tables,

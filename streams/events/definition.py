@@ -155,7 +155,10 @@ class SinkSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertsSection:
-    """Alerts with hysteresis: by which output and key, the two bounds, and where they go."""
+    """Alerts with hysteresis: by which output and key, the two bounds, and where they go.
+
+    ``bus`` is that of ``subject``, where it is not the source's.
+    """
 
     score: str
     key: tuple[str, ...]
@@ -163,6 +166,7 @@ class AlertsSection:
     close_below: float
     table: str = "alerts"
     subject: str | None = None
+    bus: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,6 +304,8 @@ def _check(definition: Definition, at: At) -> None:
     if definition.window and not events.time:
         raise at.section("events").error("time", "is missing: windows go by it")
     alerts = definition.alerts
+    if alerts and alerts.bus:
+        at.section("alerts").check_no_secret("bus", alerts.bus, user=True)
     if alerts and not alerts.close_below <= alerts.open_at:
         raise at.section("alerts").error("close_below", "must not be above open_at")
 

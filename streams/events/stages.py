@@ -121,16 +121,24 @@ class Alerts(Protocol):
 
     tables: Mapping[str, pa.Schema]
 
-    def open(self, read: Callable[[str, Sequence[str]], pa.Table]) -> None:
-        """Take what reads a table's rows of partitions: ``Sink.read``."""
+    def open(
+        self,
+        read: Callable[[str, Sequence[str]], pa.Table],
+        write: Callable[[Kept], None],
+    ) -> None:
+        """Take ``Sink.read``, and what writes rows to tables on their own."""
         ...
 
     def take(self, predictions: pa.Table, moves: Mapping[str, Move]) -> Kept:
-        """Take a batch's predictions."""
+        """Take a batch's predictions, and the moves of its partitions."""
         ...
 
-    def publish(self) -> None:
-        """Publish what was committed and is not published yet."""
+    def publish(self, partitions: Sequence[str] = ()) -> None:
+        """Publish what was committed and is not published yet, that of ``partitions`` too."""
+        ...
+
+    def drop(self) -> None:
+        """Forget what is in memory, since it was not written: the tables are read again."""
         ...
 
     def close(self) -> None:

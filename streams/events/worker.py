@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import StreamError
 from .assembling import assemble
-from .batches import Batch, make_advance, make_batch
+from .batches import Batch, make_advance, make_batch, make_kept
 from .metrics import Metrics, serving_metrics
 from .records import MovedError
 from .totals import Totals
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from .definition import Definition
     from .records import Offset, Record
+    from .stages import Kept
 
 _WAIT = 0.2
 """For how many seconds a worker waits for an event before it looks whether it is to stop."""
@@ -122,10 +123,12 @@ class Worker:
     def _open(self, stack: ExitStack) -> None:
         parts = self._parts
         parts.sink.open(parts.shape)
-        for stage in (parts.windows, parts.alerts):
-            if stage is not None:
-                stack.enter_context(closing(stage))
-                stage.open(self._read)
+        if parts.windows is not None:
+            stack.enter_context(closing(parts.windows))
+            parts.windows.open(self._read)
+        if parts.alerts is not None:
+            stack.enter_context(closing(parts.alerts))
+            parts.alerts.open(self._read, self._keep)
         stack.enter_context(closing(parts.source))
         parts.source.open(self._positions)
 
@@ -204,8 +207,9 @@ class Worker:
 
     def _begin_anew(self, batch: Batch) -> None:
         """Read the partitions of a batch behind their positions; it was not written."""
-        if self._parts.windows is not None:
-            self._parts.windows.drop()
+        for stage in (self._parts.windows, self._parts.alerts):
+            if stage is not None:
+                stage.drop()
         for partition in batch.events:
             if self._parts.source.owns(partition):
                 self._parts.source.seek(partition)
@@ -216,6 +220,8 @@ class Worker:
         if now >= self._looked + _LOOK_EVERY:
             self._looked = now
             self.totals.lag = self._parts.source.lag()
+            if self._parts.alerts is not None and self._writing is None:
+                self._parts.alerts.publish(list(self.totals.lag))
 
     def _is_empty(self) -> bool:
         """Whether nothing waits in any partition that it has."""
@@ -232,6 +238,10 @@ class Worker:
     def _read(self, table: str, partitions: Sequence[str]) -> pa.Table:
         with self._sink_lock:
             return self._parts.sink.read(table, partitions)
+
+    def _keep(self, kept: Kept) -> None:
+        with self._sink_lock:
+            self._parts.sink.write(make_kept(kept, self._parts))
 
 
 class _Committed(NamedTuple):

@@ -6,8 +6,6 @@ import pytest
 import windowed_events
 from windowed_events import Events
 
-from foresql.streams.events import windows
-
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory):

@@ -1,0 +1,328 @@
+"""Alerts with hysteresis: opened and closed by scores, in order of event time.
+
+An alert of a key opens when a score reaches ``open_at``, and closes when one is below
+``close_below``; between the bounds it stays as it is. With windows, predictions come in order of
+event time; without them in that of offsets within a partition. Alerts are rows of a table in the
+sink, written with the predictions that made them, and the state is in those rows: an alert is open
+when it was opened and not closed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow as pa
+
+from ...errors import StreamError
+from .alert_subject import AlertSubject
+from .dead import TIMESTAMP, offset_arrow_type
+from .definition import OFFSET, PARTITION
+from .records import Forgotten
+from .stages import Kept
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from .definition import AlertsSection, Definition
+    from .records import Move, Offset
+
+OPENED, CLOSED = "opened", "closed"
+_NUMBER, _ID, _STATE, _AT, _SCORE = "number", "alert_id", "alert", "at", "score"
+
+
+class _Message(NamedTuple):
+    """An alert on its way to the subject."""
+
+    partition: str
+    number: int
+    row: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known of a partition: as of which offset, the open alerts by key, the last number."""
+
+    offset: Offset | None = None
+    last: int = 0
+    opened: dict[tuple[object, ...], str] = field(default_factory=dict)
+
+
+class EventAlerts:
+    """The alerts of a worker: see :class:`~foresql.streams.events.stages.Alerts`."""
+
+    def __init__(
+        self,
+        definition: Definition,
+        section: AlertsSection,
+        predictions: pa.Schema,
+        offset_type: str,
+        publisher: AlertSubject | None,
+    ) -> None:
+        """Check that the query gives the score and the key.
+
+        Raises
+        ------
+        StreamError
+            If it does not.
+        """
+        self._section, self._name, self._publisher = section, definition.name, publisher
+        at = definition.events.time
+        self._at = at if at in predictions.names else None
+        for name in (section.score, *section.key):
+            if name not in predictions.names:
+                message = (
+                    f"[alerts] of {definition.name} names {name}, and the query gives "
+                    f"{', '.join(predictions.names)}. Give it in the SELECT."
+                )
+                raise StreamError(message)
+        type_ = predictions.field(section.score).type
+        if not (pa.types.is_floating(type_) or pa.types.is_integer(type_)):
+            message = f"[alerts] score {section.score} is {type_}. Give a DOUBLE or a whole number."
+            raise StreamError(message)
+        self._schema = _schema(section, predictions, offset_type, self._at)
+        self._marks = f"foresql.{definition.name}_alerts_published"
+        self.tables: Mapping[str, pa.Schema] = {section.table: self._schema}
+        if publisher is not None:
+            self.tables = {**self.tables, self._marks: _MARKS}
+        self._read: Callable[[str, Sequence[str]], pa.Table] | None = None
+        self._write: Callable[[Kept], None] = lambda _: None
+        self._states: dict[str, _State] = {}
+        self._lock = threading.Lock()
+        self._written: deque[list[_Message]] = deque()
+        self._waiting: list[_Message] = []
+
+    def open(
+        self,
+        read: Callable[[str, Sequence[str]], pa.Table],
+        write: Callable[[Kept], None] = lambda _: None,
+    ) -> None:
+        """Take what reads a table's rows of partitions, and what writes rows on their own."""
+        self._read, self._write = read, write
+
+    def drop(self) -> None:
+        """Forget what is in memory, since it was not written: the tables are read again."""
+        self._states.clear()
+        with self._lock:
+            self._written.clear()
+
+    def take(self, predictions: pa.Table, moves: Mapping[str, Move]) -> Kept:
+        """Open and close alerts by a batch's predictions, in their order."""
+        self._follow(moves)
+        rows: list[dict[str, Any]] = []
+        names = [PARTITION, OFFSET, self._section.score, *self._section.key]
+        names += [self._at] if self._at else []
+        columns = [predictions.column(name).to_pylist() for name in names]
+        count = len(self._section.key)
+        for partition, offset, score, *rest in zip(*columns, strict=True):
+            change = self._change(partition, tuple(rest[:count]), score, offset)
+            if change is not None:
+                rows.append(self._row(partition, offset, score, rest, change))
+        messages = [_Message(row[PARTITION], row[_NUMBER], row) for row in rows]
+        with self._lock:
+            self._written.append(messages)
+        table = pa.Table.from_pylist(rows, schema=self._schema)
+        return Kept({self._section.table: table}, {})
+
+    def publish(self, partitions: Sequence[str] = ()) -> None:
+        """Publish the alerts of the batch that was just committed, and those that wait.
+
+        Those of ``partitions`` are looked for too: a worker may have died before it published.
+        """
+        for partition in partitions if self._publisher is not None else ():
+            self._state(partition)
+        with self._lock:
+            if self._written:
+                self._waiting += self._written.popleft()
+            waiting = list(self._waiting)
+        if self._publisher is None or not waiting:
+            self._waiting.clear()
+            return
+        sent = self._publisher.publish(
+            [(self._message_id(each), self._body(each)) for each in waiting]
+        )
+        if sent:
+            self._mark(waiting[:sent])
+            with self._lock:
+                done = {(each.partition, each.number) for each in waiting[:sent]}
+                self._waiting = [
+                    each for each in self._waiting if (each.partition, each.number) not in done
+                ]
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._publisher is not None:
+            self._publisher.close()
+
+    def _follow(self, moves: Mapping[str, Move]) -> None:
+        """Read the alerts of partitions that are new here, or went on elsewhere."""
+        for partition, move in moves.items():
+            state = self._states.get(partition)
+            if state is None or state.offset != move.before:
+                state = self._states[partition] = self._load(partition)
+            state.offset = move.after
+
+    def _change(
+        self, partition: str, key: tuple[object, ...], score: object, offset: Offset
+    ) -> tuple[str, str] | None:
+        """Say which alert a score opens or closes; NULL and NaN do neither."""
+        state = self._state(partition)
+        if not isinstance(score, int | float) or math.isnan(score):
+            return None
+        if key in state.opened:
+            if score < self._section.close_below:
+                return CLOSED, state.opened.pop(key)
+        elif score >= self._section.open_at:
+            state.opened[key] = f"{self._name}/{partition}/{offset}"
+            return OPENED, state.opened[key]
+        return None
+
+    def _state(self, partition: str) -> _State:
+        """Give a partition's state; windows flush one without a move of its own."""
+        if partition not in self._states:
+            self._states[partition] = self._load(partition)
+        return self._states[partition]
+
+    def _load(self, partition: str) -> _State:
+        if self._read is None:
+            message = "The alerts are not open."
+            raise StreamError(message)
+        rows = self._read(self._section.table, [partition]).sort_by(_NUMBER).to_pylist()
+        state = _State(last=max((row[_NUMBER] for row in rows), default=0))
+        for row in rows:
+            key = tuple(row[name] for name in self._section.key)
+            if row[_STATE] == OPENED:
+                state.opened[key] = row[_ID]
+            else:
+                state.opened.pop(key, None)
+        if self._publisher is not None:
+            self._take_up(partition, rows, state)
+        return state
+
+    def _take_up(self, partition: str, rows: list[dict[str, Any]], state: _State) -> None:
+        """Publish what another worker had committed, and perhaps not published."""
+        if self._read is None:
+            return
+        marks = self._read(self._marks, [partition]).column(_NUMBER).to_pylist()
+        published = max(marks, default=0)
+        state.last = max(state.last, published)
+        with self._lock:
+            known = {(each.partition, each.number) for each in self._waiting}
+            self._waiting += [
+                _Message(partition, row[_NUMBER], row)
+                for row in rows
+                if row[_NUMBER] > published and (partition, row[_NUMBER]) not in known
+            ]
+
+    def _row(
+        self,
+        partition: str,
+        offset: Offset,
+        score: float,
+        rest: Sequence[object],
+        change: tuple[str, str],
+    ) -> dict[str, Any]:
+        state = self._state(partition)
+        state.last += 1
+        values = dict(zip((*self._section.key, _AT), rest, strict=False))
+        return {
+            **values,
+            PARTITION: partition,
+            OFFSET: offset,
+            _NUMBER: state.last,
+            _ID: change[1],
+            _STATE: change[0],
+            _SCORE: float(score),
+        }
+
+    def _mark(self, sent: Sequence[_Message]) -> None:
+        """Note up to which number alerts are published, in the sink."""
+        numbers = {each.partition: each.number for each in sent}
+        marks = [{PARTITION: name, _NUMBER: number} for name, number in numbers.items()]
+        self._write(
+            Kept(
+                {self._marks: pa.Table.from_pylist(marks, schema=_MARKS)},
+                {self._marks: Forgotten(_NUMBER, numbers)},
+            )
+        )
+
+    def _message_id(self, message: _Message) -> str:
+        return f"{message.row[_ID]}:{message.row[_STATE]}"
+
+    def _body(self, message: _Message) -> bytes:
+        row = {name: value for name, value in message.row.items() if name != _NUMBER}
+        return json.dumps(row, default=str, allow_nan=False).encode()
+
+
+def open_alerts(
+    definition: Definition,
+    predictions: pa.Schema,
+    offset_type: str,
+    told: Callable[[str], None] = lambda _: None,
+) -> EventAlerts | None:
+    """Make the alerts of a definition; None where it has none. Nothing is connected yet.
+
+    Parameters
+    ----------
+    definition
+        The worker's.
+    predictions
+        The columns of its predictions.
+    offset_type
+        ``Source.offset_type``.
+    told
+        Hears when the subject does not take alerts.
+
+    Raises
+    ------
+    StreamError
+        If the query does not give the score or the key, or there is no bus for the subject.
+    """
+    section = definition.alerts
+    if section is None:
+        return None
+    subject = None
+    if section.subject is not None:
+        bus = section.bus or definition.source.bus
+        if not bus.startswith("nats:"):
+            message = (
+                f"[alerts] subject of {definition.name} is one of NATS, and the source is {bus}. "
+                'Say [alerts] bus = "nats://HOST:PORT", or read the table.'
+            )
+            raise StreamError(message)
+        subject = AlertSubject(bus, section.subject, definition.name, told)
+    return EventAlerts(definition, section, predictions, offset_type, subject)
+
+
+_MARKS = pa.schema(
+    [
+        pa.field(PARTITION, pa.string(), nullable=False),
+        pa.field(_NUMBER, pa.int64(), nullable=False),
+    ]
+)
+
+
+def _schema(
+    section: AlertsSection, predictions: pa.Schema, offset_type: str, at: str | None
+) -> pa.Schema:
+    own = {PARTITION, OFFSET, _NUMBER, _ID, _STATE, _AT, _SCORE}
+    clash = sorted(own.intersection(section.key) - {PARTITION})
+    if clash:
+        message = f"[alerts] key {', '.join(clash)} is a column of alerts. Give it another name."
+        raise StreamError(message)
+    return pa.schema(
+        [
+            pa.field(PARTITION, pa.string(), nullable=False),
+            pa.field(OFFSET, offset_arrow_type(offset_type), nullable=False),
+            pa.field(_NUMBER, pa.int64(), nullable=False),
+            *(pa.field(name, predictions.field(name).type) for name in section.key),
+            pa.field(_STATE, pa.string(), nullable=False),
+            pa.field(_AT, predictions.field(at).type if at else TIMESTAMP),
+            pa.field(_SCORE, pa.float64(), nullable=False),
+            pa.field(_ID, pa.string(), nullable=False),
+        ]
+    )

@@ -1,0 +1,176 @@
+"""Alerts: opened and closed once, committed with their predictions, published once."""
+
+import asyncio
+import json
+import random
+
+import duckdb
+import nats
+import numpy as np
+import pandas as pd
+import pytest
+from lightgbm import LGBMRegressor
+from nats_server import nats_server
+
+import foresql
+from foresql.errors import StreamError
+from foresql.streams.events.definition import read_definition
+from foresql.streams.events.worker import Worker
+
+DEFINITION = """
+name = "heat"
+sql = "SELECT event_id, sensor, t, predict_heat(e) AS heat FROM events e WHERE n < 4"
+[source]
+bus = "file:events/*.jsonl"
+[events]
+columns = {{ event_id = "VARCHAR", sensor = "VARCHAR", t = "TIMESTAMP", x = "DOUBLE", n = "BIGINT" }}
+time = "t"
+[batch]
+most = 50
+[sink]
+to = "duckdb:scores.duckdb"
+[alerts]
+score = "heat"
+key = ["sensor"]
+open_at = 8.0
+close_below = 4.0
+{more}
+"""
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    path = tmp_path_factory.mktemp("alerts") / "registry"
+    rows = pd.DataFrame({"x": np.linspace(0, 10, 300)})
+    model = LGBMRegressor(n_estimators=40, num_leaves=8, verbose=-1).fit(rows, rows["x"])
+    foresql.publish("heat", model, like=rows, alias="champion", registry=path)
+    return path
+
+
+@pytest.fixture
+def bus():
+    with nats_server() as server:
+        yield server
+
+
+def write_events(folder, seed, *, append=False):
+    """Write events of two files, whose sensors heat up and cool down."""
+    draw = random.Random(seed)
+    (folder / "events").mkdir(exist_ok=True)
+    for part in range(2):
+        heat = {f"s{part}-{number}": draw.uniform(0, 10) for number in range(3)}
+        with (folder / "events" / f"p{part}.jsonl").open("a" if append else "w") as file:
+            for number in range(200):
+                sensor = draw.choice(list(heat))
+                heat[sensor] = min(10.0, max(0.0, heat[sensor] + draw.gauss(0, 2)))
+                row = {
+                    "event_id": f"{seed}-{part}-{number}",
+                    "sensor": sensor,
+                    "t": f"2026-01-01T00:{number // 60:02}:{number % 60:02}",
+                    "x": heat[sensor],
+                    "n": draw.randrange(5),
+                }
+                file.write(json.dumps(row) + "\n")
+
+
+def run(folder, registry, more=""):
+    (folder / "worker.toml").write_text(DEFINITION.format(more=more))
+    told = []
+    worker = Worker(read_definition(folder / "worker.toml"), registry, told=told.append)
+    worker.run(until_empty=True)
+    return told
+
+
+def read(folder, query):
+    with duckdb.connect(str(folder / "scores.duckdb")) as con:
+        return con.execute(query).fetchall()
+
+
+def expected_alerts(folder):
+    """Say what must be in the table, from all predictions in the order of offsets."""
+    found, opened = [], {}
+    for partition, offset, sensor, heat in read(
+        folder,
+        "SELECT event_partition, event_offset, sensor, heat FROM predictions "
+        "ORDER BY event_partition, event_offset",
+    ):
+        key = partition, sensor
+        if key not in opened and heat >= 8:
+            opened[key] = f"heat/{partition}/{offset}"
+            found.append((partition, offset, sensor, "opened", heat, opened[key]))
+        elif key in opened and heat < 4:
+            found.append((partition, offset, sensor, "closed", heat, opened.pop(key)))
+    return found
+
+
+def alerts(folder):
+    return read(
+        folder,
+        "SELECT event_partition, event_offset, sensor, alert, score, alert_id FROM alerts "
+        "ORDER BY event_partition, number",
+    )
+
+
+def test_alerts_open_and_close_once_whatever_the_batches_and_restarts(registry, tmp_path):
+    write_events(tmp_path, 1)
+    run(tmp_path, registry)
+    write_events(tmp_path, 2, append=True)
+    run(tmp_path, registry)
+    found = alerts(tmp_path)
+    assert len(found) > 10
+    assert found == expected_alerts(tmp_path)
+
+
+def received(bus):
+    """Read all messages of the stream of alerts: their ids and bodies."""
+
+    async def look():
+        client = await nats.connect(bus.url)
+        stream = client.jetstream()
+        count = (await stream.stream_info("ALERTS")).state.messages
+        subscription = await stream.subscribe("alerts", ordered_consumer=True)
+        found = [await subscription.next_msg(timeout=5) for _ in range(count)]
+        await client.close()
+        return [(each.headers["Nats-Msg-Id"], json.loads(each.data)) for each in found]
+
+    return asyncio.run(look())
+
+
+def test_alerts_are_published_once_though_the_bus_was_away_or_the_mark_was_lost(
+    registry, tmp_path, bus
+):
+    write_events(tmp_path, 3)
+    more = f'subject = "alerts"\nbus = "{bus.url}"'
+    told = run(tmp_path, registry, more)  # no stream takes them yet
+    assert any("No stream" in each and "alerts" in each for each in told)
+    expected = [f"{row[5]}:{row[3]}" for row in alerts(tmp_path)]
+    assert read(tmp_path, 'SELECT count(*) FROM foresql."heat_alerts_published"') == [(0,)]
+    bus.make_stream("ALERTS", ["alerts"])
+    write_events(tmp_path, 4, append=True)
+    run(tmp_path, registry, more)
+    expected = [f"{row[5]}:{row[3]}" for row in alerts(tmp_path)]
+    found = received(bus)
+    assert sorted(each for each, _ in found) == sorted(expected)
+    for partition in ("events/p0.jsonl", "events/p1.jsonl"):
+        own = [each for each in expected if f"/{partition}/" in each]
+        assert [each for each, _ in found if f"/{partition}/" in each] == own
+    assert found[0][1]["alert"] == "opened"
+    # A worker that died behind the bus's answer, and before its mark, publishes them again.
+    read(tmp_path, 'DELETE FROM foresql."heat_alerts_published"')
+    write_events(tmp_path, 5, append=True)
+    run(tmp_path, registry, more)
+    again = [each for each, _ in received(bus)]
+    assert sorted(again) == sorted(f"{row[5]}:{row[3]}" for row in alerts(tmp_path))
+    assert len(again) > len(found)
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ('subject = "alerts"', "is one of NATS"),
+        ('bus = "nats://u:p@127.0.0.1"', "has credentials in it"),
+    ],
+)
+def test_wrong_alerts_are_refused(registry, tmp_path, more, reason):
+    with pytest.raises(StreamError, match=reason):
+        run(tmp_path, registry, more)
