@@ -167,12 +167,12 @@ def _dead(found: Found, traffic: Traffic) -> Check:
 
 
 def _alerts(found: Found, failing: str, heard: Sequence[dict[str, Any]]) -> Check:
-    events = [row["event"] for row in found.alerts if row["machine"] == failing]
+    events = [row["alert"] for row in found.alerts if row["machine"] == failing]
     paired = events[::2] == ["opened"] * len(events[::2]) and events[1::2] == ["closed"] * len(
         events[1::2]
     )
-    stored = Counter((row["alert_id"], row["event"]) for row in found.alerts)
-    told = Counter((each["alert_id"], each["event"]) for each in heard)
+    stored = Counter((row["alert_id"], row["alert"]) for row in found.alerts)
+    told = Counter((each["alert_id"], each["alert"]) for each in heard)
     return Check(
         f"{len(found.alerts)} alerts in the table, {len(heard)} on the subject; that of {failing} "
         "opened and closed",

@@ -196,7 +196,7 @@ class _Play:
         while not self._parts.sensors.alerts.empty():
             alert = self._parts.sensors.alerts.get()
             self._heard.append(alert)
-            is_open = alert["event"] == "opened"
+            is_open = alert["alert"] == "opened"
             self._board.machines[alert["machine"]].alert = is_open
             at = str(alert["at"])[11:16]
             self._tell(

@@ -75,7 +75,7 @@ def test_both_versions_scored_and_the_table_says_from_where(run):
 
 
 def test_the_alert_of_the_failing_machine_opened_and_closed(run):
-    events = [each["event"] for each in run[0]["alerts"] if each["machine"] == FAILING]
+    events = [each["alert"] for each in run[0]["alerts"] if each["machine"] == FAILING]
     assert events
     assert events == ["opened", "closed"] * (len(events) // 2)
 
