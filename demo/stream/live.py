@@ -200,7 +200,7 @@ class _Play:
             self._board.machines[alert["machine"]].alert = is_open
             at = str(alert["at"])[11:16]
             self._tell(
-                f"alert of {alert['machine']} {alert['event']} at {at}, {alert['score']:.2f}",
+                f"alert of {alert['machine']} {alert['alert']} at {at}, {alert['score']:.2f}",
                 "red" if is_open else "green",
             )
 
