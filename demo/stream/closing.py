@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Result", "describe", "print_next_commands", "print_result"]
 
-_ALERTS = "FROM alerts ORDER BY at"
+_ALERTS = "FROM alerts ORDER BY ALL"
 _OFFSETS = """\
 SELECT model_version, event_partition, min(event_offset) AS first, count(*) AS scored \
 FROM predictions GROUP BY ALL ORDER BY ALL"""

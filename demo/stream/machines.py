@@ -19,7 +19,7 @@ __all__ = ["BEARING", "COOLING", "INTERVAL", "MACHINES", "Fault", "Signals", "si
 
 MACHINES = tuple(f"pump-{number:02}" for number in range(1, 13))
 
-INTERVAL = 10
+INTERVAL = 12
 """Seconds between two readings of a machine."""
 BEARING, COOLING = "bearing", "cooling"
 _DAY = 86_400.0
