@@ -44,6 +44,9 @@ key = ["machine"]
 lookback = "10 minutes"
 lateness = "{lateness} seconds"
 
+[batch]
+most = 500
+
 [sink]
 to = "duckdb:{database}"
 table = "predictions"

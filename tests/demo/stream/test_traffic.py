@@ -4,7 +4,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from foresql.demo.stream.machines import BEARING, COOLING, MACHINES, Fault, simulate
+from foresql.demo.stream.machines import BEARING, COOLING, INTERVAL, MACHINES, Fault, simulate
 from foresql.demo.stream.query import LATENESS
 from foresql.demo.stream.traffic import BEGINS, PARTITIONS, Story, plan_traffic
 
@@ -26,7 +26,8 @@ def test_signals_come_from_their_seed():
     ("kind", "least_vibration", "least_heat"), [(BEARING, 2.0, 5.0), (COOLING, 0.9, 20.0)]
 )
 def test_a_fault_shows_until_it_is_repaired(kind, least_vibration, least_heat):
-    fault = Fault(3, kind, 1000.0, 9000.0, 9000.0)
+    begins, fails = 100 * INTERVAL, 900 * INTERVAL
+    fault = Fault(3, kind, begins, fails, fails)
     well, worn = simulate(1200, [], 5), simulate(1200, [fault], 5)
     before, during, after = slice(0, 100), slice(880, 900), slice(1150, 1200)
     assert np.array_equal(well.vibration[before], worn.vibration[before])
