@@ -8,6 +8,7 @@ import duckdb
 import numpy as np
 
 from ..kernels import Scorer
+from ..udfs.duckdb import interruptible
 from .golden import Golden, check_golden
 from .oracle import Answers
 from .probes import Probe, table_of
@@ -36,7 +37,7 @@ def certify_again(bundle: Bundle) -> dict[str, Any]:
         If a route differs by more than the gate allows.
     """
     golden, model = Golden.from_json(bundle.card.get("golden") or {}), bundle.model
-    with duckdb.connect() as connection:
+    with interruptible(duckdb.connect()) as connection:
         largest = [
             check_golden(golden, model, Scorer(model), make(model, connection))
             for make in ROUTES.values()

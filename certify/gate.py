@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import CertificationError
 from ..kernels import Scorer
+from ..udfs.duckdb import interruptible
 from .compare import (
     RELATIVE,
     RELATIVE_PROBABILITY,
@@ -177,7 +178,7 @@ def _hold(
     report = progress or (lambda _: None)
     report("making probe rows")
     tally = _Tally(model, *reference)
-    with duckdb.connect() as connection:
+    with interruptible(duckdb.connect()) as connection:
         runs = {name: ROUTES[name](model, connection) for name in routes if name != SQL}
         for probe in make_probes(model, *probes):
             report(f"comparing {len(probe.table):,} rows: {probe.name}")

@@ -17,6 +17,7 @@ import pyarrow as pa
 from ..errors import CertificationError, UnsupportedModelError
 from ..ir import steps as s
 from ..models_sql import UNCERTAIN_ROW, answer_names, compile_query, target_of
+from ..udfs.duckdb import interruptible
 from .compare import RELATIVE, RELATIVE_PROBABILITY, differences, label_doubts, matching_columns
 from .oracle import Answers
 from .sql_rounding import carry_sql_errors
@@ -125,7 +126,7 @@ def hold_sql(model: Model, scorer: Scorer, seen: Seen) -> Held:
     CertificationError
         At the first row that differs.
     """
-    with duckdb.connect() as connection:
+    with interruptible(duckdb.connect()) as connection:
         try:
             route = SqlRoute(model, connection)
             largest = _hold_answers(route, model, scorer, seen)

@@ -13,6 +13,7 @@ from pyarrow import feather, parquet
 
 from ..errors import ForesqlError
 from ..frontends import read_model_file
+from ..udfs.duckdb import interruptible
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -122,7 +123,7 @@ def load_rows(source: str) -> pa.Table:
         if suffix in {".parquet", ".pq"}:
             return parquet.read_table(path)  # DuckDB would drop the categories
         if suffix == ".csv":
-            with duckdb.connect() as connection:
+            with interruptible(duckdb.connect()) as connection:
                 return connection.read_csv(str(path)).to_arrow_table()
         return feather.read_table(path)
     except (OSError, ValueError, duckdb.Error) as error:  # Arrow's own errors are ValueErrors too

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +21,8 @@ from .options import SCREEN, explained, json_option, print_json, registry_option
 from .terminating import EXIT_TERMINATED, stopping
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from rich.status import Status
 
     from ..streams.events.totals import Totals
@@ -95,7 +99,7 @@ def run(file: Path, until_empty: bool, flush: bool, registry: str | None, as_jso
         raise click.UsageError(message)
     stop = threading.Event()
     made = Worker(read_definition(file), registry, stop=stop, told=_tell)
-    with _Progress(made.totals, as_json=as_json) as progress, stopping(stop):
+    with _Progress(made.totals, as_json=as_json) as progress, stopping(stop), _settled():
         made.run(until_empty=until_empty, flush=flush, each=progress.show)
     progress.end()
     if stop.is_set():
@@ -138,6 +142,20 @@ def dead(file: Path, limit: int, as_json: bool) -> None:
         row["payload"] = bytes(row["payload"] or b"").decode("utf-8", "backslashreplace")
     shown = ("event_partition", "event_offset", "published", "step", "reason")
     print_rows(rows, shown, as_json=as_json)
+
+
+@contextmanager
+def _settled() -> Generator[None]:
+    """Take what was made so far out of each garbage collection: it stays to the end.
+
+    Batches make objects by the thousand, and to look through all the others each time takes a fifth
+    of a worker's time.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 class _Progress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from ..registry.references import suggest
+from ..udfs.duckdb import interruptible
+from ..udfs.duckdb.holder import find_holder
 from ..udfs.duckdb.macros import literal, quote
 from .errors import MonitoringError
 
@@ -26,7 +27,6 @@ _COLUMNS = """
     GROUP BY table_schema, table_name
     ORDER BY table_schema <> 'main', table_schema, table_name
 """
-_HOLDER = re.compile(r"Conflicting lock is held in (.+?) \(PID (\d+)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +120,13 @@ def open_warehouse(path: str | Path) -> Generator[Warehouse]:
 
 def _connect(file: Path) -> duckdb.DuckDBPyConnection:
     try:
-        return duckdb.connect(str(file), read_only=True)
+        return interruptible(duckdb.connect(str(file), read_only=True))
     except duckdb.Error as error:
-        holder = _HOLDER.search(str(error))
+        holder = find_holder(error)
         if holder is None:
             raise MonitoringError(f"The database {file} cannot be opened: {error}") from error
         raise MonitoringError(
-            f"The database {file} is written to by process {holder[2]} ({holder[1]}).\n"
+            f"The database {file} is written to by process {holder.pid} ({holder.program}).\n"
             "  What to do: wait until it is done, or report from a copy that is read by all: "
             "foresql publish-serving makes one."
         ) from error

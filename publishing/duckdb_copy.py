@@ -11,6 +11,8 @@ import pyarrow as pa
 from ..errors import PublishingError, UnsupportedModelError
 from ..models_sql import target_of
 from ..udfs.answers import PREDICT, PROBA
+from ..udfs.duckdb import interruptible
+from ..udfs.duckdb.holder import is_locked
 from ..udfs.duckdb.macros import literal, quote
 from .compiled import compile_model
 from .duckdb_functions import duckdb_functions
@@ -113,7 +115,7 @@ def _check_name(target: Path, plan: Plan) -> None:
 
 def _is_ours(target: Path) -> bool:
     try:
-        with duckdb.connect(target, read_only=True) as connection:
+        with interruptible(duckdb.connect(target, read_only=True)) as connection:
             return bool(
                 connection.execute(
                     "SELECT 1 FROM duckdb_tables() "
@@ -121,7 +123,7 @@ def _is_ours(target: Path) -> bool:
                 ).fetchall()
             )
     except duckdb.IOException as error:
-        if "Conflicting lock" not in str(error):
+        if not is_locked(error):
             return False
         message = (
             f"{target} is open for writing in another process.\n"
@@ -215,7 +217,7 @@ def _write_catalogue(connection: duckdb.DuckDBPyConnection, table: CatalogueTabl
 
 
 def _write_macros(path: Path, macros: Mapping[ServedModel, Sequence[str]]) -> None:
-    with duckdb.connect(path) as connection:
+    with interruptible(duckdb.connect(path)) as connection:
         for statements in macros.values():
             for statement in statements:
                 connection.execute(statement)
@@ -229,7 +231,7 @@ def _check(
     macros: Mapping[ServedModel, Sequence[str]],
 ) -> None:
     """Read the copy as a reader does: its rows, and what its macros answer."""
-    with duckdb.connect(path, read_only=True) as connection:
+    with interruptible(duckdb.connect(path, read_only=True)) as connection:
         for table in plan.tables:
             found = connection.execute(f"SELECT count(*) FROM {table.place}").fetchall()[0][0]
             if found != counts[table]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from ..errors import PublishingError
+from ..udfs.duckdb import interruptible
+from ..udfs.duckdb.holder import Holder, find_holder
 from ..udfs.duckdb.macros import quote
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 CATALOGUE = "foresql"
 """The schema of foresql's own tables."""
-_HOLDER = re.compile(r"Conflicting lock is held in (.+?) \(PID (\d+)\)")
 _PAUSE = 0.2
 
 
@@ -191,23 +191,23 @@ def open_warehouse(path: Path, wait: float = 0) -> Generator[Warehouse]:
 def _connect(path: Path, until: float) -> duckdb.DuckDBPyConnection:
     while True:
         try:
-            return duckdb.connect(path, read_only=True)
+            return interruptible(duckdb.connect(path, read_only=True))
         except duckdb.IOException as error:
-            holder = _HOLDER.search(str(error))
+            holder = find_holder(error)
             if holder is None:
                 message = f"{path} cannot be read: {error}"
                 raise PublishingError(message) from error
             if time.monotonic() >= until:
-                raise _locked(path, *holder.groups()) from error
+                raise _locked(path, holder) from error
         except duckdb.Error as error:
             message = f"{path} cannot be read: {error}"
             raise PublishingError(message) from error
         time.sleep(_PAUSE)
 
 
-def _locked(path: Path, program: str, process: str) -> PublishingError:
+def _locked(path: Path, holder: Holder) -> PublishingError:
     return PublishingError(
-        f"{path} is being written: process {process} ({Path(program).name}) holds it.\n"
+        f"{path} is being written: process {holder.pid} ({Path(holder.program).name}) holds it.\n"
         "  What to do: publish when the dbt run has ended (dbt build && foresql publish-serving), "
         "or let this command wait: --wait 600."
     )

@@ -10,15 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..udfs.duckdb.holder import find_holder
+
 if TYPE_CHECKING:
+    from ..udfs.duckdb.holder import Holder
     from .dbt_process import Ended
 
 __all__ = ["Failure", "explain"]
 
-LOCKED = re.compile(
-    r'Could not set lock on file "(?P<file>.+?)": Conflicting lock is held in '
-    r"(?P<program>.+?) \(PID (?P<pid>\d+)\)"
-)
 PREFIX = re.compile(r"^\d\d:\d\d:\d\d\s+(?:\[\w+\s*\]: )?")
 # These stay as they are until somebody edits the project, its profile or the command.
 FINAL_KINDS = (
@@ -61,7 +60,7 @@ def explain(ended: Ended, project: Path, started: datetime) -> Failure:
         When the process began: results of an earlier run are not this one's.
     """
     text = "\n".join(ended.lines)
-    if locked := LOCKED.search(text):
+    if locked := find_holder(text):
         return Failure(describe_lock(locked), is_final=False)
     if ended.timed_out:
         return Failure("dbt took longer than --timeout and was interrupted.", is_final=False)
@@ -107,9 +106,9 @@ def explain_printed(lines: list[str], code: int) -> Failure:
     return Failure(message, is_final)
 
 
-def describe_lock(found: re.Match[str]) -> str:
+def describe_lock(holder: Holder) -> str:
     """Name the process that holds a DuckDB file; its arguments may hold secrets."""
-    pid = found["pid"]
+    pid = holder.pid
     since = ""
     try:
         began = datetime.fromtimestamp(Path(f"/proc/{pid}").stat().st_ctime, UTC)
@@ -117,7 +116,7 @@ def describe_lock(found: re.Match[str]) -> str:
     except OSError:
         pass
     return (
-        f"{found['file']} is open in another process: {found['program']}, process {pid}{since}. "
+        f"{holder.file} is open in another process: {holder.program}, process {pid}{since}. "
         "One process that writes keeps all others out of a DuckDB file.\n"
         f"  What to do: close it there, or end it, `kill {pid}`. Notebooks, BI tools and shells "
         "belong on a copy: `foresql publish-serving`. To try again later: --retries 3."

@@ -8,10 +8,11 @@ import subprocess
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ..udfs.duckdb.holder import find_holder
 from ..udfs.duckdb.macros import quote
 from .dbt_process import DBT
 from .errors import ScheduleError
-from .failures import LOCKED, describe_lock, one_line
+from .failures import describe_lock, one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +81,7 @@ def history_of_database(
     except duckdb.CatalogException as error:
         raise ScheduleError(NONE_YET) from error
     except duckdb.IOException as error:
-        locked = LOCKED.search(str(error))
+        locked = find_holder(error)
         raise ScheduleError(describe_lock(locked) if locked else str(error)) from error
     return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
@@ -140,7 +141,7 @@ def read_value(name: str, row: dict[str, Any]) -> Any:
 
 
 def explain_show(printed: str) -> str:
-    if locked := LOCKED.search(printed):
+    if locked := find_holder(printed):
         return describe_lock(locked)
     if "does not exist" in printed and "runs" in printed:
         return NONE_YET

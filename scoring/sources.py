@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import ScoringError
+from ..udfs.duckdb import interruptible
 from ..udfs.duckdb.macros import argument_of
 from .answers import Rows
 from .checks import FEATURES, carried_columns, is_direct, is_text, projected
@@ -91,7 +92,7 @@ def open_files(source: Path, files: Sequence[Path], wanted: Wanted) -> Generator
     ScoringError
         If a file cannot be read.
     """
-    with duckdb.connect() as connection:
+    with interruptible(duckdb.connect()) as connection:
         with readable(source):
             match format_of(files[0]):
                 case "parquet":
@@ -115,7 +116,7 @@ def open_batches(batches: pa.RecordBatchReader, wanted: Wanted) -> Generator[Sou
         If a column is missing, of the wrong type, or would be written twice.
     """
     schema = batches.schema
-    with duckdb.connect() as connection:
+    with interruptible(duckdb.connect()) as connection:
         relation = connection.from_arrow(schema.empty_table())
         carried, _ = _checked(connection, relation, wanted)
         if is_direct(schema, wanted.model, carried):

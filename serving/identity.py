@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..errors import ForesqlError
 from .access_file import ANY_SUBJECT, read_access
 from .http import Refusal
-from .tokens import TokenError, Tokens
+from .tokens import JwksError, TokenError, Tokens
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,13 +96,26 @@ class Identity:
         if stamps == self._seen:
             return
         try:
-            self._read()
+            self._read_with(stamps)
             self.is_current = True
             _LOG.info("Read the keys of %s again.", self._path)
         except ForesqlError as error:
             self._seen = stamps
             self.is_current = False
             _LOG.error("The keys stay as they were: %s", error)
+
+    def _read_with(self, stamps: dict[Path, tuple[int, int, int]]) -> None:
+        """Read the file; a JWKS that it newly names and that cannot be read is looked at too."""
+        while True:
+            try:
+                self._read()
+            except JwksError as error:
+                if error.jwks in stamps:
+                    raise
+                # Read again, so that this stamp too is older than what is read.
+                stamps[error.jwks] = _stamp(error.jwks)
+            else:
+                return
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

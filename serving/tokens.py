@@ -36,6 +36,15 @@ class TokenError(Exception):
     """A token that proves nothing; the message may be shown to who sent it."""
 
 
+class JwksError(ForesqlError):
+    """A JWKS that is not there, or holds no keys to verify with."""
+
+    def __init__(self, message: str, jwks: Path) -> None:
+        """Say what is wrong, and which file it is."""
+        super().__init__(message)
+        self.jwks = jwks
+
+
 class PublicKey(NamedTuple):
     """A key of a JWKS: its ``kid``, and what verifies with it.
 
@@ -88,7 +97,11 @@ def read_issuer(path: Path, entry: str, table: Any) -> Issuer:
     if not is_known or not algorithms:
         raise wrong(path, entry, f"algorithms is a list of these: {', '.join(ALGORITHMS)}")
     jwks = path.parent / table["jwks"]
-    return Issuer(texts[0], texts[1], tuple(algorithms), _read_jwks(path, entry, jwks), jwks)
+    try:
+        keys = _read_jwks(path, entry, jwks)
+    except ForesqlError as error:
+        raise JwksError(str(error), jwks) from error
+    return Issuer(texts[0], texts[1], tuple(algorithms), keys, jwks)
 
 
 def _read_jwks(path: Path, entry: str, jwks: Path) -> tuple[PublicKey, ...]:

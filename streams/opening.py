@@ -12,6 +12,7 @@ import duckdb
 
 from ..errors import StreamError
 from ..scoring.query import connect_quietly
+from ..udfs.duckdb.holder import is_locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,8 +106,3 @@ class Asking:
 def wanted_sign(path: Path) -> Path:
     """Name the file by which others ask for a database file."""
     return path.with_name(f"{path.name}{_SIGN}")
-
-
-def is_locked(error: duckdb.Error) -> bool:
-    """Whether a file could not be opened since another process has it."""
-    return isinstance(error, duckdb.IOException) and "lock" in str(error)

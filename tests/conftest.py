@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from hanging import Hanging
 from rich.console import Console
 
 from foresql.demo import run_demo
@@ -40,6 +41,7 @@ class RootIsNoTestPackage:
 def pytest_configure(config: pytest.Config) -> None:
     # Registered as an object: hooks of this file itself are not asked about folders above it.
     config.pluginmanager.register(RootIsNoTestPackage())
+    config.pluginmanager.register(Hanging(config))
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from ..errors import BundleError, RegistrationError, RegistryError
 from ..kernels import Scorer
 from ..registry import Registry
 from .duckdb import register_absent, register_scorer
+from .duckdb.holder import is_locked
 from .duckdb.offers import offer
 from .offers import catalogue_offer, golden_offer
 
@@ -98,7 +99,7 @@ def refuse_locked(path: str, config: dict[str, Any]) -> None:
     try:
         duckdb.connect(path, config=config).close()
     except duckdb.IOException as error:
-        if "Conflicting lock" not in str(error):
+        if not is_locked(error):
             return
         message = (
             f"{error}\n"

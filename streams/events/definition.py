@@ -43,7 +43,7 @@ class SourceSection:
     start
         Where a partition without a position begins.
     lease
-        NATS: how long a worker that died keeps its partitions.
+        NATS, Kafka: how long a worker that died keeps its partitions.
     endpoint
         Kinesis: another address than that of the region.
     shards

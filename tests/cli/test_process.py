@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from children import PATIENCE, child
 
 FORESQL = Path(sys.executable).with_name("foresql")
 
@@ -17,7 +18,13 @@ FORESQL = Path(sys.executable).with_name("foresql")
 def start(shop):
     def run(*arguments, command=(FORESQL,), **options):
         return subprocess.run(
-            [*command, *arguments], cwd=shop, capture_output=True, text=True, check=False, **options
+            [*command, *arguments],
+            cwd=shop,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+            **options,
         )
 
     return run
@@ -57,7 +64,7 @@ def test_as_a_module(start):
 
 
 def test_a_reader_that_stops_early(shop):
-    with subprocess.Popen(
+    with child(
         [FORESQL, "sql", "FROM range(100000)", "--json"],
         cwd=shop,
         stdout=subprocess.PIPE,
@@ -68,39 +75,28 @@ def test_a_reader_that_stops_early(shop):
         assert b"Traceback" not in process.stderr.read()
 
 
-ENDLESS = """
-import duckdb
-from foresql.cli.main import main
-
-@main.command()
-def endless():
-    print("begun", flush=True)
-    duckdb.execute("SET threads = 1")
-    duckdb.execute("SELECT max(range) FROM range(10_000_000_000_000)")
-
-main(["endless"])
-"""
+SORTED = (
+    "SELECT a.range + b.range AS s FROM range(3_000_000) a, range(4_000_000) b ORDER BY hash(s)"
+)
+REDUCED = "SELECT max(range) AS m FROM range(10_000_000_000_000)"
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 1)], ids=["terminated", "aborted"]
+    ("query", "number", "code"),
+    [(SORTED, signal.SIGTERM, 143), (REDUCED, signal.SIGINT, 1)],
+    ids=["terminated", "aborted"],
 )
-def test_a_signal_ends_a_command_while_a_query_runs(number, code):
-    """DuckDB raises an error of its own in the place of what the signal's handler does.
-
-    It looks for signals between the pieces of a query that the main thread does itself, so one
-    thread does them all.
-    """
-    with subprocess.Popen(
-        [sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdout.readline() == b"begun\n"
+def test_a_signal_ends_a_command_while_a_query_runs(query, number, code, shop, tmp_path):
+    """In several threads DuckDB itself looks for signals in one of them, now and then or never."""
+    begun = tmp_path / "begun.csv"
+    command = [FORESQL, "sql", f"COPY (SELECT 1) TO '{begun}'; {query}"]
+    with child(command, cwd=shop, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while not begun.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
         time.sleep(0.5)
         process.send_signal(number)
-        try:
-            printed = process.communicate(timeout=60)[1]
-        finally:
-            process.kill()
+        printed = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == code
     assert b"Traceback" not in printed
 
@@ -113,7 +109,7 @@ def test_a_terminated_command_leaves_nothing(shop, tmp_path_factory):
             f"COPY (SELECT t.* FROM '{shop / 'train.parquet'}' t, range(10_000)) TO '{given}'"
         )
     command = [FORESQL, "score", "returns@champion", given, folder / "out.parquet"]
-    with subprocess.Popen(
+    with child(
         [*command, "--threads", "1", "--batch-rows", "1000"],
         cwd=shop,
         stdout=subprocess.DEVNULL,

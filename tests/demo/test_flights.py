@@ -4,6 +4,7 @@ import sys
 
 import duckdb
 import pytest
+from children import child
 
 from foresql.demo import DemoError
 from foresql.demo.flights import TABLES, load_flights
@@ -47,7 +48,7 @@ def test_missing_data_names_what_to_install(database, monkeypatch):
 
 def test_an_open_database_is_named(database):
     hold = f"import duckdb, sys; c = duckdb.connect({str(database)!r}); print(1); input()"
-    with subprocess.Popen(
+    with child(
         [sys.executable, "-u", "-c", hold],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

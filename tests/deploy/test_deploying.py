@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import signal
-import subprocess
 import sys
 from dataclasses import replace
 from multiprocessing.connection import Listener
@@ -13,6 +12,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+from children import child
 from click.testing import CliRunner
 from snowflake_account import Account
 
@@ -451,16 +451,16 @@ def test_kill_minus_nine(pattern, deployed, run, models, tmp_path):
     command = ("deploy", "delay:2", "--alias", "champion", "--to", "snowflake")
     with (
         Listener(address, authkey=b"x") as listener,
-        subprocess.Popen([sys.executable, "-c", CHILD, address, *command]) as child,
+        child([sys.executable, "-c", CHILD, address, *command]) as process,
         listener.accept() as wire,
     ):
         while True:
             kind, *question = wire.recv()
             if kind == "run" and question[0].startswith("CREATE") and pattern in question[0]:
-                child.kill()
+                process.kill()
                 break
             wire.send((getattr(deployed.session, kind)(*question), deployed.session.columns))
-    assert child.wait() == -signal.SIGKILL
+    assert process.wait() == -signal.SIGKILL
     said = run("status", "--on", "snowflake", code=1)
     is_switched = "SERVING" in pattern
     assert ("PREDICT_DELAY" in said and "of delay@champion is at version 2" in said) == is_switched

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sanitized import FLAGS, REPOSITORY, clang_with_atheris, sanitized_package
 
-TARGETS = ("program", "duckdb_bundle", "duckdb_registry", "bundle", "files", "forest")
+TARGETS = ("program", "duckdb_bundle", "duckdb_registry", "bundle", "files", "forest", "events")
 IN_C = {
     "program": (),
     "duckdb_bundle": ("message", "sha256", "bundle_file"),

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xgboost as xgb
 from catboost import CatBoostRegressor
+from event_schemas import write_events
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -84,8 +85,9 @@ def write_registries(folder: Path, bundle: Bundle) -> None:
 def main(folder: Path) -> None:
     """Write a folder for each fuzzer that needs seeds."""
     frame = make_frame()
-    for name in ("bundle", "files", "program", "duckdb_bundle", "duckdb_registry"):
+    for name in ("bundle", "files", "program", "duckdb_bundle", "duckdb_registry", "events"):
         (folder / name).mkdir(parents=True, exist_ok=True)
+    write_events(folder / "events")
     for name, model in models(frame).items():
         columns = frame[list(getattr(model, "feature_names_in_", frame.columns))]
         converted = convert(model, Training.of(columns, model))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from children import child
 from click.testing import CliRunner
 from monitored_shop import FEATURES, ROWS
 from sklearn.metrics import brier_score_loss, mean_absolute_error, r2_score, roc_auc_score
@@ -318,7 +319,7 @@ def test_who_holds_the_lock_is_said(shop):
     script = (
         "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
     )
-    with subprocess.Popen(
+    with child(
         [sys.executable, "-c", script, str(shop.database)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from children import child
 
 import foresql
 from foresql.errors import PublishingError, RegistryError, UnsupportedModelError
@@ -271,9 +272,7 @@ time.sleep(float(sys.argv[2]))
 
 
 def test_a_warehouse_that_is_written(shop):
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, shop.one, "1.5"], stdout=subprocess.PIPE
-    ) as holder:
+    with child([sys.executable, "-c", HOLDER, shop.one, "1.5"], stdout=subprocess.PIPE) as holder:
         holder.stdout.readline()
         with pytest.raises(
             PublishingError, match=rf"(?s)process {holder.pid} \(python.*--wait 600"
@@ -323,7 +322,7 @@ def test_two_publishers_take_turns(shop):
         "import fcntl, os, time; folder = os.open('.', os.O_RDONLY); "
         "fcntl.flock(folder, fcntl.LOCK_EX); print('held', flush=True); time.sleep(1)"
     )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as other:
+    with child([sys.executable, "-c", script], stdout=subprocess.PIPE) as other:
         other.stdout.readline()
         with pytest.raises(PublishingError, match="Another process publishes"):
             publish(shop)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from children import PATIENCE, child
 
 import foresql
 from foresql.publishing import Request, publish_duckdb, publish_postgres
@@ -21,15 +22,13 @@ def reading(script, target, folder):
     """Let a reader read meanwhile; give what it saw."""
     stop, seen = folder / "stop", {}
     command = [sys.executable, HERE / script, target, stop]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as reader:
+    with child(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as reader:
         try:
             assert reader.stdout.readline() == "reading\n", reader.stderr.read()
             yield seen
         finally:
             stop.touch()
-            printed, problems = reader.communicate(timeout=60)
+            printed, problems = reader.communicate(timeout=PATIENCE)
             stop.unlink()
     assert (reader.returncode, problems) == (0, "")
     seen |= json.loads(printed)
@@ -38,7 +37,11 @@ def reading(script, target, folder):
 def run_publisher(target, shop, times, kills):
     command = [sys.executable, HERE / "publisher.py", target, shop.registry, shop.one, shop.two]
     done = subprocess.run(
-        [*command, str(times), str(kills)], capture_output=True, text=True, check=False
+        [*command, str(times), str(kills)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
     )
     assert done.stdout == "done\n", done.stderr
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from children import deadline
 
 from foresql.ir import Column, ColumnType, Model, Outputs, Signature
 from foresql.ir.bundle import Bundle
@@ -69,7 +70,8 @@ def at_once():
         def run(*commands: list[object]) -> list[Any]:
             worker.stdin.write(json.dumps(commands, default=str) + "\n")
             worker.stdin.flush()
-            return json.loads(worker.stdout.readline())
+            with deadline(worker):
+                return json.loads(worker.stdout.readline())
 
         yield run
         worker.stdin.close()

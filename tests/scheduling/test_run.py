@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from apscheduler.triggers.interval import IntervalTrigger
+from children import PATIENCE
 from click.testing import CliRunner
 
 from foresql.cli import main
@@ -170,8 +171,8 @@ def test_two_at_once(shop):
     time.sleep(0.5)
     assert len(shop.happened("start")) == 1
     first.send_signal(signal.SIGTERM)
-    first.communicate()
-    waiting.communicate()
+    first.communicate(timeout=PATIENCE)
+    waiting.communicate(timeout=PATIENCE)
     assert (first.returncode, waiting.returncode) == (143, 0)
     assert [event["event"] for event in shop.events] == ["start", "interrupted", "start", "end"]
 
@@ -181,7 +182,7 @@ def test_a_killed_scheduler_takes_dbt_along_and_nothing_runs_beside_it(shop):
     process = shop.start("run", "--once")
     wait_for(lambda: shop.happened("start"))
     process.kill()
-    process.communicate()
+    process.communicate(timeout=PATIENCE)
     # dbt still ends its queries: nobody begins before it is gone.
     printed = shop.run("--once", code=75)
     assert "dbt, whose scheduler was killed, is still under way" in printed
@@ -232,7 +233,7 @@ def test_the_process_says_when_it_runs_and_stops_at_a_signal(shop):
     assert said[0].endswith("-01-01 00:00+00:00\n")
     assert f"waiting in process {process.pid}" in said[3]
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 143
     assert not shop.events
 

@@ -8,6 +8,7 @@ import time
 
 import duckdb
 import pytest
+from children import PATIENCE
 from dbt.cli.main import dbtRunner
 from postgres_server import postgres_server
 from scheduled_shop import Project, make_project
@@ -53,11 +54,11 @@ def test_scheduled_runs_on_duckdb(shop):
     wait_for(shop.folder / ".foresql/logs/hourly.log", "START sql table model main.slow")
     # Readers are told who keeps them out.
     history = shop.start("history", "--database", str(shop.folder / "shop.duckdb"))
-    told, _ = history.communicate()
+    told, _ = history.communicate(timeout=PATIENCE)
     assert history.returncode == 1
     assert "shop.duckdb is open in another process: " in told
     killed.send_signal(signal.SIGKILL)
-    killed.communicate()
+    killed.communicate(timeout=PATIENCE)
 
     (shop.folder / "models/slow.sql").unlink()
     (shop.folder / "models/mart.sql").write_text(FAILS)
@@ -86,14 +87,14 @@ def test_the_history(shop):
     found = {}
     for source in ((), ("--database", str(shop.folder / "shop.duckdb"))):
         process = shop.start("history", "--json", "--limit", "2", "--name", "hourly", *source)
-        printed, _ = process.communicate()
+        printed, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, printed
         found[source] = json.loads(printed)
     by_dbt, by_file = found.values()
     assert by_dbt == by_file
     assert [(run["status"], run["attempt"]) for run in by_file] == [("error", 2), ("error", 1)]
     process = shop.start("history", "--database", str(shop.folder / "shop.duckdb"))
-    assert "bought:3" in process.communicate()[0]
+    assert "bought:3" in process.communicate(timeout=PATIENCE)[0]
 
 
 def dbt(project, *arguments):

@@ -5,6 +5,7 @@ import sys
 
 import duckdb
 import pytest
+from children import child
 
 import foresql
 from foresql import RegistrationError, Registry
@@ -233,7 +234,7 @@ def test_other_readers_may_have_the_file_open(run, database):
         "import sys, duckdb; con = duckdb.connect(sys.argv[1], read_only=True); "
         "print('open', flush=True); sys.stdin.read()"
     )
-    with subprocess.Popen(
+    with child(
         [sys.executable, "-c", code, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
         assert other.stdout.readline() == b"open\n"

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from children import child
 
 import foresql
 from foresql import ScoringError, SignatureError
@@ -189,7 +190,7 @@ def test_a_kill_leaves_no_output(registry, orders, tmp_path):
     orders.to_parquet(tmp_path / "in.parquet")
     output = tmp_path / "out.parquet"
     command = [sys.executable, "-c", SLOW, tmp_path / "in.parquet", output, registry]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with child(command, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"400\n"
         process.send_signal(signal.SIGKILL)
     left = sorted(path.name for path in tmp_path.iterdir())

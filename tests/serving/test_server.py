@@ -12,6 +12,7 @@ import time
 
 import httpx
 import pytest
+from children import PATIENCE
 from click.testing import CliRunner
 from serving_process import FORESQL, Server
 
@@ -261,4 +262,4 @@ def test_under_another_server(published, tmp_path):
         assert httpx.post(url + "/predict/delay", json=BODY).status_code == 200
     finally:
         process.terminate()
-        process.wait()
+        process.wait(PATIENCE)

@@ -204,6 +204,24 @@ def test_keys_are_replaced(client, file):
     assert client.post("/predict/delay", BODY, headers=of(token("ec"))).status_code == 200
 
 
+def test_a_jwks_that_comes_after_the_file_that_names_it(client, file):
+    """It is looked at from the moment that it is named, whether it is not there or is broken."""
+    bearer, later = of(token("rsa")), file.with_name("later.json")
+    before = client.service.keys
+    before.reload()
+    other = FILE.replace("[issuers.login]", "[issuers.other]").partition("[batch]")[0]
+    other = other.replace(ISSUER, "https://other.example.org").replace("jwks.json", "later.json")
+    file.write_text(FILE + other)
+    for content in (None, "{}", json.dumps({"keys": [public("ec")]})):
+        if content is not None:
+            later.write_text(content)
+        before.reload()
+        assert client.post("/predict/delay", BODY, headers=bearer).status_code == 200
+    assert before.is_current
+    signed = of(token("ec", iss="https://other.example.org"))
+    assert "issuer is not known" not in client.post("/predict/delay", BODY, headers=signed).text
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [

@@ -9,6 +9,7 @@ import time
 import duckdb
 import pytest
 from changing_flights import MAKE, QUERY, predicted, promote, rescored
+from children import PATIENCE, deadline
 
 import foresql
 from foresql import streams
@@ -21,7 +22,6 @@ connection = duckdb.connect(sys.argv[1])
 print("open", flush=True)
 sys.stdin.readline()
 """
-PATIENCE = 120
 
 
 @pytest.fixture
@@ -46,7 +46,8 @@ def holder(database):
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout.readline() == "open\n"
+    with deadline(process):
+        assert process.stdout.readline() == "open\n"
     yield process
     release(process)
 
@@ -196,13 +197,15 @@ def test_a_service_is_killed_and_started_again(database, registry):
     command += ["--database", database, "--registry", registry, "--json"]
     started = {"stdout": subprocess.PIPE, "text": True, "env": os.environ | {"COLUMNS": "100"}}
     killed = subprocess.Popen(command, **started)
-    assert '"SUCCEEDED"' in killed.stdout.readline()
+    with deadline(killed):
+        assert '"SUCCEEDED"' in killed.stdout.readline()
     killed.kill()
     killed.communicate(timeout=PATIENCE)
     with streams.open_to_write(database) as con:
         con.execute("UPDATE flight_features SET distance = 60 WHERE flight_id = 7")
     ended = subprocess.Popen(command, **started)
-    assert '"rows_updated": 1' in ended.stdout.readline()
+    with deadline(ended):
+        assert '"rows_updated": 1' in ended.stdout.readline()
     time.sleep(0.2)
     ended.send_signal(signal.SIGTERM)
     ended.communicate(timeout=PATIENCE)

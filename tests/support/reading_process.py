@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,12 @@ def main() -> None:
     from event_sources import definition, reading
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    file, bus, stream, source = sys.argv[1:]
+    file, bus, stream, text = sys.argv[1:]
+    source = json.loads(text)
+    source["lease"] = timedelta(seconds=source["lease"])
     with (
         Path(file).open("a") as out,
-        reading(definition(bus, stream, **json.loads(source))) as found,
+        reading(definition(bus, stream, **source)) as found,
     ):
         while True:
             for record in found.source.poll(1000, 1.0):

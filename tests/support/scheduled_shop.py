@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from children import PATIENCE
+
 import foresql
 
 PACKAGE = Path(foresql.__file__).parent / "dbt_project/foresql_package"
@@ -73,7 +75,7 @@ class Project:
 
     def run(self, *arguments: str, code: int = 0) -> str:
         process = self.start("run", *arguments)
-        printed, _ = process.communicate(timeout=120)
+        printed, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == code, printed
         return printed
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from children import PATIENCE, deadline
+
 from foresql.serving.grpc_messages import SERVICE, message_class
 
 FORESQL = Path(sys.executable).with_name("foresql")
@@ -20,7 +22,8 @@ class Server:
         self.process = subprocess.Popen(
             [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        self.announced = json.loads(self.process.stdout.readline())
+        with deadline(self.process):
+            self.announced = json.loads(self.process.stdout.readline())
         self.url = self.announced["url"]
         self.address = ("127.0.0.1", int(self.url.rpartition(":")[2]))
 
@@ -29,7 +32,7 @@ class Server:
         return self.wait()
 
     def wait(self) -> int:
-        self.errors = self.process.communicate(timeout=40)[1]
+        self.errors = self.process.communicate(timeout=PATIENCE)[1]
         return self.process.returncode
 
 

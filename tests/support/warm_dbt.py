@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from children import deadline
+
 QUIET = {
     "DBT_TARGET_PATH": "target",
     "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -71,7 +73,8 @@ class WarmDbt:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.communicate()
+        with deadline(self._process):
+            self._process.communicate()
 
     def __call__(
         self, *arguments: str, kill: Kill | None = None, environment: dict[str, str] | None = None
@@ -85,7 +88,8 @@ class WarmDbt:
             "reply": str(self._replies),
         }
         print(json.dumps(request), file=self._process.stdin, flush=True)
-        ended = json.loads(self._process.stdout.readline())
+        with deadline(self._process):
+            ended = json.loads(self._process.stdout.readline())
         empty = {"success": False, "invocation_id": "", "nodes": {}, "statements": []}
         told = json.loads(self._replies.read_text()) if self._replies.exists() else empty
         printed = self._replies.with_suffix(".log").read_text()

@@ -6,7 +6,9 @@ import random
 import struct
 import subprocess
 import sys
+import tempfile
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -45,6 +47,9 @@ WITH cleaned AS (
         PARTITION BY c.sensor ORDER BY c.t
         RANGE BETWEEN INTERVAL '5 minutes' PRECEDING AND CURRENT ROW
     )
+    QUALIFY min(n) OVER (
+        PARTITION BY sensor ORDER BY t RANGE BETWEEN INTERVAL 1 MINUTE PRECEDING AND CURRENT ROW
+    ) IS DISTINCT FROM 6
 )
 SELECT
     event_id, sensor, t, readings, mean_5, greatest, median_5, kinds, rise, calm,
@@ -55,9 +60,6 @@ FROM (
         RANGE BETWEEN INTERVAL 3 MINUTES PRECEDING AND INTERVAL 30 SECONDS PRECEDING
     ) AS calm
     FROM near
-    QUALIFY min(readings) OVER (
-        PARTITION BY sensor ORDER BY t RANGE BETWEEN INTERVAL 1 MINUTE PRECEDING AND CURRENT ROW
-    ) > 0
 ) AS f
 WHERE readings <> 4
 """
@@ -70,6 +72,14 @@ SCHEMA = pa.schema(
         ("t", pa.timestamp("us")),
         ("x", pa.float64()),
         ("n", pa.int64()),
+    ]
+)
+WHOLE_SCHEMA = pa.schema(
+    [
+        *SCHEMA,
+        ("event_partition", pa.string()),
+        ("event_offset", pa.int64()),
+        ("event_published", pa.timestamp("us")),
     ]
 )
 DEFINITION = """
@@ -115,6 +125,13 @@ def write_definition(folder: Path, *, query=QUERY, name="strain-scores", events=
     path = folder / "worker.toml"
     path.write_text(DEFINITION.format(name=name, events=events, window=window))
     return read_definition(path)
+
+
+def read_definition_of(query: str, **window):
+    """Read the definition of a query, with other values of its [window]."""
+    with tempfile.TemporaryDirectory() as folder:
+        definition = write_definition(Path(folder), query=query)
+    return replace(definition, window=replace(definition.window, **window))
 
 
 class Events:

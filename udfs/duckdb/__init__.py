@@ -1,6 +1,7 @@
 """Models as functions of a DuckDB connection: native or arrow UDFs behind SQL macros."""
 
 from .connection import connect, registry_of
+from .interruption import interruptible
 from .private import PrivateFunction, make_private
 from .registration import (
     Registration,
@@ -15,6 +16,7 @@ __all__ = [
     "PrivateFunction",
     "Registration",
     "connect",
+    "interruptible",
     "make_private",
     "register_absent",
     "register_scorer",

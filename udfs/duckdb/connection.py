@@ -11,6 +11,7 @@ import duckdb
 from ...errors import RegistrationError
 from .extension import load_extension, loaded_extension
 from .extension.loading import REGISTRY_SETTING
+from .interruption import interruptible
 from .macros import literal
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def connect(
         If the database cannot be opened.
     """
     config = {"allow_unsigned_extensions": "true"} | dict(duckdb_options.pop("config", {}))
-    connection = duckdb.connect(path, config=config, **duckdb_options)
+    connection = interruptible(duckdb.connect(path, config=config, **duckdb_options))
     try:
         load_extension(connection)
     except RegistrationError as error:

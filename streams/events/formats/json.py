@@ -174,7 +174,7 @@ class JsonDecoder:
         joined = b"\n".join(payloads)
         if not joined.isascii() and not _is_utf8(joined):
             return False
-        if any(each in joined for each in _ESCAPED_COLONS):
+        if b"\\" in joined and any(each in joined for each in _ESCAPED_COLONS):
             return False
         there = joined.count(b":")
         if there == self._colons_of_objects(number, columns, self._type, self._learned):

@@ -90,10 +90,11 @@ class Format:
     def decode(self, records: Sequence[Record]) -> Decoded:
         """Give each record as a row, or as a dead letter."""
         dead: dict[int, tuple[str, str]] = {}
-        fitting = self._fitting([len(record.payload) for record in records], dead)
+        sizes = [len(record.payload) for record in records]
+        fitting = self._fitting(sizes, dead)
         places: list[int] = []
         batches: list[pa.RecordBatch] = []
-        for part in _parts(records, fitting):
+        for part in _parts(sizes, fitting):
             read = self._decoder.read([records[place].payload for place in part])
             dead |= {part[place]: (DECODE, reason) for place, reason in read.bad.items()}
             batches.append(read.rows)
@@ -161,13 +162,13 @@ def _nulls(rows: pa.Table, name: str) -> list[int]:
     return [row for row, is_null in enumerate(column.is_null().to_pylist()) if is_null]
 
 
-def _parts(records: Sequence[Record], places: Sequence[int]) -> Iterator[Sequence[int]]:
+def _parts(sizes: Sequence[int], places: Sequence[int]) -> Iterator[Sequence[int]]:
     """Cut records into parts that are decoded at once."""
-    sizes = accumulate(len(records[place].payload) for place in places)
     start, taken = 0, 0
-    for end, size in enumerate(sizes, 1):
-        if size - taken >= _MOST_AT_ONCE:
-            yield places[start:end]
-            start, taken = end, size
+    if sum(sizes) > _MOST_AT_ONCE:
+        for end, size in enumerate(accumulate(sizes[place] for place in places), 1):
+            if size - taken >= _MOST_AT_ONCE:
+                yield places[start:end]
+                start, taken = end, size
     if start < len(places):
         yield places[start:]

@@ -191,11 +191,10 @@ def _sql(place: Place) -> str:
 
 @contextmanager
 def _offered(connection: duckdb.DuckDBPyConnection, rows: pa.Table) -> Generator[None]:
+    """Offer rows as a view; after an error it stays, since no statement runs before ROLLBACK."""
     connection.register(_BATCH, rows)
-    try:
-        yield
-    finally:
-        connection.unregister(_BATCH)
+    yield
+    connection.unregister(_BATCH)
 
 
 def _insert(

@@ -36,9 +36,7 @@ from .parquet_files import (
     batch_name,
     content_of,
     discard,
-    drop_forgotten,
     explained,
-    pack,
     partition_folder,
     publish,
     read_footer,
@@ -68,7 +66,6 @@ class ParquetSink:
         self._table = str(read_place(table))
         self._shape: Shape | None = None
         self._newest: dict[str, Footer] = {}
-        self._kept: dict[tuple[str, str], list[tuple[Path, pa.Scalar]]] = {}
 
     def open(self, shape: Shape) -> None:
         """Make the folder; refuse files of other columns, or of another worker."""
@@ -91,18 +88,9 @@ class ParquetSink:
         return {name: footer.after for name, footer in footers.items() if footer is not None}
 
     def read(self, table: str, partitions: Sequence[str]) -> pa.Table:
-        """Give the rows of one of the further tables that belong to partitions."""
-        schema = plain_schema(self._opened.tables[table])
-        found = [schema.empty_table()]
-        for partition in partitions:
-            footer = self._look(partition)
-            if footer is not None:
-                files = sorted((self._folder(table, partition)).glob(f"*{SUFFIX}"))
-                rows = pa.concat_tables(
-                    [schema.empty_table(), *(_read(path, schema) for path in files)]
-                )
-                found.append(drop_forgotten(rows, footer.forgotten.get(table)))
-        return pa.concat_tables(found)
+        """Refuse: there are no further tables."""
+        message = f"There is no table {table} for {', '.join(partitions)} in a folder of Parquet."
+        raise StreamError(message)
 
     def write(self, outcome: Outcome) -> int:
         """Write one file for each partition that a batch moves; the name of each is the fence.
@@ -125,7 +113,6 @@ class ParquetSink:
     def close(self) -> None:
         """Forget what was seen of the folder."""
         self._newest.clear()
-        self._kept.clear()
 
     @property
     def _opened(self) -> Shape:
@@ -140,29 +127,22 @@ class ParquetSink:
     def _look(self, partition: str) -> Footer | None:
         """Look at the newest batch of a partition, and finish it where its worker did not."""
         newest = _newest_of(self._folder(self._table, partition))
-        self._forget(partition)
+        self._newest.pop(partition, None)
         if newest is None:
             return None
         footer = self._newest[partition] = read_footer(newest)
         settle(self._root, footer)
         return footer
 
-    def _forget(self, partition: str) -> None:
-        """Forget what was seen of a partition: another worker may have written to it."""
-        self._newest.pop(partition, None)
-        self._kept = {key: files for key, files in self._kept.items() if key[1] != partition}
-
     def _write_partition(self, outcome: Outcome, partition: str, events: int) -> None:
         shape, move = self._opened, outcome.moves[partition]
         name = batch_name(partition, move.before)
         folder = partition_folder(partition)
-        tables = {DEAD: dead_rows(shape.source, outcome.dead, moment()), **outcome.tables}
         staged: dict[str, str] = {}
-        for table, rows in tables.items():
-            own = _of(plain(rows), partition)
-            if own.num_rows:
-                staged[stage(self._root, content_of(own))] = f"{table}/{folder}/{name}"
-        before = self._newest.get(partition)
+        letters = _of(outcome.dead, partition)
+        if letters.num_rows:
+            content = content_of(dead_rows(shape.source, letters, moment()))
+            staged[stage(self._root, content)] = f"{DEAD}/{folder}/{name}"
         footer = Footer(
             source=shape.source,
             worker=shape.worker,
@@ -170,55 +150,14 @@ class ParquetSink:
             before=move.before,
             after=move.after,
             staged=staged,
-            forgotten=dict(before.forgotten if before else {}) | self._bounds(outcome, partition),
         )
         rows = content_of(_of(plain(outcome.predictions), partition), footer)
         if not publish(self._root, f"{self._table}/{folder}/{name}", rows):
             discard(self._root, footer)
-            self._forget(partition)
+            self._newest.pop(partition, None)
             raise moved_error(shape.source, [partition])
         self._newest[partition] = footer
         settle(self._root, footer)
-        self._remove_forgotten(outcome, partition)
-
-    def _bounds(self, outcome: Outcome, partition: str) -> dict[str, str]:
-        return {
-            table: pack(column, self._scalar(table, column, bounds[partition]))
-            for table, (column, bounds) in outcome.forgotten.items()
-            if partition in bounds
-        }
-
-    def _scalar(self, table: str, column: str, value: object) -> pa.Scalar:
-        return pa.scalar(value, plain_schema(self._opened.tables[table]).field(column).type)
-
-    def _remove_forgotten(self, outcome: Outcome, partition: str) -> None:
-        """Remove files all of whose rows are needed no more."""
-        for table, (column, bounds) in outcome.forgotten.items():
-            if partition not in bounds:
-                continue
-            bound = self._scalar(table, column, bounds[partition])
-            kept = self._files(table, partition, column, outcome)
-            for path, greatest in kept:
-                if pc.less(greatest, bound).as_py():
-                    path.unlink(missing_ok=True)
-            self._kept[table, partition] = [
-                each for each in kept if not pc.less(each[1], bound).as_py()
-            ]
-
-    def _files(
-        self, table: str, partition: str, column: str, outcome: Outcome
-    ) -> list[tuple[Path, pa.Scalar]]:
-        """List a table's files of a partition with their greatest values; read once, then kept."""
-        folder = self._folder(table, partition)
-        kept = self._kept.get((table, partition))
-        if kept is None:
-            paths = sorted(folder.glob(f"*{SUFFIX}"))
-            return [(path, pc.max(pq.ParquetFile(path).read([column]).column(0))) for path in paths]
-        rows = _of(plain(outcome.tables[table]), partition) if table in outcome.tables else None
-        if rows is not None and rows.num_rows:
-            name = batch_name(partition, outcome.moves[partition].before)
-            kept.append((folder / name, pc.max(rows.column(column))))
-        return kept
 
     def _check(self, shape: Shape) -> None:
         """Refuse what files of Parquet cannot keep or do."""
@@ -230,17 +169,23 @@ class ParquetSink:
                 "take events apart where they are read."
             )
             raise StreamError(message)
-        if self._table.casefold() in {DEAD, *(name.casefold() for name in shape.tables)}:
-            message = f"The predictions' table cannot be {self._table}, which is another's folder."
+        if shape.tables:
+            message = (
+                f"Windows and alerts keep tables ({', '.join(shape.tables)}), whose rows change in "
+                "the transaction of a batch, and a folder of Parquet has none.\n"
+                "  What to do: take duckdb: or postgresql:// as the sink."
+            )
             raise StreamError(message)
-        for schema in (shape.predictions, *shape.tables.values()):
-            for field in plain_schema(schema):
-                if any(has_none(field.type) for has_none in _NO_PLACE):
-                    message = (
-                        f"Parquet has no place for the column {field.name}, which is {field.type}."
-                        f" Cast it in the query: epoch_us({field.name})."
-                    )
-                    raise StreamError(message)
+        if self._table.casefold() == DEAD:
+            message = f"[sink] table cannot be {self._table}, which is the dead letters' folder."
+            raise StreamError(message)
+        for field in plain_schema(shape.predictions):
+            if any(has_none(field.type) for has_none in _NO_PLACE):
+                message = (
+                    f"Parquet has no place for the column {field.name}, which is {field.type}."
+                    f" Cast it in the query: epoch_us({field.name})."
+                )
+                raise StreamError(message)
 
     def _compare(self, path: Path, shape: Shape) -> None:
         footer = read_footer(path)
@@ -263,7 +208,3 @@ def _newest_of(folder: Path) -> Path | None:
 
 def _of(rows: pa.Table, partition: str) -> pa.Table:
     return rows.filter(pc.equal(rows.column(PARTITION), partition))
-
-
-def _read(path: Path, schema: pa.Schema) -> pa.Table:
-    return pq.ParquetFile(path).read().select(schema.names).cast(schema)

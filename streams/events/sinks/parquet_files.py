@@ -1,9 +1,9 @@
 """The files of a Parquet sink: their names, what their footers say, and how they appear.
 
 One link makes a batch of a partition be there: that of the file of predictions, under a name that
-only one worker can take. Dead letters and other tables of the batch are on disk before that, under
-names that no reader's pattern finds; the footer says what they become, and whoever sees a batch
-next brings that about where its worker was killed.
+only one worker can take. The batch's dead letters are on disk before that, under a name that no
+reader's pattern finds; the footer says where they go, and whoever sees the batch next brings them
+there where its worker was killed.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from base64 import b64decode, b64encode
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ....errors import RegistryError, StreamError
@@ -47,9 +45,7 @@ class Footer:
     before, after
         How far it moves the partition.
     staged
-        The batch's other files: from where they are before the batch is there to where they go.
-    forgotten
-        By table: a column, and a bound; rows below it are needed no more. Those of all batches.
+        The batch's dead letters: from where they are before the batch is there to where they go.
     """
 
     source: str
@@ -58,7 +54,6 @@ class Footer:
     before: Offset | None
     after: Offset
     staged: Mapping[str, str] = field(default_factory=dict)
-    forgotten: Mapping[str, str] = field(default_factory=dict)
 
 
 def partition_folder(partition: str) -> str:
@@ -144,25 +139,6 @@ def discard(root: Path, footer: Footer) -> None:
     """Remove the files of a batch that will not be there."""
     for staged in footer.staged:
         (root / staged).unlink(missing_ok=True)
-
-
-def pack(column: str, bound: pa.Scalar) -> str:
-    """Write a bound with its type as text."""
-    table = pa.table({column: pa.array([bound])})
-    stream = pa.BufferOutputStream()
-    with pa.ipc.new_stream(stream, table.schema) as writer:
-        writer.write_table(table)
-    return b64encode(stream.getvalue()).decode()
-
-
-def drop_forgotten(rows: pa.Table, packed: str | None) -> pa.Table:
-    """Leave out rows that are needed no more."""
-    if packed is None:
-        return rows
-    table = pa.ipc.open_stream(b64decode(packed)).read_all()
-    [column] = table.column_names
-    is_below = pc.less(rows.column(column), table.column(column)[0])
-    return rows.filter(pc.invert(pc.fill_null(is_below, False)))
 
 
 @contextmanager

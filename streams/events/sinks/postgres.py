@@ -11,14 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from ....errors import StreamError
-from ....scoring.postgres_types import (
-    MOST_NAME_BYTES,
-    TargetColumn,
-    copy_query,
-    lines_of,
-    postgres_type,
-    way_out,
-)
+from ....scoring.postgres_types import copy_query, lines_of
 from ....udfs.duckdb.macros import quote
 from ...bookkeeping import moment
 from ...relation import listed
@@ -33,23 +26,30 @@ from .layout import (
     check_moves,
     check_shape,
     dead_rows,
-    describe_difference,
-    key_index,
     moved_error,
     moved_rows,
     plain,
     plain_schema,
     read_offset,
     read_place,
-    refuse_difference,
+)
+from .postgres_tables import (
+    check_name,
+    make_key,
+    make_table,
+    own_columns,
+    rows_of,
+    sql_name,
+    target_column,
+    text,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import LiteralString
 
     import psycopg
 
+    from ....scoring.postgres_types import TargetColumn
     from ..records import Offset, Outcome, Shape
     from .postgres_session import Server
 
@@ -90,7 +90,7 @@ class PostgresSink:
         self._columns = {
             place: self._described(place, plain_schema(schema)) for place, schema in schemas.items()
         }
-        self._columns[_DEAD] = _own_columns(DEAD_COLUMNS)
+        self._columns[_DEAD] = own_columns(DEAD_COLUMNS)
         self._server.connect()
         self._server.transact(lambda connection: self._make_all(connection, shape))
         self._shape = shape
@@ -102,10 +102,10 @@ class PostgresSink:
     def read(self, table: str, partitions: Sequence[str]) -> pa.Table:
         """Give the rows of one of the further tables that belong to partitions."""
         place, schema = read_place(table), plain_schema(self._opened.tables[table])
-        query = f"SELECT {listed(schema.names)} FROM {_sql(place)}".replace("%", "%%")
+        query = f"SELECT {listed(schema.names)} FROM {sql_name(place)}".replace("%", "%%")
         query += f" WHERE {PARTITION} = ANY(%s)"
         rows = self._server.transact(
-            lambda connection: _rows(connection, query, [list(partitions)])
+            lambda connection: rows_of(connection, query, [list(partitions)])
         )
         columns = zip(*rows, strict=True) if rows else [[] for _ in schema]
         return pa.Table.from_arrays(
@@ -144,7 +144,7 @@ class PostgresSink:
         self, connection: psycopg.Connection[Any], partitions: Sequence[str], lock: str
     ) -> dict[str, Offset]:
         shape = self._opened
-        rows = _rows(
+        rows = rows_of(
             connection,
             f"SELECT partition, last_offset FROM {_POSITIONS} WHERE source = %s "
             # In one order, so that two workers do not wait for each other.
@@ -156,7 +156,7 @@ class PostgresSink:
     def _has_happened(self, connection: psycopg.Connection[Any], outcome: Outcome) -> bool:
         """Whether the transaction before, whose answer was lost, moved the positions."""
         shape = self._opened
-        rows = _rows(
+        rows = rows_of(
             connection,
             f"SELECT partition, last_offset FROM {_POSITIONS} WHERE source = %s AND worker = %s "
             "AND partition = ANY(%s) FOR UPDATE",
@@ -178,10 +178,10 @@ class PostgresSink:
         for name, rows in outcome.tables.items():
             self._copy(connection, read_place(name), plain(rows))
         for name, (column, bounds) in outcome.forgotten.items():
-            statement = f"DELETE FROM {_sql(read_place(name))}".replace("%", "%%")
+            statement = f"DELETE FROM {sql_name(read_place(name))}".replace("%", "%%")
             statement += f" WHERE {PARTITION} = %s AND {quote(column).replace('%', '%%')} < %s"
             for bound in bounds.items():
-                connection.execute(_text(statement), bound)
+                connection.execute(text(statement), bound)
         return left_out
 
     def _move(self, connection: psycopg.Connection[Any], outcome: Outcome) -> None:
@@ -191,7 +191,7 @@ class PostgresSink:
         check_moves(shape.source, stored, outcome.moves)
         for row in moved_rows(shape, outcome, moment()):
             statement = _MOVE if row["partition"] in stored else _BEGIN
-            if connection.execute(_text(statement), row).rowcount != 1:
+            if connection.execute(text(statement), row).rowcount != 1:
                 raise moved_error(shape.source, [str(row["partition"])])
 
     def _copy_new(self, connection: psycopg.Connection[Any], rows: pa.Table) -> int:
@@ -199,15 +199,15 @@ class PostgresSink:
         columns = self._columns[self._table]
         names = listed([column.name for column in columns])
         connection.execute(
-            _text(
+            text(
                 f"CREATE TEMPORARY TABLE {_NEW} ON COMMIT DROP AS "
-                f"SELECT {names} FROM {_sql(self._table)} LIMIT 0"
+                f"SELECT {names} FROM {sql_name(self._table)} LIMIT 0"
             )
         )
         self._copy(connection, Place("pg_temp", _NEW), rows, columns)
         done = connection.execute(
-            _text(
-                f"INSERT INTO {_sql(self._table)} ({names}) SELECT {names} FROM pg_temp.{_NEW} "
+            text(
+                f"INSERT INTO {sql_name(self._table)} ({names}) SELECT {names} FROM pg_temp.{_NEW} "
                 f"ORDER BY {PARTITION}, {OFFSET} ON CONFLICT DO NOTHING"
             )
         )
@@ -224,121 +224,28 @@ class PostgresSink:
             return
         columns = columns or self._columns[place]
         names = listed([column.name for column in columns])
+        statement = text(f"COPY {sql_name(place)} ({names}) FROM STDIN")
         self._writer.register(_BATCH, rows)
-        try:
-            lines = self._writer.sql(copy_query(_BATCH, columns)).to_arrow_reader(_LINES)
-            with connection.cursor() as cursor:
-                statement = _text(f"COPY {_sql(place)} ({names}) FROM STDIN")
-                with cursor.copy(statement) as copy:
-                    for part in lines_of(iter(lines)):
-                        copy.write(part)
-        finally:
-            self._writer.unregister(_BATCH)
+        with (
+            self._writer.sql(copy_query(_BATCH, columns)).to_arrow_reader(_LINES) as lines,
+            connection.cursor() as cursor,
+            cursor.copy(statement) as copy,
+        ):
+            for part in lines_of(iter(lines)):
+                copy.write(part)
 
     def _described(self, place: Place, schema: pa.Schema) -> tuple[TargetColumn, ...]:
         """Say what columns become; refuse those that Postgres has no place for."""
         self._writer.register(_BATCH, schema.empty_table())
         kinds = self._writer.execute(f"DESCRIBE SELECT * FROM {_BATCH}").fetchall()
-        self._writer.unregister(_BATCH)
-        _check_name(str(place), place.name)
-        return tuple(_target(place, name, kind) for name, kind, *_ in kinds)
+        check_name(str(place), place.name)
+        return tuple(target_column(place, name, kind) for name, kind, *_ in kinds)
 
     def _make_all(self, connection: psycopg.Connection[Any], shape: Shape) -> None:
-        connection.execute(_text(f"SELECT pg_advisory_xact_lock({_MAKING})"))
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_MAKING})"))
         key = ", PRIMARY KEY (source, partition)"
-        _make(connection, Place(SCHEMA, POSITIONS), _own_columns(POSITION_COLUMNS), key)
+        make_table(connection, Place(SCHEMA, POSITIONS), own_columns(POSITION_COLUMNS), key)
         for place, columns in self._columns.items():
-            _make(connection, place, columns)
+            make_table(connection, place, columns)
         if shape.key:
-            _make_key(connection, self._table, shape.key)
-
-
-def _target(place: Place, name: str, kind: str) -> TargetColumn:
-    _check_name(f"{place}.{name}", name)
-    found = postgres_type(kind, quote(name))
-    if found is None:
-        message = (
-            f"Postgres has no type for the column {name} of {place}, which is {kind[:80]}.\n"
-            f"  What to do, in the query: {way_out(kind)}. Nothing was read or written."
-        )
-        raise StreamError(message)
-    return TargetColumn(name, found[0], found[1])
-
-
-def _check_name(title: str, name: str) -> None:
-    if len(name.encode()) > MOST_NAME_BYTES:
-        message = (
-            f"The name {title} has more than {MOST_NAME_BYTES} bytes, which Postgres would cut off."
-            " Give it a shorter one."
-        )
-        raise StreamError(message)
-
-
-def _own_columns(columns: Mapping[str, str]) -> tuple[TargetColumn, ...]:
-    return tuple(_target(Place(SCHEMA, ""), name, kind) for name, kind in columns.items())
-
-
-def _make(
-    connection: psycopg.Connection[Any],
-    place: Place,
-    columns: Sequence[TargetColumn],
-    key: str = "",
-) -> None:
-    """Make a table, or hold the one that is there against what will be written."""
-    kinds = _rows(
-        connection, "SELECT relkind FROM pg_class WHERE oid = to_regclass(%s)", [_sql(place)]
-    )
-    if not kinds:
-        if place.schema is not None and not _rows(
-            connection, "SELECT 1 FROM pg_namespace WHERE nspname = %s", [place.schema]
-        ):
-            connection.execute(_text(f"CREATE SCHEMA {quote(place.schema)}"))
-        fields = ", ".join(f"{quote(column.name)} {column.type}" for column in columns)
-        connection.execute(_text(f"CREATE TABLE {_sql(place)} ({fields}{key})"))
-        return
-    if kinds[0][0] not in {"r", "p"}:
-        refuse_difference(str(place), "it is no table")
-    there = dict(
-        _rows(
-            connection,
-            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
-            "WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
-            [_sql(place)],
-        )
-    )
-    wanted = {column.name: column.type for column in columns}
-    refuse_difference(str(place), describe_difference(there, wanted))
-
-
-def _make_key(connection: psycopg.Connection[Any], place: Place, key: Sequence[str]) -> None:
-    """Make the index by which an event is known again."""
-    import psycopg
-
-    index = quote(key_index(place, key))
-    try:
-        connection.execute(
-            _text(f"CREATE UNIQUE INDEX IF NOT EXISTS {index} ON {_sql(place)} ({listed(key)})")
-        )
-    except psycopg.errors.UniqueViolation as error:
-        message = (
-            f"[events] id cannot tell the rows of {place} apart: some are there twice.\n"
-            "  What to do: take the id out of the definition, or name another table."
-        )
-        raise StreamError(message) from error
-
-
-def _rows(
-    connection: psycopg.Connection[Any], query: str, values: Sequence[object]
-) -> list[tuple[Any, ...]]:
-    return connection.execute(_text(query), values).fetchall()
-
-
-def _text(statement: str) -> LiteralString | bytes:
-    """Hand over a statement whose names are quoted."""
-    return statement.encode()
-
-
-def _sql(place: Place) -> str:
-    return (
-        quote(place.name) if place.schema is None else f"{quote(place.schema)}.{quote(place.name)}"
-    )
+            make_key(connection, self._table, shape.key)

@@ -93,9 +93,11 @@ class Server:
             try:
                 if self._connection is None:
                     self._connection = self._connected()
-                with self._connection.transaction():
-                    return act(self._connection)
+                answer = act(self._connection)
+                # Not the driver's transaction block, which is silent where the connection is gone.
+                self._connection.commit()
             except psycopg.Error as error:
+                self._undo()
                 if self._is_away(error):
                     self.close()
                     if not is_told:
@@ -106,6 +108,11 @@ class Server:
                 else:
                     self.close()
                     raise _refused(error) from error
+            except BaseException:
+                self._undo()
+                raise
+            else:
+                return answer
             # Not all at the same moment, so that two do not meet again and again.
             if self._pause(seconds * random.uniform(0.5, 1.0)):  # noqa: S311
                 message = "Waiting for the server was ended. Nothing is lost."
@@ -119,11 +126,18 @@ class Server:
             with suppress(_psycopg().Error):
                 connection.close()
 
+    def _undo(self) -> None:
+        """End the transaction; where that fails the connection is gone, which ends it too."""
+        if self._connection is not None:
+            with suppress(_psycopg().Error):
+                self._connection.rollback()
+
     def _connected(self) -> psycopg.Connection[Any]:
         connection: psycopg.Connection[Any] = _psycopg().connect(
-            self._address, autocommit=True, application_name="foresql worker"
+            self._address, application_name="foresql worker"
         )
         connection.execute("; ".join(f"SET {setting}" for setting in _SETTINGS).encode())
+        connection.commit()
         return connection
 
     def _is_away(self, error: psycopg.Error) -> bool:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ....errors import StreamError
-from ...opening import Asking, is_locked, wanted_sign
+from ....udfs.duckdb.holder import is_locked
+from ...opening import Asking, wanted_sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

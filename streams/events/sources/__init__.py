@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ..definition import Definition
     from ..records import Source
 
-SCHEMES = ("nats", "file")
+SCHEMES = ("nats", "kafka", "kinesis", "file")
 
 
 def open_source(definition: Definition) -> Source:
@@ -26,6 +26,14 @@ def open_source(definition: Definition) -> Source:
             from .files import FileSource
 
             return FileSource(definition)
+        case "kafka":
+            from .kafka import KafkaSource
+
+            return KafkaSource(definition)
+        case "kinesis":
+            from .kinesis import KinesisSource
+
+            return KinesisSource(definition)
         case "nats":
             from .nats import NatsSource
 

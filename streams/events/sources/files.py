@@ -6,9 +6,9 @@ Files may grow, and new ones may come. A line is there when its newline is.
 from __future__ import annotations
 
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from glob import glob
+from itertools import accumulate, repeat
 from typing import TYPE_CHECKING
 
 from ....errors import StreamError
@@ -129,13 +129,16 @@ class _File:
     counted_to: int
     counted: int = 0
     read: int = 0
-    waiting: deque[Record] = field(default_factory=deque)
+    waiting: list[Record] = field(default_factory=list)
+    given: int = 0
 
     def take(self, most: int) -> list[Record]:
         """Give at most so many lines."""
-        if not self.waiting:
-            self._read()
-        return [self.waiting.popleft() for _ in range(min(most, len(self.waiting)))]
+        if self.given == len(self.waiting):
+            self.waiting, self.given = self._read(), 0
+        found = self.waiting[self.given : self.given + most]
+        self.given += len(found)
+        return found
 
     def lag(self) -> int:
         """Count the lines that were not given."""
@@ -144,25 +147,26 @@ class _File:
             while block := file.read(_BLOCK):
                 self.counted += block.count(b"\n")
                 self.counted_to += len(block)
-        return self.counted - self.read + len(self.waiting)
+        return self.counted - self.read + len(self.waiting) - self.given
 
-    def _read(self) -> None:
+    def _read(self) -> list[Record]:
         """Read the next whole lines; empty ones are no events."""
         status = self.path.stat()
         if status.st_size < self.read_to:
             raise _is_shorter(self.path)
         if status.st_size == self.read_to:
-            return
+            return []
         *lines, _ = self._block().split(b"\n")
-        place = self.read_to
-        for line in lines:
-            if line:
-                record = Record(self.partition, place, status.st_mtime, line, self.last)
-                self.waiting.append(record)
-                self.last = place
-            place += len(line) + 1
+        ends = list(accumulate((len(line) + 1 for line in lines), initial=self.read_to))
+        offsets, self.read_to = ends[:-1], ends[-1]
         self.read += len(lines)
-        self.read_to = place
+        if b"" in lines:
+            offsets = [offset for offset, line in zip(offsets, lines, strict=True) if line]
+            lines = [line for line in lines if line]
+        befores = [self.last, *offsets]
+        self.last = befores.pop() if offsets else self.last
+        columns = (repeat(self.partition), offsets, repeat(status.st_mtime), lines, befores)
+        return [Record(*values) for values in zip(*columns, strict=False)]
 
     def _block(self) -> bytes:
         """Read so much that there is a whole line, if there is one."""

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....errors import StreamError
 from ..nats_client import ANSWERING, request_api
-from .nats_stream import LOG
+from .lost import LOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,7 +96,8 @@ class Leases:
                     with contextlib.suppress(errors.Error, TimeoutError):
                         await self._open(client, replicas)  # it is kept in memory
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), self._living / _RENEWALS)
+                    async with asyncio.timeout(self._living / _RENEWALS):
+                        await self._news.wait()
         finally:
             with contextlib.suppress(errors.Error, TimeoutError):
                 await subscription.unsubscribe()
@@ -114,6 +115,8 @@ class Leases:
         share = self._share([key for key in keys if key.startswith("worker.")])
         surplus = list(self.held)[share:]
         await self._set(client, free[: max(share - len(self.held), 0)])
+        # Once a round: what was lost with the bucket, and taken again, was held all the time.
+        self._on_change(frozenset(self.held))
         await self._give_back(client, surplus)
         if surplus or not self._is_known:
             await client.publish(self._news_subject, self.worker.encode())
@@ -135,7 +138,6 @@ class Leases:
     async def _set(self, client: Client, partitions: Sequence[str]) -> None:
         """Renew leases that are held, and take those that are free."""
         await asyncio.gather(*(self._set_one(client, each) for each in partitions))
-        self._on_change(frozenset(self.held))
 
     async def _set_one(self, client: Client, partition: str) -> None:
         revision = self.held.get(partition, 0)

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from ....errors import StreamError
 from ..nats_client import listen, request_api
 from ..records import Record
-from .nats_stream import LOG, say_lost, stream_state
+from .lost import LOG, say_lost
+from .nats_stream import stream_state
 
 if TYPE_CHECKING:
     import threading
@@ -85,7 +86,7 @@ class SubjectReader:
         self.begun = self.next
         self._created: str | None = None
         self._known = self._first = 0  # all before the one was read; the stream begins at the other
-        self._waiting = 0
+        self._waiting = 1  # until the server tells, so that nobody takes the partition as empty
         self._came = self._taken = 0  # bytes, each counted by one thread
         self._consumer = self._inbox = ""
         self._count = self._asked = self._most_bytes = 0
@@ -209,7 +210,8 @@ class SubjectReader:
         while True:
             self._is_silent = True
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._broken.wait(), _LOOK)
+                async with asyncio.timeout(_LOOK):
+                    await self._broken.wait()
                 return
             await self._look(client)
 
@@ -220,16 +222,18 @@ class SubjectReader:
         self._check(state, after)
         info = f"CONSUMER.INFO.{self._plan.stream}.{self._consumer}"
         found = await request_api(client, info, {})
-        self._waiting = found["num_pending"]
-        if self._waiting == 0:
+        if found["num_pending"] == 0:
             self._known = state.last + 1
-        elif self._asked and not found["num_waiting"] and self._is_silent:
-            self._broken.set()
+        if self._is_silent:
+            self._waiting = found["num_pending"]
+            if self._waiting and self._asked and not found["num_waiting"]:
+                self._broken.set()
 
     async def _leave(self, client: Client, subscription: Subscription | None) -> None:
         from nats import errors
 
         self._client = None
+        self._waiting = max(self._waiting, 1)
         with contextlib.suppress(errors.Error):
             if subscription is not None:
                 await subscription.unsubscribe()

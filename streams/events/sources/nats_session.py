@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ....errors import StreamError
 from ..nats_client import connect_nats
-from .nats_stream import LOG, check_subjects, stream_state
+from .lost import LOG
+from .nats_stream import check_subjects, stream_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from .nats_reader import SubjectReader
 
 _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
-_ENDING = 2.0
-"""Seconds that the server has to hear that a reader leaves."""
+_ENDING, _AGAIN = 4.0, 1.0
+"""Seconds that the server has to hear that a reader leaves, and after which it is told again."""
 
 
 class NatsSession:
@@ -48,6 +49,7 @@ class NatsSession:
         self._is_ending = False
         self._readers: set[SubjectReader] = set()
         self._tasks: dict[object, asyncio.Task[None]] = {}
+        self._endings: set[asyncio.Task[None]] = set()
 
     async def open(self, stream: str, subjects: Sequence[str]) -> None:
         """Connect for the first time.
@@ -103,9 +105,11 @@ class NatsSession:
     def remove(self, reader: SubjectReader) -> None:
         """Have a reader stop."""
         self._readers.discard(reader)
-        task = self._tasks.get(reader)
+        task = self._tasks.pop(reader, None)
         if task is not None:
-            task.cancel()
+            ending = asyncio.get_running_loop().create_task(_end([task]))
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
 
     async def _connect(self) -> Client:
         self._closed.clear()
@@ -121,11 +125,7 @@ class NatsSession:
             self._start(reader, reader.run(client))
         await self._closed.wait()
         self._client = None
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=_ENDING)
+        await _end([*self._tasks.values(), *self._endings])
         await client.close()
 
     def _start(self, owner: object, action: Coroutine[None, None, None]) -> None:
@@ -142,3 +142,13 @@ class NatsSession:
                 self._on_failure(StreamError(f"Reading {self._bus} ended: {error!r}"))
 
         task.add_done_callback(ended)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they end: the library's waiting may miss it once."""
+    pending = set(tasks)
+    end = asyncio.get_running_loop().time() + _ENDING
+    while pending and asyncio.get_running_loop().time() < end:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_AGAIN)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
     from nats.aio.client import Client
 
-LOG = logging.getLogger("foresql.streams")
 _LIMITS = "limits"
 
 
@@ -106,21 +104,3 @@ def overlap(one: str, other: str) -> bool:
         if left != right and "*" not in {left, right}:
             return False
     return True
-
-
-def say_lost(stream: str, first: int, last: int, subject: str | None) -> None:
-    """Say that messages left the stream before they were read.
-
-    ``subject`` is that of the partition; None where it is the whole stream.
-    """
-    lost = f"{last - first + 1} events are lost"
-    if subject is not None:
-        lost = f"those of {subject} among them are lost"
-    LOG.warning(
-        "The messages %d to %d of %s are no longer in the stream, dropped by its limits or "
-        "deleted before they were read: %s.",
-        first,
-        last,
-        stream,
-        lost,
-    )

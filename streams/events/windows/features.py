@@ -13,11 +13,14 @@ from ....scoring.query import connect_quietly
 from .query import EVENTS, ROW
 
 if TYPE_CHECKING:
+    from .memory import Slice
     from .query import WindowQuery
 
 OF_AN_EVENT = (duckdb.DataError, duckdb.InvalidInputException, duckdb.InvalidTypeException)
 """What DuckDB raises for a value; anything else is not an event's fault."""
-_FEATURES, _PROBE = "foresql_features", "foresql_probe"
+_FEATURES, _JOINED, _PROBE = "foresql_features", "foresql_joined", "foresql_probe"
+PAIRS = 16
+"""A window over a row costs about as much as so many joined pairs."""
 _LONGEST_REASON = 500
 
 
@@ -41,9 +44,12 @@ class Features:
             f"PREPARE {_FEATURES} AS SELECT * FROM (\n{query.features}\n) AS f "
             f"WHERE {ROW} >= 0 ORDER BY {ROW}"
         )
+        self._has_join = query.joined is not None
+        if query.joined is not None:
+            self._connection.execute(f"PREPARE {_JOINED} AS {query.joined}\nORDER BY {ROW}")
         self._connection.execute(f"PREPARE {_PROBE} AS {query.probe}")
 
-    def compute(self, rows: pa.Table) -> pa.Table:
+    def compute(self, part: Slice) -> pa.Table:
         """Give the features of the rows that are counted, in that order.
 
         Raises
@@ -51,7 +57,8 @@ class Features:
         duckdb.Error
             If one cannot be computed.
         """
-        return self._run(_FEATURES, rows)
+        is_few = self._has_join and part.pairs <= part.rows.num_rows * PAIRS
+        return self._run(_JOINED if is_few else _FEATURES, part.rows)
 
     def refused(self, events: pa.Table) -> list[Failed]:
         """Say which events cannot be read by the query at all, whatever is before them."""

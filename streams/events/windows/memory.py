@@ -32,6 +32,14 @@ class Arrived(NamedTuple):
     repeated: int
 
 
+class Slice(NamedTuple):
+    """Events that some need, those themselves, and how many pairs of both have one key."""
+
+    rows: pa.Table
+    asked: pa.Table
+    pairs: int
+
+
 class Memory:
     """The events of one partition, in the order of their offsets.
 
@@ -94,15 +102,11 @@ class Memory:
         places = np.flatnonzero((self._times >= start) & (self._times < end))
         return places[np.argsort(self._times[places], kind="stable")]
 
-    def at(self, places: Whole) -> pa.Table:
-        """Give the events in some places."""
-        return self._rows.take(pa.array(places))
-
-    def slice(self, places: Whole, lookback: int, row: str) -> pa.Table:
+    def slice(self, places: Whole, lookback: int, row: str) -> Slice:
         """Give the events that the windows of some need: their keys', of their times.
 
         The column ``row`` counts those events themselves, in the order of ``places``; the others
-        have -1.
+        have negative numbers.
         """
         first = np.full(len(self._keys), -NEVER, dtype=np.int64)
         last = np.full(len(self._keys), NEVER, dtype=np.int64)
@@ -110,10 +114,16 @@ class Memory:
         np.minimum.at(first, codes, times - lookback)
         np.maximum.at(last, codes, times)
         needed = (self._times >= first[self._codes]) & (self._times <= last[self._codes])
-        rows = np.full(len(self._times), -1, dtype=np.int64)
+        rows = -1 - np.arange(len(self._times))
         rows[places] = np.arange(len(places))
         found = self._rows.filter(pa.array(needed))
-        return found.append_column(row, pa.array(rows[needed]))
+        numbers = rows[needed]
+        own = np.flatnonzero(numbers >= 0)
+        asked = found.filter(pa.array(numbers >= 0)).take(pa.array(np.argsort(numbers[own])))
+        pairs = np.bincount(codes, minlength=len(self._keys)) @ np.bincount(
+            self._codes[needed], minlength=len(self._keys)
+        )
+        return Slice(found.append_column(row, pa.array(numbers)), asked, int(pairs))
 
     def forget(self, before: int) -> bool:
         """Leave out events before a time where those are many, and say whether it did."""

@@ -20,6 +20,7 @@ from ...row_by_row import Reader
 from ..definition import OFFSET, PARTITION, PUBLISHED
 from .aggregates import check_aggregate
 from .frames import check_window
+from .joined import write_joined
 from .layers import Layer, read_chain
 from .syntax import column, giving, reading, unnamed, write
 
@@ -52,6 +53,8 @@ class WindowQuery:
     features
         What is below the outermost SELECT, over a table `foresql_layer_0`; `foresql_row` goes
         through it.
+    joined
+        The same, with the last windows as joins: quicker for few events. None where it cannot be.
     probe
         What events alone must stand: the expressions up to the first windows, row by row.
     scoring
@@ -65,6 +68,7 @@ class WindowQuery:
     """
 
     features: str
+    joined: str | None
     probe: str
     scoring: str
     table: str
@@ -116,6 +120,7 @@ def read_window_query(
     scoring = write(connection, reading(root, chain.row, chain.row))
     return WindowQuery(
         features=features,
+        joined=reader.joined(),
         probe=reader.probe,
         scoring=f"/* over features {digest} */ {scoring}",
         table=chain.row,
@@ -162,6 +167,7 @@ class _Layers:
         self._texts: list[str] = []
         self.lookback: timedelta | None = None
         self.probe = ""
+        self._join: tuple[int, list[tuple[str, str]]] | None = None
         empty = events.append(pa.field(ROW, pa.int64())).empty_table()
         self._connection.register(EVENTS, empty)
 
@@ -188,13 +194,20 @@ class _Layers:
     def _last(self) -> str:
         return f"foresql_layer_{len(self._texts)}"
 
+    def joined(self) -> str | None:
+        """Write all layers, with the last windows as joins."""
+        if self._join is None:
+            return None
+        place, ctes = self._join
+        named = [(f"foresql_layer_{number}", text) for number, text in enumerate(self._texts, 1)]
+        last = (named[place - 1][0], ctes[-1][1])
+        whole = _with([*named[: place - 1], *ctes[:-1], last, *named[place:]])
+        return f"{whole}SELECT * FROM {self._last}"
+
     def _with(self) -> str:
-        if not self._texts:
-            return ""
-        parts = [
-            f"foresql_layer_{place} AS (\n{text}\n)" for place, text in enumerate(self._texts, 1)
-        ]
-        return f"WITH {', '.join(parts)}\n"
+        return _with(
+            [(f"foresql_layer_{place}", text) for place, text in enumerate(self._texts, 1)]
+        )
 
     def add(self, layer: Layer) -> None:
         """Check a layer, and put it above the others."""
@@ -219,9 +232,17 @@ class _Layers:
         origins = self._given(select["select_list"], paths)
         stars = [each for each in select["select_list"] if each.get("class") == "STAR"]
         own = [] if stars else [column(ROW)]
-        self._texts.append(write(self._connection, giving(source, [*own, *source["select_list"]])))
+        whole = giving(source, [*own, *source["select_list"]])
+        if windows:
+            self._join = None if select["qualify"] else self._joins(whole)
+        self._texts.append(write(self._connection, whole))
         self.schema = self._described()
         self._origins = {name: origin for name, origin in origins.items() if origin}
+
+    def _joins(self, layer: Node) -> tuple[int, list[tuple[str, str]]]:
+        windows = [each for each in parts_of(layer["select_list"]) if each.get("class") == "WINDOW"]
+        ctes = write_joined(self._connection, layer, _beside(layer), windows, ROW)
+        return len(self._texts) + 1, ctes
 
     def _check_parts(self, layer: Layer, checked: Sequence[object]) -> None:
         if any(True for _ in queries_in(list(checked))):
@@ -264,20 +285,15 @@ class _Layers:
         if not arguments:
             return ()
         text, beside = self._beside_windows(source, arguments)
-        return self._ask(text).types[beside:]
+        return self._ask(text).types[beside : beside + len(arguments)]
 
     def _beside_windows(self, source: Node, parts: Sequence[Node]) -> tuple[str, int]:
         """Write a layer of its entries without windows, then some parts of those; count the first.
 
         Entries that have no name are no part of it: nothing can refer to them.
         """
-        entries = [
-            entry
-            for entry in source["select_list"]
-            if entry.get("alias")
-            and not any(part.get("class") == "WINDOW" for part in parts_of(entry))
-        ]
-        select = {**giving(source, [*entries, *map(unnamed, parts)]), "qualify": None}
+        entries = _beside(source)
+        select = {**giving(source, [*entries, *map(unnamed, parts), column(ROW)]), "qualify": None}
         return f"{self._with()}{write(self._connection, select)}", len(entries)
 
     def _described(self) -> pa.Schema:
@@ -299,6 +315,20 @@ class _Layers:
             raise UnsupportedModelError(
                 "the query", f"DuckDB refuses it: {error}", "run it in DuckDB first."
             ) from error
+
+
+def _with(ctes: Sequence[tuple[str, str]]) -> str:
+    parts = [f"{name} AS (\n{text}\n)" for name, text in ctes]
+    return f"WITH {', '.join(parts)}\n" if parts else ""
+
+
+def _beside(layer: Node) -> list[Node]:
+    """Give the entries of a layer that have a name and no window."""
+    return [
+        entry
+        for entry in layer["select_list"]
+        if entry.get("alias") and not any(each.get("class") == "WINDOW" for each in parts_of(entry))
+    ]
 
 
 def _taken(window: Node) -> list[Node]:

@@ -30,18 +30,18 @@ def write(connection: duckdb.DuckDBPyConnection, select: Node) -> str:
     ).fetchall()
     [(again,)] = connection.execute("SELECT json_serialize_sql(?)", [text]).fetchall()
     read = json.loads(again)
-    if read["error"] or _placeless(read["statements"][0]["node"]) != _placeless(select):
+    if read["error"] or placeless(read["statements"][0]["node"]) != placeless(select):
         raise UnsupportedModelError(
             "the query", f"DuckDB writes a part of it in another way: {text}", "write it simpler."
         )
     return text
 
 
-def _placeless(node: object) -> object:
+def placeless(node: object) -> object:
     """Leave out where parts stand."""
     if isinstance(node, dict):
-        return {k: _placeless(v) for k, v in node.items() if not k.startswith("query_location")}
-    return [_placeless(each) for each in node] if isinstance(node, list) else node
+        return {k: placeless(v) for k, v in node.items() if not k.startswith("query_location")}
+    return [placeless(each) for each in node] if isinstance(node, list) else node
 
 
 def column(name: str, alias: str = "") -> Node:

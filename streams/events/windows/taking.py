@@ -221,16 +221,17 @@ class EventWindows:
         waiting = [places] if len(places) else []
         while waiting:
             now = waiting.pop()
+            needed = memory.slice(now, self._lookback, ROW)
             try:
-                features = self._features.compute(memory.slice(now, self._lookback, ROW))
+                features = self._features.compute(needed)
             except OF_AN_EVENT as error:
                 if len(now) > 1:
                     middle = len(now) // 2
                     waiting += [now[middle:], now[:middle]]
                 else:
-                    part.refuse(memory.at(now), 0, reason_of(error))
+                    part.refuse(needed.asked, 0, reason_of(error))
                 continue
-            found.append(self._placed(features, memory.at(now)))
+            found.append(self._placed(features, needed.asked))
         return pa.concat_tables(found) if found else self.query.columns.empty_table()
 
     def _placed(self, features: pa.Table, events: pa.Table) -> pa.Table:

@@ -15,7 +15,7 @@ from reading_process import reading_process
 from foresql.streams.events.definition import SourceSection
 
 PARTITIONS = 8
-LEASE = timedelta(seconds=3)
+LEASE = timedelta(seconds=1.5)
 PATIENCE = 30.0
 
 
@@ -136,7 +136,7 @@ def test_leases_outlive_a_restart_of_the_bus():
 def test_a_killed_worker_is_followed_after_its_lease(server, stream, tmp_path):
     subjects = [f"{stream}.{number}" for number in range(PARTITIONS)]
     with (
-        reading_process(tmp_path, server.url, stream, subjects=subjects) as mortal,
+        reading_process(tmp_path, server.url, stream, subjects=subjects, lease=1.5) as mortal,
         worker(server, stream) as first,
     ):
         # The process may be the first one, or may not: it has half of them when both are there.

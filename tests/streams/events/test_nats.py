@@ -167,7 +167,7 @@ def test_messages_that_retention_dropped_are_said(server, caplog):
     with reading(definition(server.url, "short"), positions) as found:
         assert payloads(found.read(100)) == list(range(150, 250))
     [said] = [record.message for record in caplog.records if record.name == LOG]
-    assert said.startswith("The messages 51 to 150 of short are no longer in the stream")
+    assert said.startswith("The events 51 to 150 of short left it by its limits")
     assert said.endswith("100 events are lost.")
 
 
@@ -183,7 +183,7 @@ def test_messages_that_leave_while_others_are_read_are_said(server, caplog):
     offsets = [1, *(record.offset for record in records)]
     [hole] = [(a + 1, b - 1) for a, b in pairwise(offsets) if b > a + 1]
     [said] = [record.message for record in caplog.records if record.name == LOG]
-    assert f"The messages {hole[0]} to {hole[1]} of lively" in said
+    assert f"The events {hole[0]} to {hole[1]} of lively" in said
 
 
 def test_what_other_subjects_lost_is_not_told_as_this_ones(server, caplog):

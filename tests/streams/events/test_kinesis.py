@@ -1,0 +1,221 @@
+"""Kinesis as a source, against moto's server, which has shards, splits and sequence numbers."""
+
+import logging
+import sys
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from event_sources import definition, reading
+from moto.kinesis.models import kinesis_backends
+from moto.server import ThreadedMotoServer
+
+from foresql.errors import StreamError
+from foresql.streams.events.definition import Definition
+from foresql.streams.events.sources import kinesis, open_source
+
+LOG = "foresql.streams"
+HALF = 1 << 127
+"""Where the hash keys of the second of two shards begin."""
+
+
+class Kinesis:
+    """A region of moto's, and its client."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.client = boto3.client("kinesis", region_name="eu-west-1", endpoint_url=endpoint)
+
+    def definition(self, stream: str, **source: Any) -> Definition:
+        return definition("kinesis://eu-west-1", stream, endpoint=self.endpoint, **source)
+
+    def publish(self, stream: str, shard: int, begin: int, end: int) -> None:
+        """Publish numbers to one half of the hash keys."""
+        records = [
+            {
+                "Data": b"%d" % number,
+                "PartitionKey": "x",
+                "ExplicitHashKey": str(shard * HALF + number),
+            }
+            for number in range(begin, end)
+        ]
+        self.client.put_records(StreamName=stream, Records=records)
+
+    def split(self, stream: str, shard: str) -> None:
+        at = str(HALF // 2)
+        self.client.split_shard(StreamName=stream, ShardToSplit=shard, NewStartingHashKey=at)
+        self._close(stream, shard)
+
+    def merge(self, stream: str, shard: str, other: str) -> None:
+        self.client.merge_shards(StreamName=stream, ShardToMerge=shard, AdjacentShardToMerge=other)
+        self._close(stream, shard)
+        self._close(stream, other)
+
+    @staticmethod
+    def _close(stream: str, shard: str) -> None:
+        """Let a shard that was split or merged get nothing more, as AWS does, and moto not."""
+        closed = kinesis_backends["123456789012"]["eu-west-1"].streams[stream].shards[shard]
+        closed.ending_hash = closed.starting_hash - 1
+
+    def shards(self, stream: str) -> list[str]:
+        return [each["ShardId"] for each in self.client.list_shards(StreamName=stream)["Shards"]]
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Kinesis]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setattr(kinesis, "_NEW_SHARDS", 0.3)
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        yield Kinesis(f"http://{host}:{port}")
+        server.stop()
+
+
+@pytest.fixture
+def stream(service: Kinesis) -> str:
+    name = f"s{uuid.uuid4().hex[:8]}"
+    service.client.create_stream(StreamName=name, ShardCount=2)
+    return name
+
+
+def numbers(records, partition: str | None = None) -> list[int]:
+    mine = [each for each in records if partition in {None, each.partition}]
+    return [int(each.payload) for each in mine]
+
+
+def test_all_records_come_once_in_order(service, stream):
+    service.publish(stream, 0, 0, 100)
+    service.publish(stream, 1, 100, 200)
+    with reading(service.definition(stream)) as found:
+        records = found.read(200, most=30)
+        found.source.poll(1, 0.5)
+        assert set(found.source.lag().values()) == {0}
+    first, second = service.shards(stream)
+    assert numbers(records, first) == list(range(100))
+    assert numbers(records, second) == list(range(100, 200))
+    for shard in (first, second):
+        offsets = [record.offset for record in records if record.partition == shard]
+        assert offsets == sorted(offsets)
+        assert {len(each) for each in offsets} == {56}
+        befores = [record.before for record in records if record.partition == shard]
+        assert befores == [None, *offsets[:-1]]
+
+
+def test_it_begins_behind_positions_and_seeks(service, stream):
+    service.publish(stream, 0, 0, 50)
+    first, _ = service.shards(stream)
+    with reading(service.definition(stream)) as found:
+        records = found.read(50)
+    position = records[29].offset
+    with reading(service.definition(stream), {first: position}) as found:
+        records = found.read(20)
+        assert numbers(records) == list(range(30, 50))
+        assert records[0].before == position
+        found.positions[first] = records[9].offset
+        found.source.seek(first)
+        again = found.read(10)
+    assert numbers(again) == list(range(40, 50))
+    assert again[0].before == records[9].offset
+
+
+def test_latest_begins_with_what_comes_next(service, stream):
+    service.publish(stream, 0, 0, 10)
+    with reading(service.definition(stream, start="latest")) as found:
+        assert found.source.poll(100, 0.3) == []
+        service.publish(stream, 0, 10, 13)
+        assert numbers(found.read(3)) == [10, 11, 12]
+        found.source.seek(service.shards(stream)[0])
+        assert numbers(found.read(3)) == [10, 11, 12]
+
+
+def test_children_follow_their_parents(service, stream):
+    first, second = service.shards(stream)
+    service.publish(stream, 0, 0, 40)
+    service.split(stream, first)
+    _, _, low, high = service.shards(stream)
+    service.publish(stream, 0, 40, 80)
+    service.publish(stream, 1, 80, 120)
+    service.merge(stream, high, second)
+    merged = service.shards(stream)[-1]
+    service.publish(stream, 1, 120, 160)
+    with reading(service.definition(stream)) as found:
+        records = found.read(160 + 40, most=7)  # moto, not AWS, puts a merged shard's own again
+    assert numbers(records, first) == list(range(40))
+    assert numbers(records, low) == list(range(40, 80))
+    assert numbers(records, second) == list(range(80, 120))
+    assert numbers(records, merged)[-40:] == list(range(120, 160))
+    order = [record.partition for record in records]
+    assert order.index(low) > order.index(first) + 39
+    assert order.index(merged) > order.index(second) + 39
+
+
+def test_named_shards_are_read_with_their_children(service, stream):
+    first, second = service.shards(stream)
+    service.publish(stream, 0, 0, 10)
+    service.publish(stream, 1, 10, 20)
+    with reading(service.definition(stream, shards=(first,))) as found:
+        assert numbers(found.read(10)) == list(range(10))
+        service.split(stream, first)
+        service.publish(stream, 0, 20, 30)
+        assert numbers(found.read(10)) == list(range(20, 30))
+        assert not found.source.owns(second)
+
+
+@pytest.mark.parametrize(
+    "code", ["ProvisionedThroughputExceededException", "ExpiredIteratorException"]
+)
+def test_throttling_and_expired_iterators_are_waited_out(service, stream, code, monkeypatch):
+    monkeypatch.setattr(kinesis, "_PAUSES", (0.05,))
+    service.publish(stream, 0, 0, 20)
+    with reading(service.definition(stream)) as found:
+        records = found.read(5, most=5)
+        read, refused = found.source._client.get_records, []
+
+        def get_records(**wanted: Any) -> Any:
+            if len(refused) < 3:
+                refused.append(wanted)
+                answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+                raise ClientError(answer, "GetRecords")
+            return read(**wanted)
+
+        monkeypatch.setattr(found.source._client, "get_records", get_records)
+        service.publish(stream, 0, 20, 30)
+        records += found.read(25)
+    assert len(refused) == 3
+    assert numbers(records) == list(range(30))
+
+
+def test_it_goes_on_when_the_bus_comes_back(service, stream, caplog):
+    caplog.set_level(logging.WARNING, LOG)
+    service.publish(stream, 0, 0, 10)
+    with reading(service.definition(stream)) as found:
+        found.read(10)
+        there = found.source._client
+        found.source._client = kinesis._client("eu-west-1", "http://127.0.0.1:1")
+        assert found.source.poll(10, 1.0) == []
+        found.source._client.close()
+        found.source._client = there
+        service.publish(stream, 0, 10, 20)
+        assert numbers(found.read(10)) == list(range(10, 20))
+    said = [record.message for record in caplog.records if record.name == LOG]
+    assert len(said) == 2
+    assert "goes on when the bus is back" in said[0]
+
+
+def test_what_is_not_there_is_refused(service, stream):
+    with pytest.raises(StreamError, match="nothing"):
+        open_source(service.definition("nothing")).open(lambda _: {})
+    with pytest.raises(StreamError, match=r"has no shardId-7"):
+        open_source(service.definition(stream, shards=("shardId-7",))).open(lambda _: {})
+
+
+def test_the_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(StreamError, match=r"pip install 'foresql\[kinesis\]'"):
+        open_source(definition("kinesis://eu-west-1", "s")).open(lambda _: {})

@@ -1,0 +1,187 @@
+"""Postgres as a sink, on a real server that loses connections, stops and refuses."""
+
+import os
+import subprocess
+import threading
+from pathlib import Path
+
+import psycopg
+import pytest
+from event_sinks import SHAPE, batch, dead, opened, predictions, sink_at
+from postgres_server import postgres_server
+
+from foresql.errors import StreamError
+from foresql.streams.events.records import MovedError
+
+
+@pytest.fixture(scope="module")
+def server():
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def empty(server):
+    server.psql("DROP SCHEMA IF EXISTS foresql CASCADE; DROP SCHEMA IF EXISTS public CASCADE")
+    server.psql("CREATE SCHEMA public")
+    return server
+
+
+@pytest.fixture
+def sink(empty, tmp_path):
+    sink = opened(empty.address, tmp_path)
+    yield sink
+    sink.close()
+
+
+def offsets(server, table="predictions"):
+    with psycopg.connect(server.address) as connection:
+        found = connection.execute(f"SELECT event_offset FROM {table} ORDER BY event_offset")
+        return [int(offset) for (offset,) in found.fetchall()]
+
+
+def end_connections(server):
+    server.psql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'foresql worker'"
+    )
+
+
+def test_a_lost_connection_is_made_again(sink, empty):
+    sink.write(batch("0", None, 3))
+    end_connections(empty)
+    sink.write(batch("0", 3, 5))
+    end_connections(empty)
+    assert sink.positions(["0"]) == {"0": 5}
+    assert offsets(empty) == list(range(6))
+
+
+@pytest.mark.parametrize("has_happened", [True, False])
+def test_a_connection_that_is_lost_in_commit(sink, empty, monkeypatch, has_happened):
+    """The server's answer never comes: whether it happened is in the positions."""
+    sink.write(batch("0", None, 3))
+    real, calls = sink._write, []
+
+    def write(connection, outcome):
+        count = real(connection, outcome)
+        if not calls:
+            calls.append(connection)
+            if has_happened:
+                connection.execute("COMMIT")
+            connection.pgconn.finish()
+        return count
+
+    monkeypatch.setattr(sink, "_write", write)
+    sink.write(batch("0", 3, 5, dead=dead("0", 5)))
+    assert len(calls) == 1
+    assert offsets(empty) == list(range(6))
+    assert offsets(empty, "foresql.dead_letters") == [5]
+    assert sink.positions(["0"]) == {"0": 5}
+
+
+def test_two_workers_that_lock_in_turn_are_both_done(empty, tmp_path):
+    """One waits for the other's transaction, and then finds that it was moved."""
+    one, two = (opened(empty.address, tmp_path) for _ in range(2))
+    one.write(batch("0", None, 3))
+    with psycopg.connect(empty.address) as blocker:
+        blocker.execute("SELECT FROM foresql.event_positions FOR UPDATE")
+        results = []
+
+        def write(sink, after):
+            try:
+                sink.write(batch("0", 3, after))
+                results.append("written")
+            except MovedError:
+                results.append("moved")
+
+        threads = [threading.Thread(target=write, args=each) for each in ((one, 5), (two, 6))]
+        for thread in threads:
+            thread.start()
+        blocker.commit()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == ["moved", "written"]
+    assert offsets(empty) == list(range(one.positions(["0"])["0"] + 1))
+    one.close()
+    two.close()
+
+
+def test_a_deadlock_is_tried_again(sink, empty):
+    """The server ends one of two transactions that wait for each other; ours is tried again."""
+    sink.write(batch("0", None, 3))
+    empty.psql("SET deadlock_timeout = '10ms'")
+    with psycopg.connect(empty.address) as other:
+        other.execute("SET deadlock_timeout = '60s'")
+        other.execute("LOCK TABLE predictions")
+        thread = threading.Thread(target=sink.write, args=(batch("0", 3, 5),))
+        thread.start()
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        while other.execute(waits).fetchone() == (0,):
+            pass
+        # The worker has the position and waits for the table; this one the other way round.
+        other.execute("SELECT FROM foresql.event_positions FOR UPDATE")
+        other.commit()
+    thread.join()
+    assert offsets(empty) == list(range(6))
+
+
+def test_a_dropped_table_stops_the_worker(sink, empty):
+    sink.write(batch("0", None, 3))
+    empty.psql("DROP TABLE predictions")
+    with pytest.raises(StreamError, match="somebody dropped a table since the worker began"):
+        sink.write(batch("0", 3, 5))
+    assert sink.positions(["0"]) == {"0": 3}
+
+
+def test_a_zero_byte_names_the_way_out(sink):
+    rows = predictions("0", range(2), ["a\0b", "c"])
+    with pytest.raises(StreamError, match="take zero bytes out in the query") as refused:
+        sink.write(batch("0", None, 1, predictions=rows))
+    assert "a\0b" not in str(refused.value)
+    assert sink.positions(["0"]) == {}
+
+
+def test_a_role_without_rights(sink, empty, tmp_path):
+    sink.write(batch("0", None, 3))
+    empty.psql("DROP ROLE IF EXISTS reader")
+    empty.psql("CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA foresql, public TO reader")
+    empty.psql("GRANT SELECT ON ALL TABLES IN SCHEMA foresql TO reader")
+    address = empty.address.replace(empty.user + "@", "reader@")
+    worker = opened(address, tmp_path)
+    assert worker.positions(["0"]) == {"0": 3}
+    with pytest.raises(StreamError, match=r"give the role what docs/events\.md lists"):
+        worker.write(batch("0", 3, 5))
+    worker.close()
+    with pytest.raises(StreamError, match="permission denied for schema"):
+        opened(address, tmp_path, table="public.others")
+
+
+def test_a_server_that_is_not_there_is_said_at_once(tmp_path):
+    with pytest.raises(StreamError, match="cannot be reached") as refused:
+        sink_at(f"postgresql://u@/d?host={tmp_path}", tmp_path).open(SHAPE)
+    assert "What to do" in str(refused.value)
+
+
+def test_a_server_that_stops_is_waited_for(tmp_path):
+    with postgres_server() as server:
+        said = []
+        data = Path(server.psql("SHOW data_directory", "-tA").strip())
+        # The server does not run as root.
+        owner = data.stat().st_uid if data.stat().st_uid != os.getuid() else None
+
+        def control(*arguments):
+            command = [server.binaries / "pg_ctl", "-D", data, "-w", *arguments]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, user=owner, cwd=data)
+
+        def told(text):
+            said.append(text)
+            control("-l", data / "log", "-o", f"-k {server.host} -c listen_addresses=", "start")
+
+        sink = sink_at(server.address, tmp_path, told=told)
+        sink.open(SHAPE)
+        sink.write(batch("0", None, 3))
+        control("-m", "immediate", "stop")
+        sink.write(batch("0", 3, 5))
+        sink.close()
+        assert len(said) == 1
+        assert offsets(server) == list(range(6))
