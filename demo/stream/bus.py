@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
+import sys
 import sysconfig
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +19,7 @@ from ..errors import DemoError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["running_bus"]
+__all__ = ["ending_with_terminal", "running_bus"]
 
 _STARTING = 30.0
 _STOPPING = 10.0
@@ -60,6 +63,19 @@ def running_bus(store: Path, log: Path) -> Generator[str]:
             yield _address(process, store, log)
         finally:
             _end(process)
+
+
+@contextmanager
+def ending_with_terminal() -> Generator[None]:
+    """Let a terminal that is closed end the block as an error does: servers must not outlive it."""
+    if not hasattr(signal, "SIGHUP") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, lambda *_: sys.exit(128 + signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _server() -> str:

@@ -184,7 +184,7 @@ class _Play:
         parts, figures = self._parts, self._board.figures
         sample = parts.metrics.look() if parts.worker.pid is not None else None
         figures.lag = None if sample is None else sample.lag
-        figures.p50, figures.p99 = parts.metrics.latest(0.5), parts.metrics.latest(0.99)
+        figures.p50, figures.p99 = self._latency(0.5), self._latency(0.99)
         if sample is not None and not self._is_up:
             self._is_up = True
             figures.worker = f"runs, process {parts.worker.pid}"
@@ -192,6 +192,11 @@ class _Play:
                 f"the worker is back after {time.monotonic() - self._started:.1f} s and goes on "
                 "behind its positions"
             )
+
+    def _latency(self, share: float) -> float | None:
+        """Give a quantile of the latency; a wide bucket says no more than the stream lasted."""
+        found = self._parts.metrics.latest(share)
+        return None if found is None else min(found, self._board.after)
 
     def _rate(self) -> float | None:
         if len(self._committed) < _RATE_OVER:

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from io import StringIO
@@ -81,12 +82,7 @@ def test_the_alert_of_the_failing_machine_opened_and_closed(run):
 
 
 def test_nothing_runs_any_more(run):
-    _, folder = run
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            assert str(folder.path).encode() not in process.read_bytes()
-        except OSError:
-            continue
+    assert_nothing_runs(run[1].path)
 
 
 @pytest.mark.parametrize("column", ["failure_probability", "vibration_now"])
@@ -150,11 +146,29 @@ def test_the_worker_can_go_on(run):
 def test_the_server_ends_with_the_block(tmp_path):
     with pytest.raises(RuntimeError), running_bus(tmp_path / "bus", tmp_path / "log"):
         raise RuntimeError
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            assert str(tmp_path).encode() not in process.read_bytes()
-        except OSError:
-            continue
+    assert_nothing_runs(tmp_path)
+
+
+CLOSED = """
+import sys, time
+from pathlib import Path
+from foresql.demo.stream.bus import ending_with_terminal, running_bus
+
+with ending_with_terminal(), running_bus(Path(sys.argv[1]) / "bus", Path(sys.argv[1]) / "log"):
+    print("runs", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_the_server_ends_with_the_terminal(tmp_path, number):
+    command = [sys.executable, "-c", CLOSED, str(tmp_path)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        assert process.stdout.readline() == "runs\n"
+        process.send_signal(number)
+    assert process.returncode != 0
+    assert_nothing_runs(tmp_path)
 
 
 def test_a_folder_in_use_is_left_alone(tmp_path):
@@ -175,3 +189,12 @@ def test_what_is_missing_is_named(tmp_path, monkeypatch):
     with pytest.raises(DemoError, match=r"no-such-package.*\n.*foresql\[demo-stream\]"):
         run_stream_demo(Console(quiet=True), folder=str(tmp_path / "pumps"))
     assert not (tmp_path / "pumps").exists()
+
+
+def assert_nothing_runs(folder):
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = process.read_bytes()
+        except OSError:
+            continue
+        assert str(folder).encode() not in words
