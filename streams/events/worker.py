@@ -117,7 +117,12 @@ class Worker:
             except StreamError:
                 # What waits for a sink or a bus ends by an error when it is to stop.
                 if not self._stop.is_set():
+                    self._stop.set()
                     raise
+            except BaseException:
+                # The thread that writes may wait for the sink, and is waited for.
+                self._stop.set()
+                raise
         return self.totals
 
     def _open(self, stack: ExitStack) -> None:
@@ -142,11 +147,12 @@ class Worker:
         while not self._stop.is_set():
             records = self._poll()
             batch = make_batch(records, self._parts) if records else self._advance()
-            if self._settle():
+            settled = self._settle()
+            if settled:
                 self._write(writer, batch)
             elif batch is not None:
                 self._begin_anew(batch)
-            if until_empty and batch is None and self._is_empty():
+            if until_empty and settled and batch is None and self._is_empty():
                 return
             self._look()
             each(self.totals)
