@@ -17,6 +17,7 @@ from foresql.streams.events.windows.query import EVENTS, ROW, read_window_query
 
 FRAME = "RANGE BETWEEN INTERVAL 5 MINUTES PRECEDING AND"
 WINDOW = f"OVER (PARTITION BY sensor ORDER BY t {FRAME} CURRENT ROW)"
+BACKWARDS = WINDOW.replace("5 MINUTES", "'-5 minutes'")
 EXACT = "x::DECIMAL(18, 6)"
 CALLS = {
     "count": ["count(x)", "count(DISTINCT n)"],
@@ -168,7 +169,7 @@ def test_layers_add_up_and_named_windows_are_read():
         (f"count(*) OVER (ORDER BY t {FRAME} CURRENT ROW)", "other keys", "PARTITION BY sensor"),
         (f"count(*) {WINDOW.replace('ORDER BY t', 'ORDER BY t DESC')}", "not ordered by t", "ORDER"),
         (f"count(*) {WINDOW.replace('5 MINUTES', '1 MONTH')}", "months differ", "days"),
-        (f"count(*) {WINDOW.replace('5 MINUTES', "'-5 minutes'")}", "later events", "RANGE"),
+        (f"count(*) {BACKWARDS}", "later events", "RANGE"),
         (f"count(*) {WINDOW.replace('INTERVAL 5 MINUTES', 'INTERVAL (n) MINUTES')}", "no constant", "R"),
         (f"count(*) OVER (PARTITION BY sensor ORDER BY t {FRAME} INTERVAL 1 MINUTE FOLLOWING)", "later", "RANGE"),
         (f"count(*) {WINDOW} + random()", "not certain to give the same", "before the event"),
