@@ -4,6 +4,7 @@
 #   make check   style, types, import rules
 #   make sanitize  the native kernels' tests under AddressSanitizer and UBSan (gcc)
 #   make fuzz    feed broken bytes to the native kernels and to the readers of files (clang)
+#   make demo-stream  sensors on NATS, scored as they arrive, in a live view
 #   make soak    kill stream tasks two hundred times
 #   make bench   every benchmark in turn
 #   make docs    write what is made from the code: docs/coverage.md, a table of the README
@@ -17,7 +18,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check sanitize fuzz soak bench docs clean
+.PHONY: help demo demo-stream test check sanitize fuzz soak bench docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -33,6 +34,9 @@ $(VENV)/.installed-%: pyproject.toml setup.py $(wildcard kernels/native/*.[ch] u
 
 demo: $(VENV)/.installed-demo
 	@$(BIN)/foresql demo
+
+demo-stream: $(VENV)/.installed-demo-stream
+	@$(BIN)/foresql demo-stream
 
 test: check
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope
@@ -50,7 +54,7 @@ fuzz: $(VENV)/.installed-fuzz
 	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(TARGETS)
 
 soak: $(VENV)/.installed-dev
-	FORESQL_KILLS=200 $(BIN)/python -m pytest -q tests/streams/test_kill.py
+	FORESQL_KILLS=200 $(BIN)/python -m pytest -q tests/streams/test_kill.py tests/streams/events/test_kill.py
 
 bench: $(VENV)/.installed-dev
 	@for script in benchmarks/*.py; do \

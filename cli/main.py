@@ -8,6 +8,7 @@ from .compiling import compile_command
 from .dbt_macros import dbt_macros_command
 from .dbt_package import dbt_package_command
 from .demo import demo
+from .demo_stream import demo_stream
 from .deploying import deploy, setup, status, undeploy
 from .deploying_sql import deploy_sql
 from .doctor import doctor
@@ -43,6 +44,7 @@ def main() -> None:
 
 for command in (
     demo,
+    demo_stream,
     publish,
     import_command,
     models,

@@ -10,9 +10,9 @@ COMMANDS = sorted(main.commands)
 
 def test_all_commands_are_there():
     named = (
-        "certify compile dbt-macros dbt-package demo deploy deploy-sql doctor import models "
-        "promote publish publish-serving report rollback schedule score serve setup show sql "
-        "status stream task undeploy worker"
+        "certify compile dbt-macros dbt-package demo demo-stream deploy deploy-sql doctor import "
+        "models promote publish publish-serving report rollback schedule score serve setup show "
+        "sql status stream task undeploy worker"
     )
     assert named.split() == COMMANDS
 

@@ -186,18 +186,18 @@ class SubjectReader:
         return where, {"stream_name": plan.stream, "config": configuration, "action": "create"}
 
     def _find_begin(self, state: StreamState) -> None:
-        self._check(state)
+        self._check(state, self.next)
         if self.next is None:
             self.next = self.begun = state.last + 1 if self._plan.at_end else state.first
         self._say_lost(state.first)
         self.next = max(self.next, state.first)
 
-    def _check(self, state: StreamState) -> None:
+    def _check(self, state: StreamState, after: int | None) -> None:
         """See that it is the stream that was read, and goes on where that ended."""
         if self._created not in {None, state.created}:
             message = f"The stream {state.name} was made anew while it was read."
             raise StreamError(message)
-        state.check_behind(self.next)
+        state.check_behind(after)
         self._created, self._first = state.created, state.first
 
     def _say_lost(self, end: int) -> None:
@@ -217,8 +217,9 @@ class SubjectReader:
 
     async def _look(self, client: Client) -> None:
         """See how far the server is, and that it has not dropped the request."""
+        after = self.next  # what comes while the server answers may be newer than its answer
         state = await stream_state(client, self._plan.stream)
-        self._check(state)
+        self._check(state, after)
         info = f"CONSUMER.INFO.{self._plan.stream}.{self._consumer}"
         found = await request_api(client, info, {})
         if found["num_pending"] == 0:
