@@ -11,7 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..ir.bundle import decode_bundle
 from ..kernels import Scorer
@@ -20,9 +22,10 @@ from ..udfs.duckdb.macros import literal
 from .plan import ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import duckdb
+    from numpy.typing import NDArray
 
     from .plan import Plan, ShippedModel
 
@@ -36,7 +39,8 @@ def answer(
 ) -> Iterator[pa.RecordBatch]:
     """Run a plan's query over batches of rows, some of them at a time."""
     connection = _opened(plan)
-    for rows in gathered(batches):
+    parts = by_key(batches, plan.keys) if plan.keys else gathered(batches)
+    for rows in parts:
         yield from run(connection, plan.text, rows).cast(schema).to_batches()
 
 
@@ -61,6 +65,34 @@ def gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
             waiting, count = [], 0
     if count:
         yield pa.Table.from_batches(waiting)
+
+
+def by_key(batches: Iterable[pa.RecordBatch], keys: Sequence[str]) -> Iterator[pa.Table]:
+    """Join batches that come sorted by keys to tables, each with all rows of its keys."""
+    waiting: list[pa.Table] = []
+    for rows in gathered(batches):
+        waiting.append(rows)
+        last = waiting[-2].slice(len(waiting[-2]) - 1) if len(waiting) > 1 else rows.slice(0, 0)
+        joined = pa.concat_tables([last, rows])
+        changes = np.flatnonzero(_changes(joined, keys))
+        if not len(changes):
+            continue
+        place = int(changes[-1]) + 1 - len(last)
+        yield pa.concat_tables([*waiting[:-1], rows.slice(0, place)])
+        waiting = [rows.slice(place)]
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _changes(rows: pa.Table, keys: Sequence[str]) -> NDArray[np.bool_]:
+    """Say behind which rows another key begins; NULL is a key too."""
+    changed = np.zeros(max(len(rows) - 1, 0), np.bool_)
+    for name in keys:
+        before, after = rows[name].slice(0, len(changed)), rows[name].slice(1)
+        differ = pc.fill_null(pc.not_equal(before, after), fill_value=False)
+        gone = pc.not_equal(pc.is_null(before), pc.is_null(after))
+        changed |= pc.or_(differ, gone).to_numpy()
+    return changed
 
 
 @lru_cache(_MOST_PLANS)
