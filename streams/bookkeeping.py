@@ -81,6 +81,13 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Generator[None]:
         If the connection is in a transaction already: its end would not be ours to decide.
     """
     refuse_transaction(connection)
+    with begun(connection):
+        yield
+
+
+@contextmanager
+def begun(connection: duckdb.DuckDBPyConnection) -> Generator[None]:
+    """Commit what the block does, or nothing of it, on a connection that is in no transaction."""
     connection.begin()
     try:
         yield

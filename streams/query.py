@@ -6,6 +6,7 @@ DuckDB's own parser says what each part is, and the text stays the user's but fo
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,7 +14,7 @@ from ..errors import UnsupportedModelError
 from ..registry import Registry
 from ..scoring.models import register
 from ..scoring.query import callable_models
-from ..scoring.rewriting.syntax import Query, Span, parse, span_of
+from ..scoring.rewriting.syntax import Edit, Query, Span, parse, span_of
 from ..scoring.row_query import WaysOut, check_names, named_output, parse_row_query
 from ..udfs.duckdb.macros import quote
 from .row_by_row import IN_A_VIEW, Called, check_row_by_row
@@ -83,12 +84,20 @@ class RowQuery:
     plain: dict[str, str]
     models: tuple[Called, ...]
     _span: Span
+    _begin: int
 
-    def over(self, rows: str) -> str:
-        """Write the query over other rows: a table or query with the table's columns."""
-        content = self.text.encode()
-        before, after = content[: self._span.start].decode(), content[self._span.end :].decode()
-        return f"{before}{rows} AS {quote(self.row)}{after}\n"
+    def over(self, rows: str, carried: Sequence[str] = ()) -> str:
+        """Write the query over other rows: a table or query with the table's columns.
+
+        Those that are ``carried`` come first in what it gives.
+        """
+        row = quote(self.row)
+        columns = "".join(f" {row}.{quote(name)} AS {quote(name)}," for name in carried)
+        edits = [
+            Edit(self._span, f"{rows} AS {row}"),
+            Edit(Span(self._begin, self._begin), columns),
+        ]
+        return f"{Query(self.text, {}).edited(edits)}\n"
 
     def pin(self, registry: Path) -> Pinned:
         """Find the versions that its models mean now."""
@@ -104,6 +113,7 @@ def read_row_query(
     text: str,
     columns: Sequence[str],
     registry: Path,
+    ways_out: WaysOut = _WAYS_OUT,
 ) -> RowQuery:
     """Read a scoring query.
 
@@ -117,6 +127,8 @@ def read_row_query(
         The columns of the table.
     registry
         Where its models are.
+    ways_out
+        What to do about a query that reads more than a row of one table.
 
     Raises
     ------
@@ -124,17 +136,18 @@ def read_row_query(
         If its rows depend on more than one row of that table, with the way out.
     """
     text = _one_statement(connection, text)
-    select, table = parse_row_query(text, _WAYS_OUT)
+    select, table = parse_row_query(text, ways_out)
     query = parse(connection, text)
     span = None if query is None else _table_span(query)
-    if query is None or span is None:
+    begin = None if query is None else _list_begin(query)
+    if query is None or span is None or begin is None:
         raise UnsupportedModelError(
             "the query", "it is not one SELECT over one table.", "run it in DuckDB first."
         )
     outputs, plain = _outputs(select, table.alias_or_name)
     models = callable_models(registry) if registry.exists() else {}
     names = {*columns, *outputs, table.alias_or_name}
-    called = check_row_by_row(connection, query, names, models)
+    called = check_row_by_row(connection, query, names, models, ways_out.in_the_table)
     return RowQuery(
         text=text,
         table=tuple(part.name for part in table.parts),
@@ -143,6 +156,7 @@ def read_row_query(
         plain=plain,
         models=called,
         _span=span,
+        _begin=begin,
     )
 
 
@@ -163,6 +177,15 @@ def _table_span(query: Query) -> Span | None:
     """Say where the table stands, with its alias; None where it is not one table."""
     table = query.root["from_table"]
     return span_of(table) if table["type"] == "BASE_TABLE" else None
+
+
+def _list_begin(query: Query) -> int | None:
+    """Say where the list of outputs begins: behind SELECT, or SELECT ALL."""
+    words = [(place + len(word), word.casefold()) for place, _, word in query.tokens]
+    for (end, word), (end_of_next, next_word) in itertools.pairwise(words):
+        if word == "select":
+            return end_of_next if next_word == "all" else end
+    return None
 
 
 def _outputs(select: exp.Select, row: str) -> tuple[tuple[str, ...], dict[str, str]]:

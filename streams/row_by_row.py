@@ -41,6 +41,7 @@ def check_row_by_row(
     query: Query,
     names: Collection[str],
     models: Mapping[str, list[str]],
+    way_out: str = IN_A_VIEW,
 ) -> tuple[Called, ...]:
     """Check a query, and give the models that it calls.
 
@@ -54,13 +55,15 @@ def check_row_by_row(
         What it may name: its table's columns, its row, and its own outputs.
     models
         Predicting functions, and the references that each may mean.
+    way_out
+        What to do about a part that is not row by row.
 
     Raises
     ------
     UnsupportedModelError
         If a part depends on other rows, or may give something else the next time.
     """
-    reader = _Reader(connection, models)
+    reader = Reader(connection, models, way_out)
     own = frozenset(name.casefold() for name in names)
     reader.check(query.root["select_list"], own)
     reader.check(query.root["where_clause"], own)
@@ -70,14 +73,24 @@ def check_row_by_row(
     return tuple(reader.called)
 
 
-class _Reader:
+class Reader:
     """Checks that all parts of expressions are row by row, and notes which models they call."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, models: Mapping[str, list[str]]
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        models: Mapping[str, list[str]],
+        way_out: str,
+        *,
+        windows: bool = False,
     ) -> None:
-        """Take a connection's functions, and the models."""
+        """Take a connection's functions, the models, and what to do about the rest.
+
+        With ``windows`` those are checked elsewhere.
+        """
         self._connection = connection
+        self._way_out = way_out
+        self._windows = windows
         self._models = {
             function_name(name, kind).casefold(): (name, references)
             for name, references in models.items()
@@ -92,7 +105,7 @@ class _Reader:
             raise UnsupportedModelError(
                 "a subquery in the query",
                 "a change in what it reads would not rescore a row.",
-                IN_A_VIEW,
+                self._way_out,
             )
         parts = list(parts_of(node))
         own = {name.casefold() for part in parts for name in _parameters(part)}
@@ -101,11 +114,11 @@ class _Reader:
 
     def _check_part(self, part: Node, names: frozenset[str]) -> None:
         match part.get("class"):
-            case "WINDOW":
+            case "WINDOW" if not self._windows:
                 raise UnsupportedModelError(
                     f"{part['function_name']} OVER in the query",
                     "it reads other rows, and a stream has the changed ones alone.",
-                    IN_A_VIEW,
+                    self._way_out,
                 )
             case "STAR" | "POSITIONAL_REFERENCE" | "PARAMETER" | "DEFAULT":
                 raise UnsupportedModelError(
@@ -127,14 +140,16 @@ class _Reader:
             raise UnsupportedModelError(
                 first,
                 "it is no column of the stream's table.",
-                "name a column, or compute it in a view, and make the stream on that view.",
+                f"name a column, or {self._way_out}",
             )
 
     def _check_function(self, name: str, arguments: int) -> None:
         if name in self._models:
             self._note(name)
         elif name in _OF_NOW or (name == "age" and arguments == 1):
-            raise UnsupportedModelError(name, "it gives another value as time goes by.", IN_A_VIEW)
+            raise UnsupportedModelError(
+                name, "it gives another value as time goes by.", self._way_out
+            )
         elif name not in self._fine:
             self._check_own(name)
             self._fine.add(name)
@@ -160,21 +175,21 @@ class _Reader:
         types = {type_ for type_, *_ in overloads}
         if {"aggregate", "window"} & types:
             raise UnsupportedModelError(
-                name, "it reads many rows, and a stream has the changed ones alone.", IN_A_VIEW
+                name, "it reads many rows, and a stream has the changed ones alone.", self._way_out
             )
         if types == {"macro"}:
             for _, _, definition, parameters in overloads:
                 self._check_macro(name, definition, parameters)
         elif types != {"scalar"} or {stability for _, stability, *_ in overloads} != {_SAME}:
             raise UnsupportedModelError(
-                name, "it is not certain to give the same for the same row.", IN_A_VIEW
+                name, "it is not certain to give the same for the same row.", self._way_out
             )
 
     def _check_macro(self, name: str, definition: str, parameters: list[str]) -> None:
         """Check what a macro means; its parameters are all that it may name."""
         query = parse(self._connection, f"SELECT {definition}")
         if query is None:
-            raise UnsupportedModelError(name, "its macro cannot be read.", IN_A_VIEW)
+            raise UnsupportedModelError(name, "its macro cannot be read.", self._way_out)
         self._fine.add(name)
         names = frozenset(parameter.casefold() for parameter in parameters)
         self.check(query.root["select_list"], names)

@@ -37,12 +37,28 @@ class Record(NamedTuple):
         When the bus took it, in seconds since the epoch, by the bus's clock.
     payload
         Its bytes.
+    before
+        The offset of the record that the source gave before it in its partition; for the first one
+        behind a position, that position, and None where there was none. So the records themselves
+        say what a batch follows, whatever was assigned, taken away or begun anew meanwhile.
     """
 
     partition: str
     offset: Offset
     published: float
     payload: bytes
+    before: Offset | None
+
+
+class Dead(NamedTuple):
+    """A record that is not scored: at which step it ended, and why, without bytes of it.
+
+    Steps are ``size``, ``decode``, ``time``, ``late`` and ``score``.
+    """
+
+    record: Record
+    step: str
+    reason: str
 
 
 class Move(NamedTuple):
@@ -58,7 +74,7 @@ class Source(Protocol):
     Attributes
     ----------
     name
-        What its positions are kept under: the same for all workers of a definition.
+        What its positions are kept under: ``Definition.source_name``.
     offset_type
         The SQL type of its offsets: ``BIGINT`` or ``VARCHAR``.
     """
@@ -112,10 +128,9 @@ class Outcome:
         The partitions that it moves.
     predictions
         The query's outputs, ``event_partition``, ``event_offset`` and the columns that say by which
-        models: see ``scoring.STAMPS``.
+        models: ``streams.task.STAMPS``.
     dead
-        What could not be read or scored: ``event_partition``, ``event_offset``, ``published``,
-        ``step``, ``reason``, ``payload``.
+        What could not be read or scored, with the columns of ``dead.dead_schema``.
     tables
         Rows for further tables, by name: what windows keep, alerts.
     forgotten
@@ -165,8 +180,13 @@ class Sink(Protocol):
         """Give the rows of one of the further tables that belong to partitions."""
         ...
 
-    def write(self, outcome: Outcome) -> None:
+    def write(self, outcome: Outcome) -> int:
         """Write a batch and its moves in one transaction, waiting where another holds the sink.
+
+        Returns
+        -------
+        int
+            How many predictions were left out, since one of their event is there already.
 
         Raises
         ------
@@ -188,6 +208,8 @@ class Shape:
     ----------
     source
         The name under which positions are kept.
+    worker
+        Who writes: the ``run_id`` of its predictions.
     offset_type
         The SQL type of ``event_offset``.
     predictions
@@ -199,6 +221,7 @@ class Shape:
     """
 
     source: str
+    worker: str
     offset_type: str
     predictions: pa.Schema
     key: tuple[str, ...]

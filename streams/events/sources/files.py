@@ -1,0 +1,193 @@
+"""Files of lines as a source: a file is a partition, and an offset is where a line begins.
+
+Files may grow, and new ones may come. A line is there when its newline is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from glob import glob
+from typing import TYPE_CHECKING
+
+from ....errors import StreamError
+from ..definition import LATEST
+from ..records import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from ..definition import Definition
+    from ..records import Offset
+
+_BLOCK = 1 << 20
+_NEW_FILES, _NEW_LINES = 0.2, 0.01
+"""Seconds between two looks for new files, and for new lines of those that are known."""
+_JSON = "json"
+
+
+class FileSource:
+    """The files of a pattern: see :class:`~foresql.streams.events.records.Source`."""
+
+    offset_type: str = "BIGINT"
+
+    def __init__(self, definition: Definition) -> None:
+        """Read the pattern; it begins at the folder of the definition.
+
+        Raises
+        ------
+        StreamError
+            If events are of a format whose bytes may have newlines in them.
+        """
+        if definition.events.format != _JSON:
+            message = (
+                f"A file: source has lines of JSON, and [events] format is "
+                f"{definition.events.format}. Send such events over a bus."
+            )
+            raise StreamError(message)
+        self.name = definition.source_name
+        self._folder = definition.folder
+        self._pattern = definition.source.bus.partition(":")[2]
+        self._at_end = definition.source.start == LATEST
+        self._files: dict[str, _File] = {}
+        self._positions: Callable[[Sequence[str]], Mapping[str, Offset]] = lambda _: {}
+        self._looked = float("-inf")
+
+    def open(self, positions: Callable[[Sequence[str]], Mapping[str, Offset]]) -> None:
+        """Find the files."""
+        self._positions = positions
+        self._look()
+        self._at_end = False  # a file that comes later is new from its first line on
+
+    def poll(self, most: int, wait: float) -> list[Record]:
+        """Give the next lines, of the files in turn."""
+        until = time.monotonic() + wait
+        while True:
+            if time.monotonic() > self._looked + _NEW_FILES:
+                self._look()
+            found: list[Record] = []
+            for partition in list(self._files):
+                taken = self._files[partition].take(most - len(found))
+                if taken:
+                    self._files[partition] = self._files.pop(partition)  # to the end of the row
+                    found += taken
+            if found or time.monotonic() >= until:
+                return found
+            time.sleep(min(_NEW_LINES, wait))
+
+    def owns(self, partition: str) -> bool:
+        """Have all files: workers that share them are told apart by the sink."""
+        return partition in self._files
+
+    def seek(self, partition: str) -> None:
+        """Read a file anew, behind its position."""
+        self._begin([partition], at_end=False)
+
+    def done(self, positions: Mapping[str, Offset]) -> None:
+        """Do nothing: files are not told."""
+
+    def lag(self) -> Mapping[str, int]:
+        """Count the lines that were not given."""
+        return {partition: file.lag() for partition, file in self._files.items()}
+
+    def close(self) -> None:
+        """Forget the files."""
+        self._files.clear()
+
+    def _look(self) -> None:
+        self._looked = time.monotonic()
+        # Path.glob takes no absolute pattern.
+        found = glob(self._pattern, root_dir=self._folder, recursive=True)  # noqa: PTH207
+        new = sorted(each for each in set(found) - self._files.keys() if self._is_file(each))
+        if new:
+            self._begin(new, at_end=self._at_end)
+
+    def _is_file(self, partition: str) -> bool:
+        return (self._folder / partition).is_file()
+
+    def _begin(self, partitions: Sequence[str], *, at_end: bool) -> None:
+        done = self._positions(partitions)
+        for partition in partitions:
+            path = self._folder / partition
+            position = done.get(partition)
+            begin = path.stat().st_size if at_end else 0
+            if position is not None:
+                begin = _behind(path, int(position))
+            self._files[partition] = _File(path, partition, position, begin, begin)
+
+
+@dataclass(slots=True)
+class _File:
+    """A file: how far it was read and counted, and the lines that were read and not yet given."""
+
+    path: Path
+    partition: str
+    last: Offset | None
+    read_to: int
+    counted_to: int
+    counted: int = 0
+    read: int = 0
+    waiting: deque[Record] = field(default_factory=deque)
+
+    def take(self, most: int) -> list[Record]:
+        """Give at most so many lines."""
+        if not self.waiting:
+            self._read()
+        return [self.waiting.popleft() for _ in range(min(most, len(self.waiting)))]
+
+    def lag(self) -> int:
+        """Count the lines that were not given."""
+        with self.path.open("rb") as file:
+            file.seek(self.counted_to)
+            while block := file.read(_BLOCK):
+                self.counted += block.count(b"\n")
+                self.counted_to += len(block)
+        return self.counted - self.read + len(self.waiting)
+
+    def _read(self) -> None:
+        """Read the next whole lines; empty ones are no events."""
+        status = self.path.stat()
+        if status.st_size < self.read_to:
+            raise _is_shorter(self.path)
+        if status.st_size == self.read_to:
+            return
+        *lines, _ = self._block().split(b"\n")
+        place = self.read_to
+        for line in lines:
+            if line:
+                record = Record(self.partition, place, status.st_mtime, line, self.last)
+                self.waiting.append(record)
+                self.last = place
+            place += len(line) + 1
+        self.read += len(lines)
+        self.read_to = place
+
+    def _block(self) -> bytes:
+        """Read so much that there is a whole line, if there is one."""
+        size = _BLOCK
+        with self.path.open("rb") as file:
+            while True:
+                file.seek(self.read_to)
+                block = file.read(size)
+                if len(block) < size or b"\n" in block:
+                    return block
+                size *= 4
+
+
+def _behind(path: Path, position: int) -> int:
+    """Say where the line behind the one at a position begins."""
+    with path.open("rb") as file:
+        file.seek(position)
+        line = file.readline()
+        if not line.endswith(b"\n"):
+            raise _is_shorter(path)
+        return file.tell()
+
+
+def _is_shorter(path: Path) -> StreamError:
+    return StreamError(
+        f"{path} is shorter than what was read of it: it was replaced or cut. Lines may only be "
+        "appended; give the new lines in a file with a name of its own."
+    )

@@ -1,0 +1,1 @@
+"""Features over windows of event time: read from the scoring query, each event's scored once."""
