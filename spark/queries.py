@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from sqlglot import exp
 
-from ..errors import RegistrationError
+from ..errors import RegistrationError, UnsupportedModelError
 from ..registry import Registry, default_path
 from ..scoring.query import connect_quietly
 from ..scoring.row_query import WaysOut, parse_row_query
 from ..streams.query import read_row_query
+from ..udfs.duckdb.macros import quote
 from ..udfs.duckdb.ownership import KINDS, function_name
 from .frames import find_table, only_columns
 from .plan import ROWS
 from .shipping import answered, ship
+from .windows import for_spark, run_windows, windowed_table, windows_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..streams.query import Pinned, RowQuery
 
 _WAYS_OUT = WaysOut(
@@ -29,7 +33,14 @@ _WAYS_OUT = WaysOut(
 )
 
 
-def run_query(session: Any, query: str, *, registry: str | Path | None = None) -> Any:
+def run_query(
+    session: Any,
+    query: str,
+    *,
+    key: Sequence[str] = (),
+    time: str | None = None,
+    registry: str | Path | None = None,
+) -> Any:
     """Score a table, a view or a stream of Spark by a scoring query, as it runs in DuckDB.
 
     Parameters
@@ -37,9 +48,11 @@ def run_query(session: Any, query: str, *, registry: str | Path | None = None) -
     session
         A ``SparkSession``, classic or Connect.
     query
-        One SELECT over one table or view that the session knows, a streaming one too, in DuckDB's
-        SQL, row by row. ``predict_delay`` is the champion of ``delay``, found and registered by
-        itself; its version is the one that it means at the call.
+        One SELECT in DuckDB's SQL over one table or view that the session knows, row by row; of a
+        table also over windows of time. ``predict_delay`` is the champion of ``delay``, found and
+        registered by itself; its version is the one that it means at the call.
+    key, time
+        For windows: the columns of their PARTITION BY, and the one of their ORDER BY.
     registry
         The registry's folder; by default ``FORESQL_REGISTRY`` or ``./foresql_registry``.
 
@@ -51,24 +64,41 @@ def run_query(session: Any, query: str, *, registry: str | Path | None = None) -
     Raises
     ------
     UnsupportedModelError
-        If its rows depend on more than one row of that table, with the way out.
+        If its rows depend on other rows than windows have, with the way out.
     RegistrationError, SignatureError
         If it does not fit the table, or gives a type that Spark has not.
 
     Examples
     --------
-    >>> foresql.spark.run_query(spark, "SELECT id, predict_delay(f) AS late FROM flights f")  # doctest: +SKIP
+    >>> query = "SELECT id, predict_delay(f) AS late FROM flights f"
+    >>> foresql.spark.run_query(spark, query)  # doctest: +SKIP
     """
     check_session(session)
     folder = Path(registry) if registry else default_path()
+    table = windowed_table(query)
+    if table is None:
+        return _run_rows(session, query, folder)
+    frame = find_table(session, table)
+    if frame.isStreaming:
+        raise UnsupportedModelError(
+            "a window over a stream",
+            "its rows come in any order, and what is looked back at has to be kept.",
+            "use foresql.spark.window_batches(query, folder, key=…, time=…, lateness=…).",
+        )
+    windows = windows_of(key, time)
+    return run_windows(frame, query, table[-1], windows, folder, ready=False)[0]
+
+
+def _run_rows(session: Any, query: str, registry: Path) -> Any:
+    """Run a query that is row by row."""
     select, table = parse_row_query(query, _WAYS_OUT)
     frame = find_table(session, [part.name for part in table.parts])
-    with connect_quietly(":memory:") as connection:
-        read = read_row_query(connection, query, frame.columns, folder)
-    pinned = read.pin(folder)
-    frame = only_columns(frame, columns_read(select, read, pinned, folder, frame.columns))
-    plan = ship(session, read.over(f'"{ROWS}"'), pinned, folder, ())
-    return answered(frame, plan, pinned, folder)
+    with for_spark(), connect_quietly(":memory:") as connection:
+        read = read_row_query(connection, query, frame.columns, registry)
+    pinned = read.pin(registry)
+    frame = only_columns(frame, columns_read(select, read, pinned, registry, frame.columns))
+    plan = ship(session, read.over(quote(ROWS)), pinned, registry, ())
+    return answered(frame, plan, pinned, registry)
 
 
 def check_session(session: Any) -> None:

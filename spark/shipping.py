@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pyarrow as pa
 
 from ..errors import RegistrationError
 from ..registry import Registry
@@ -17,6 +17,8 @@ from .worker import open_duckdb, run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+
+    import pyarrow as pa
 
     from ..streams.query import Pinned
 
@@ -59,7 +61,10 @@ def answered(frame: Any, plan: Plan, pinned: Pinned, registry: Path) -> Any:
             message = f"The query does not fit the table: {error}"
             raise RegistrationError(message) from error
     schema = spark_schema(found.schema)
-    return frame.mapInArrow(_body(plan, schema), from_arrow_schema(schema))
+    with warnings.catch_warnings():
+        # PySpark warns of a newer pandas, of which nothing is used here.
+        warnings.simplefilter("ignore", FutureWarning)
+        return frame.mapInArrow(_body(plan, schema), from_arrow_schema(schema))
 
 
 def _body(plan: Plan, schema: pa.Schema) -> Answer:
