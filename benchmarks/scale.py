@@ -1,7 +1,7 @@
-"""When to leave one machine: rates of one core, measured here, and what a billion rows take and cost.
+"""When to leave one machine: what one core does, measured here, and what a billion rows take.
 
-Prices, cores and what a cluster takes to start are the reader's: see ``--help``. Nothing is asked of
-a cloud; Snowflake's rate is that of the handler that is shipped to it, run here.
+Prices, cores and what a cluster takes to start are the reader's: see ``--help``. No cloud is asked:
+Snowflake's rate is that of the handler that is shipped to it, run here.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ import pyarrow.parquet as pq
 from measuring import machine
 from rich.console import Console
 from rich.table import Table
-from spark import SETTINGS
 
 import foresql
 from foresql.frontends import Training, convert
 from foresql.ir.bundle import Bundle
 from foresql.udfs.snowflake.artifact import build_artifact
+from spark import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

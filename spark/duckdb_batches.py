@@ -22,9 +22,7 @@ STREAM = "foresql_stream"
 _ROWS = "foresql_batch_rows"
 
 
-def duckdb_batches(
-    path: str | Path, table: str, *, stream: str
-) -> Callable[[Any, int], None]:
+def duckdb_batches(path: str | Path, table: str, *, stream: str) -> Callable[[Any, int], None]:
     """Write a stream's rows into a table of a DuckDB file: what ``foreachBatch`` takes.
 
     A batch's rows and its number are one transaction, and a batch that comes again takes the place
@@ -64,16 +62,14 @@ class _DuckDBBatches:
             self._check(connection, batch)
             connection.register(_ROWS, rows)
             own = f"{literal(self.stream)} AS {STREAM}, {int(batch)}::BIGINT AS {BATCH}"
-            given = f"SELECT *, {own} FROM {_ROWS}"
+            given = f"SELECT *, {own} FROM {_ROWS}"  # noqa: S608 - quoted above
             name = quote(self.table)
             connection.execute(f"CREATE TABLE IF NOT EXISTS {name} AS {given} LIMIT 0")
-            connection.execute(
-                f"DELETE FROM {name} WHERE {STREAM} = ? AND {BATCH} = ?", [self.stream, batch]
-            )
+            again = f"DELETE FROM {name} WHERE {STREAM} = ? AND {BATCH} = ?"  # noqa: S608 - quoted
+            connection.execute(again, [self.stream, batch])
             connection.execute(f"INSERT INTO {name} BY NAME {given}")
-            connection.execute(
-                f"INSERT OR REPLACE INTO {_BATCHES} VALUES (?, ?)", [self.stream, batch]
-            )
+            done = f"INSERT OR REPLACE INTO {_BATCHES} VALUES (?, ?)"  # noqa: S608 - our own
+            connection.execute(done, [self.stream, batch])
             connection.commit()
 
     def _check(self, connection: duckdb.DuckDBPyConnection, batch: int) -> None:
@@ -82,14 +78,13 @@ class _DuckDBBatches:
         connection.execute(
             f"CREATE TABLE IF NOT EXISTS {_BATCHES} (stream VARCHAR PRIMARY KEY, batch BIGINT)"
         )
-        found = connection.execute(
-            f"SELECT batch FROM {_BATCHES} WHERE stream = ?", [self.stream]
-        ).fetchall()
+        asked = f"SELECT batch FROM {_BATCHES} WHERE stream = ?"  # noqa: S608 - our own
+        found = connection.execute(asked, [self.stream]).fetchall()
         last = found[0][0] if found else -1
         if batch not in {last, last + 1}:
             message = (
                 f"The stream is at batch {batch}, and the last one of {self.stream!r} in "
-                f"{self.path} is {last}: it belongs to another checkpoint. Keep file and checkpoint "
-                "together, or give the stream another name: stream=."
+                f"{self.path} is {last}: it belongs to another checkpoint. Keep file and "
+                "checkpoint together, or give the stream another name: stream=."
             )
             raise StreamError(message)

@@ -85,8 +85,8 @@ def run_query(
             "its rows come in any order, and what is looked back at has to be kept.",
             "use foresql.spark.window_batches(query, folder, key=…, time=…, lateness=…).",
         )
-    windows = windows_of(key, time)
-    return run_windows(frame, query, table[-1], windows, folder, ready=False)[0]
+    windows = windows_of(query, table[-1], key, time)
+    return run_windows(frame, windows, folder, ready=False)[0]
 
 
 def _run_rows(session: Any, query: str, registry: Path) -> Any:

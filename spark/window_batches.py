@@ -26,7 +26,7 @@ BATCH = "foresql_batch"
 _PROGRESS = "batch BIGINT, watermark TIMESTAMP_NTZ"
 
 
-def window_batches(
+def window_batches(  # noqa: PLR0913 - keyword options of one call
     query: str,
     folder: str,
     *,
@@ -63,9 +63,8 @@ def window_batches(
 
     Examples
     --------
-    >>> scoring = foresql.spark.window_batches(  # doctest: +SKIP
-    ...     query, "/lake/wear", key=["sensor_id"], time="measured_at", lateness=timedelta(minutes=1)
-    ... )
+    >>> windows = {"key": ["sensor_id"], "time": "measured_at", "lateness": timedelta(minutes=1)}
+    >>> scoring = foresql.spark.window_batches(query, "/lake/wear", **windows)  # doctest: +SKIP
     >>> stream.writeStream.foreachBatch(scoring).option("checkpointLocation", "/lake/checkpoint")
     """
     table = windowed_table(query)
@@ -73,10 +72,8 @@ def window_batches(
         message = "The query has no windows. Use run_query(spark, query) over the stream's view."
         raise StreamError(message)
     batches = _Batches(
-        query=query,
-        table=table[-1],
         folder=folder.rstrip("/"),
-        windows=windows_of(key, time),
+        windows=windows_of(query, table[-1], key, time),
         lateness=lateness,
         registry=Path(registry or default_path()).absolute(),
     )
@@ -87,8 +84,6 @@ def window_batches(
 class _Batches:
     """What micro-batches become."""
 
-    query: str
-    table: str
     folder: str
     windows: Windows
     lateness: timedelta
@@ -133,9 +128,7 @@ class _Batches:
         passed = rows.where(f"{time} < {_literal(watermark)}").selectExpr(
             "*", f"{ready} AS {READY}"
         )
-        answers, lookback = run_windows(
-            passed, self.query, self.table, self.windows, self.registry, ready=True
-        )
+        answers, lookback = run_windows(passed, self.windows, self.registry, ready=True)
         _put(answers, self._of_batch("predictions", batch))
         return rows.where(f"{time} >= {_literal(watermark - lookback)}")
 
@@ -157,9 +150,9 @@ class _Batches:
         found = read[0]["batch"] if read else -1
         if (batch and found != batch - 1) or (not batch and read):
             message = (
-                f"The stream is at batch {batch}, and {self.folder} has the state of batch {found}: "
-                "it belongs to another checkpoint. Give each stream a folder of its own, and keep "
-                "folder and checkpoint together."
+                f"The stream is at batch {batch}, and the state in {self.folder} is that of batch "
+                f"{found}: it belongs to another checkpoint. Give each stream a folder of its own, "
+                "and keep folder and checkpoint together."
             )
             raise StreamError(message)
         return read[0]["watermark"] if read else None

@@ -1,7 +1,7 @@
 """Scoring queries whose features are windows over event time: what workers run for them.
 
-A window has rows of one key, in a time that ends at its own row. So all of a query is computed where
-all rows of a key are together: the frame is divided by key, and each worker runs DuckDB.
+A window has rows of one key, in a time that ends at its own row. So all of a query is computed
+where all rows of a key are together: the frame is divided by key, and each worker runs DuckDB.
 """
 
 from __future__ import annotations
@@ -46,8 +46,20 @@ READY = "foresql_ready"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Windows:
-    """Which rows a query's windows take together, and by which column they are ordered in time."""
+    """A query with windows, as its caller gives it.
 
+    Attributes
+    ----------
+    query
+        The query.
+    table
+        What it calls the events.
+    key, time
+        Which rows its windows take together, and by which column they are ordered.
+    """
+
+    query: str
+    table: str
     key: tuple[str, ...]
     time: str
 
@@ -72,12 +84,11 @@ class WindowedQuery:
 
     def text(self, *, ready: bool) -> str:
         """Write it over ``ROWS``; with ``ready``, for the rows alone that are marked so."""
-        given = f"* EXCLUDE ({READY}), CAST({READY} AS BIGINT)" if ready else "*, CAST(1 AS BIGINT)"
-        return (
-            f"WITH {EVENTS} AS MATERIALIZED (SELECT {given} AS {ROW} FROM {ROWS}),\n"
-            f"{_FEATURES} AS (SELECT * FROM ({self.features}) WHERE {ROW} = 1)\n"
-            f"{self.scoring.over(quote(_FEATURES))}"
-        )
+        mark = f"* EXCLUDE ({READY}), CAST({READY} AS BIGINT)" if ready else "*, CAST(1 AS BIGINT)"
+        events = f"SELECT {mark} AS {ROW} FROM {ROWS}"  # noqa: S608 - our own names
+        answered = f"SELECT * FROM ({self.features}) WHERE {ROW} = 1"  # noqa: S608 - read by DuckDB
+        ctes = f"{EVENTS} AS MATERIALIZED ({events}),\n{_FEATURES} AS ({answered})"
+        return f"WITH {ctes}\n{self.scoring.over(quote(_FEATURES))}"
 
 
 def windowed_table(text: str) -> tuple[str, ...] | None:
@@ -129,19 +140,13 @@ def _parts(node: object) -> Iterator[Node]:
             yield from _parts(each)
 
 
-def read_windowed(
-    text: str, table: str, windows: Windows, rows: pa.Schema, registry: Path
-) -> WindowedQuery:
+def read_windowed(windows: Windows, rows: pa.Schema, registry: Path) -> WindowedQuery:
     """Read a query with windows.
 
     Parameters
     ----------
-    text
-        The query.
-    table
-        What it calls the events.
     windows
-        Their key and time.
+        The query.
     rows
         The events' columns.
     registry
@@ -154,10 +159,10 @@ def read_windowed(
     """
     definition = Definition(
         name="spark",
-        query=text,
+        query=windows.query,
         folder=registry,
         source=SourceSection(bus="spark:"),
-        events=EventsSection(table=table, time=windows.time),
+        events=EventsSection(table=windows.table, time=windows.time),
         batch=BatchSection(),
         sink=SinkSection(to="spark:"),
         window=WindowSection(key=windows.key),
@@ -170,7 +175,7 @@ def read_windowed(
     return WindowedQuery(features=found.features, scoring=scoring, lookback=found.lookback)
 
 
-def windows_of(key: Sequence[str], time: str | None) -> Windows:
+def windows_of(query: str, table: str, key: Sequence[str], time: str | None) -> Windows:
     """Take what the caller says of the windows.
 
     Raises
@@ -184,7 +189,7 @@ def windows_of(key: Sequence[str], time: str | None) -> Windows:
             "workers need all rows of a key together, in order of time.",
             'say of which columns: key=["sensor_id"], time="measured_at".',
         )
-    return Windows(key=tuple(key), time=time)
+    return Windows(query=query, table=table, key=tuple(key), time=time)
 
 
 @contextmanager
@@ -201,7 +206,7 @@ def for_spark() -> Generator[None]:
 
 
 def run_windows(
-    frame: Any, query: str, table: str, windows: Windows, registry: Path, *, ready: bool
+    frame: Any, windows: Windows, registry: Path, *, ready: bool
 ) -> tuple[Any, timedelta]:
     """Run a query with windows over a frame, all rows of a key in one worker.
 
@@ -216,7 +221,7 @@ def run_windows(
     _check_types(given, windows)
     schema = to_arrow_schema(given.schema, timezone="UTC")
     with for_spark():
-        read = read_windowed(query, table, windows, schema, registry)
+        read = read_windowed(windows, schema, registry)
     pinned = read.scoring.pin(registry)
     plan = ship(frame.sparkSession, read.text(ready=ready), pinned, registry, windows.key)
     keys = [frame[quoted(name)] for name in windows.key]

@@ -1,5 +1,7 @@
 """A Spark session, readings of sensors as its view, and a registry with models of them."""
 
+from typing import Any, NamedTuple
+
 import pyarrow.parquet as pq
 import pytest
 import spark_readings
@@ -37,24 +39,20 @@ def spark(session, readings, tmp_path):
 
 @pytest.fixture
 def stream(spark):
-    """Make a stream of files that come one after the other."""
-
-    def make(folder):
-        reader = spark.readStream.schema(spark_readings.SCHEMA).option("maxFilesPerTrigger", 1)
-        return reader.parquet(str(folder))
-
-    return make
+    """Make a stream of files that come one after the other, and run what writes it to its end."""
+    return Streams(spark)
 
 
-@pytest.fixture
-def run():
-    """Run a stream up to its end."""
+class Streams(NamedTuple):
+    session: Any
 
-    def run_to_the_end(writer, checkpoint):
-        writer = writer.option("checkpointLocation", str(checkpoint)).trigger(availableNow=True)
-        writer.start().awaitTermination()
+    def of(self, folder):
+        reader = self.session.readStream.schema(spark_readings.SCHEMA)
+        return reader.option("maxFilesPerTrigger", 1).parquet(str(folder))
 
-    return run_to_the_end
+    def run(self, frame, write, checkpoint):
+        writer = frame.writeStream.foreachBatch(write).trigger(availableNow=True)
+        writer.option("checkpointLocation", str(checkpoint)).start().awaitTermination()
 
 
 @pytest.fixture
@@ -62,11 +60,10 @@ def late_readings(readings, tmp_path):
     """Readings in files, with one that comes when its time is long over, and one without time."""
     folder = tmp_path / "arriving"
     spark_readings.write_parts(readings, folder, 2)
-    last = readings.schema.empty_table().to_pylist()
     rows = [
         {"id": 100_000, "sensor": "a", "seen": min(readings["seen"].to_pylist()), "value": 1.0},
         {"id": 100_001, "sensor": "a", "seen": None, "value": 1.0},
     ]
-    table = type(readings).from_pylist([*last, *rows], readings.schema)
+    table = type(readings).from_pylist(rows, readings.schema)
     pq.write_table(table, folder / "late.parquet")
     return folder

@@ -30,7 +30,9 @@ def test_columns_that_are_not_read_stay_in_the_files(spark, registry):
 
 
 def test_a_row_that_goes_elsewhere_has_all_columns(spark, registry, readings):
-    query = f"SELECT id, readings::VARCHAR AS all, {MODEL} FROM readings".replace(" all,", " whole,")
+    query = f"SELECT id, readings::VARCHAR AS all, {MODEL} FROM readings".replace(
+        " all,", " whole,"
+    )
     found = foresql.spark.run_query(spark, query, registry=registry).toArrow().sort_by("id")
     assert found.to_pylist() == in_duckdb(query, readings, registry).to_pylist()
 
@@ -74,7 +76,9 @@ def test_what_is_refused(spark, registry, query, kind, message):
 def test_windows_need_a_key_and_a_plain_time(spark, registry):
     with pytest.raises(UnsupportedModelError, match="key="):
         foresql.spark.run_query(spark, WINDOW_QUERY, registry=registry)
-    zoned = spark.table("readings").selectExpr("id", "sensor", "value", "CAST(seen AS TIMESTAMP) seen")
+    zoned = spark.table("readings").selectExpr(
+        "id", "sensor", "value", "CAST(seen AS TIMESTAMP) seen"
+    )
     zoned.createOrReplaceTempView("readings")
     with pytest.raises(SignatureError, match="AS TIMESTAMP_NTZ"):
         foresql.spark.run_query(spark, WINDOW_QUERY, **WINDOWS, registry=registry)
