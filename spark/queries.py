@@ -46,7 +46,7 @@ def run_query(
     Parameters
     ----------
     session
-        A ``SparkSession``, classic or Connect.
+        A classic ``SparkSession``; over Spark Connect it is not proven.
     query
         One SELECT in DuckDB's SQL over one table or view that the session knows, row by row; of a
         table also over windows of time. ``predict_delay`` is the champion of ``delay``, found and
