@@ -1,5 +1,6 @@
 """foresql: a trained model inside the data warehouse, with the library's own answer."""
 
+from . import spark
 from .certify import Certificate, Published, certify, import_model, publish
 from .errors import (
     BundleError,
@@ -26,7 +27,6 @@ from .scoring import (
     run_query,
     score_batches,
     score_file,
-    spark,
 )
 from .udfs.duckdb import Registration, connect, unregister
 

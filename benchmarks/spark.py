@@ -73,11 +73,16 @@ def against(master: str, booster: lgb.Booster, folder: Path) -> Iterator[Row]:
             each.count()
         foresql.spark.register(session, "m:1", registry=folder / "registry")
         session.udf.register("usual", usual_function(booster.model_to_string()))
+        for view, columns in (("by_query", ""), ("checked", f"{', '.join(NAMES)}, ")):
+            query = f"SELECT {columns}predict_m(t) AS p FROM t"
+            by_query = foresql.spark.run_query(session, query, registry=folder / "registry")
+            by_query.createOrReplaceTempView(view)
         by_sql = foresql.spark.score(few, "m:1", route="sql", registry=folder / "registry")
         by_sql.createOrReplaceTempView("by_sql")
         usual = f"SELECT sum(usual({', '.join(NAMES)})) FROM"
         for route, rows, ours, theirs, bar in (
             ("function", ROWS, "SELECT sum(predict_m(struct(*))) FROM t", f"{usual} t", 2.0),
+            ("run_query", ROWS, "SELECT sum(p) FROM by_query", f"{usual} t", 2.0),
             ("SQL", FEW, "SELECT sum(prediction) FROM by_sql", f"{usual} few", 0.0),
         ):
             yield compare(
@@ -94,8 +99,12 @@ def against(master: str, booster: lgb.Booster, folder: Path) -> Iterator[Row]:
 
 def _difference(session: Any, booster: lgb.Booster, route: str) -> float:
     """Compare answers with the library's own."""
-    columns, source = ", ".join(NAMES), "by_sql" if route == "SQL" else "t"
-    answer = "prediction" if route == "SQL" else "predict_m(struct(*))"
+    columns = ", ".join(NAMES)
+    answer, source = {
+        "function": ("predict_m(struct(*))", "t"),
+        "run_query": ("p", "checked"),
+        "SQL": ("prediction", "by_sql"),
+    }[route]
     found = session.sql(f"SELECT {columns}, {answer} AS p FROM {source} LIMIT {FEW}").toArrow()
     matrix = np.stack([found[name].to_numpy() for name in NAMES], axis=1)
     return largest_difference(found["p"].to_numpy(), booster.predict(matrix))

@@ -1,6 +1,5 @@
 """Bind models to names, and run scoring queries and files."""
 
-from . import spark
 from .compiling import compile_files, compile_sql
 from .files import ScoredFile, score_file
 from .models import open_model, register
@@ -23,5 +22,4 @@ __all__ = [
     "run_query",
     "score_batches",
     "score_file",
-    "spark",
 ]

@@ -155,7 +155,7 @@ def _by_functions(frame: Any, opened: OpenModel) -> Any:
     from pyspark.sql.functions import struct
 
     made = make_functions(frame.sparkSession, _packed(opened))
-    rows = struct(*[frame[_quoted(name)] for name in opened.bundle.model.signature.names])
+    rows = struct(*[frame[quoted(name)] for name in opened.bundle.model.signature.names])
     answers = [
         function(rows).alias(_ANSWERS[kind])
         for kind, function in made.functions.items()
@@ -174,7 +174,7 @@ def _by_sql(frame: Any, opened: OpenModel) -> Any:
     # Spark formats the text to put the frame in: other braces are text.
     text = query.text.replace("{", "{{").replace("}", "}}").replace(_SOURCE, "{frame}")
     answered = frame.sparkSession.sql(text, frame=frame)
-    kept = [answered[_quoted(name)] for name in frame.columns]
+    kept = [answered[quoted(name)] for name in frame.columns]
     return answered.select(*kept, *_gathered(answered, model))
 
 
@@ -183,9 +183,9 @@ def _gathered(answered: Any, model: Model) -> list[Any]:
     from pyspark.sql.functions import array, struct
 
     names = [name for name, _ in answer_names(model)]
-    values = [answered[_quoted(name)] for name in names if name.startswith("prediction")]
+    values = [answered[quoted(name)] for name in names if name.startswith("prediction")]
     gathered = [(values[0] if len(values) == 1 else array(*values)).alias("prediction")]
-    shares = [answered[_quoted(name)] for name in names if name.startswith("probability")]
+    shares = [answered[quoted(name)] for name in names if name.startswith("probability")]
     if len(shares) == 1:
         gathered.append(shares[0].alias("probability"))
     elif shares:
@@ -195,5 +195,6 @@ def _gathered(answered: Any, model: Model) -> list[Any]:
     return gathered
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """Write a name so that Spark takes it as it is."""
     return "`" + name.replace("`", "``") + "`"

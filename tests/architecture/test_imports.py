@@ -20,7 +20,7 @@ LEVELS = (
     ("certify",),
     ("scoring",),
     ("deploy", "streams", "serving", "publishing", "scheduling", "monitoring"),
-    ("demo",),
+    ("demo", "spark"),
     ("cli",),
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}

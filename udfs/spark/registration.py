@@ -95,8 +95,7 @@ def make_functions(session: Any, packed: Packed) -> SparkFunctions:
 
     # Its overloads know no function of any number of columns.
     arrow_udf: Callable[..., Any] = f.arrow_udf
-    file = f"foresql-{packed.digest}.bundle"
-    _ship(session, file, packed.content)
+    file = ship_bundle(session, packed.digest, packed.content)
     functions, omitted = functions_of(OnceScorer(Scorer(packed.model, None)))
     return SparkFunctions(
         {
@@ -107,7 +106,14 @@ def make_functions(session: Any, packed: Packed) -> SparkFunctions:
     )
 
 
-def _ship(session: Any, file: str, content: bytes) -> None:
+def ship_bundle(session: Any, digest: str, content: bytes) -> str:
+    """Give each executor a bundle, and say under which name it finds it."""
+    file = f"foresql-{digest}.foresql"
+    ship(session, file, content)
+    return file
+
+
+def ship(session: Any, file: str, content: bytes) -> None:
     """Give each executor the bundle, once: a session takes no file again but from the same path."""
     path = _folder() / file
     if not path.exists():

@@ -28,9 +28,9 @@ def test_a_bundle_appears_whole_or_not_at_all(monkeypatch, tmp_path):
     with monkeypatch.context() as patched:
         patched.setattr("pathlib.Path.write_bytes", torn)
         with pytest.raises(OSError, match="No space"):
-            registration._ship(session, "a.bundle", b"content")
+            registration.ship(session, "a.bundle", b"content")
     assert list(tmp_path.iterdir()) == []
     for _ in range(2):
-        registration._ship(session, "a.bundle", b"content")
+        registration.ship(session, "a.bundle", b"content")
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"content"]
     assert session.sent == [str(tmp_path / "a.bundle")] * 2

@@ -1,0 +1,86 @@
+"""Send a query's plan to workers, and make the frame of its answers."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from ..errors import RegistrationError
+from ..registry import Registry
+from ..udfs.spark import ship_bundle
+from .frames import no_rows, spark_schema
+from .plan import Plan, ShippedModel
+from .worker import open_duckdb, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from ..streams.query import Pinned
+
+    Answer = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+_TIME_ZONE = "spark.sql.session.timeZone"
+
+
+def ship(session: Any, text: str, pinned: Pinned, registry: Path, keys: tuple[str, ...]) -> Plan:
+    """Give each executor the bundles of a query's models."""
+    store = Registry.open(registry)
+    models: list[ShippedModel] = []
+    for function, version in pinned.functions:
+        content = store.bundle_path(version).read_bytes()
+        digest = store.load(version).digest
+        file = ship_bundle(session, digest, content)
+        models.append(ShippedModel(function, version.version, file, digest))
+    zone = str(session.conf.get(_TIME_ZONE))
+    return Plan(text=text, models=tuple(models), time_zone=zone, keys=keys)
+
+
+def answered(frame: Any, plan: Plan, pinned: Pinned, registry: Path) -> Any:
+    """Run a plan over a frame, in the workers; here it is bound, and its types are found.
+
+    Raises
+    ------
+    RegistrationError
+        If the query does not fit the frame.
+    SignatureError
+        If it gives a type that Spark has not.
+    """
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    store = Registry.open(registry)
+    paths = {function: store.bundle_path(version) for function, version in pinned.functions}
+    with open_duckdb(plan, lambda model: paths[model.function]) as connection:
+        try:
+            found = run(connection, plan.text, no_rows(frame, plan.time_zone))
+        except duckdb.Error as error:
+            message = f"The query does not fit the table: {error}"
+            raise RegistrationError(message) from error
+    schema = spark_schema(found.schema)
+    with warnings.catch_warnings():
+        # PySpark warns of a newer pandas, of which nothing is used here.
+        warnings.simplefilter("ignore", FutureWarning)
+        return frame.mapInArrow(_body(plan, schema), from_arrow_schema(schema))
+
+
+def _body(plan: Plan, schema: pa.Schema) -> Answer:
+    """Make what Spark sends to its workers: the plan, and no more."""
+
+    def answer(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        try:
+            from . import worker
+        except ImportError as error:
+            message = (
+                "This Spark executor has no foresql. Install it where the executors run Python: "
+                "pip install foresql. Libraries of training are not needed there."
+            )
+            raise RuntimeError(message) from error
+        yield from worker.answer(plan, schema, batches)
+
+    # Spark reads the types from the hints themselves, and not from their texts.
+    answer.__annotations__ = {}
+    return answer
