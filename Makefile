@@ -3,9 +3,9 @@
 #   make test    all checks and all tests
 #   make check   style, types, import rules
 #   make sanitize  the native kernels' tests under AddressSanitizer and UBSan (gcc)
-#   make fuzz    feed broken bytes to the native kernels and to the readers of files (clang)
+#   make fuzz    feed broken bytes to native kernels, readers of files, decoders of events (clang)
 #   make demo-stream  sensors on NATS, scored as they arrive, in a live view
-#   make soak    kill stream tasks two hundred times
+#   make soak    kill stream tasks and event workers, two hundred times each
 #   make bench   every benchmark in turn
 #   make docs    write what is made from the code: docs/coverage.md, a table of the README
 #   make clean   remove what the other targets made
@@ -54,7 +54,8 @@ fuzz: $(VENV)/.installed-fuzz
 	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(TARGETS)
 
 soak: $(VENV)/.installed-dev
-	FORESQL_KILLS=200 $(BIN)/python -m pytest -q tests/streams/test_kill.py tests/streams/events/test_kill.py
+	FORESQL_KILLS=200 $(BIN)/python -m pytest -q --timeout=0 \
+		tests/streams/test_kill.py tests/streams/events/test_kill.py
 
 bench: $(VENV)/.installed-dev
 	@for script in benchmarks/*.py; do \
