@@ -22,7 +22,7 @@ from .aggregates import check_aggregate
 from .frames import check_window
 from .joined import write_joined
 from .layers import Layer, read_chain
-from .syntax import column, giving, reading, unnamed, write
+from .syntax import column, giving, keep_types, reading, unnamed, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,6 +96,7 @@ def read_window_query(
         If a feature may depend on more than the events of its key within the lookback, or on the
         order in which they are read, with the way out.
     """
+    keep_types(connection)
     text = definition.query.strip().rstrip(";")
     parsed = parse(connection, text)
     if parsed is None or parsed.root["type"] != "SELECT_NODE":
@@ -177,14 +178,28 @@ class _Layers:
         Raises
         ------
         UnsupportedModelError
-            If one has the name of such a place and is something else.
+            If one has the name of such a place and is something else, or a type that would be
+            another one in the outermost SELECT.
         """
+        self._check_crossing()
         for name in IDENTITY:
             if name in self.schema.names and self._origins.get(name) != name:
                 raise UnsupportedModelError(
                     f"the column {name} of the query", "each event has one of this name.", _RENAME
                 )
         return pa.schema([each for each in self.schema if each.name not in IDENTITY])
+
+    def _check_crossing(self) -> None:
+        """See that the outermost SELECT reads the types of the features from Arrow."""
+        features = self._ask(self.text())
+        again = self._connection.from_arrow(features.to_arrow_table())
+        for name, type_, found in zip(features.columns, features.types, again.types, strict=True):
+            if type_ != found:
+                raise UnsupportedModelError(
+                    f"the column {name} of the query",
+                    f"it is {type_}, and would be {found} in the outermost SELECT.",
+                    f"cast it there below: {name}::{found}.",
+                )
 
     def text(self) -> str:
         """Write all layers as one query."""

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from ....scoring.rewriting.syntax import Node
 
 
+def keep_types(connection: duckdb.DuckDBPyConnection) -> None:
+    """Have features cross Arrow as what they are: a sum of whole numbers stays HUGEINT."""
+    connection.execute("SET arrow_lossless_conversion = true")
+
+
 def write(connection: duckdb.DuckDBPyConnection, select: Node) -> str:
     """Write a SELECT as text, and make sure that DuckDB reads the same from it.
 

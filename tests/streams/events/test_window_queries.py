@@ -9,6 +9,7 @@ import pytest
 import windowed_events
 
 from foresql.errors import UnsupportedModelError
+from foresql.streams.events.records import Move
 from foresql.streams.events.windows import features, open_windows
 from foresql.streams.events.windows.aggregates import APPROVED
 from foresql.streams.events.windows.memory import Memory
@@ -127,7 +128,7 @@ def test_an_approved_aggregate_depends_on_the_values_in_the_frame_alone(name, mo
         memory = Memory(shuffled, "t", ["sensor"], [])
         asked = draw.choice(ROWS, 150, replace=False)
         found = computed.compute(memory.slice(asked, 300_000_000, ROW)).drop_columns([ROW])
-        rows = bits_of(found)
+        rows = bits_of(duckdb.from_arrow(found).to_arrow_table())
         assert len(rows) > 100
         assert rows == [expected[row[0]] for row in rows]
     computed.close()
@@ -207,6 +208,40 @@ def test_queries_of_another_form_are_refused(query, reason):
     inner = f"(SELECT count(*) {WINDOW} AS c FROM events)"
     with pytest.raises(UnsupportedModelError, match=f"(?s){reason}"):
         read(query.replace("{}", inner))
+
+
+def features_of(query, rows):
+    """Compute the features of all rows, and what the query's outermost SELECT makes of them."""
+    windows = open_windows(
+        windowed_events.read_definition_of(query), windowed_events.SCHEMA, "BIGINT"
+    )
+    table = windowed_events.table_of("p", rows, 0)
+    move = Move(None, len(rows) - 1)
+    windows.open(lambda name, _: windows.tables[name].empty_table())
+    windows.take(table, {"p": move})
+    taken = windows.advance(["p"], flush=True)
+    windows.close()
+    with duckdb.connect() as connection:
+        connection.register("f", taken.rows)
+        return connection.sql(windows.query.text).fetchall()
+
+
+def test_sums_of_whole_numbers_stay_whole_in_the_outermost_select():
+    """HUGEINT through Arrow is a DECIMAL unless it is told otherwise, and // divides those."""
+    rows = [
+        {"event_id": "a", "sensor": "s", "t": windowed_events.START, "x": None, "n": 5},
+        {"event_id": "b", "sensor": "s", "t": windowed_events.START, "x": None, "n": 2},
+    ]
+    query = (
+        f"SELECT event_id, s // 2, typeof(s) FROM (SELECT *, sum(n) {WINDOW} AS s FROM events) AS f"
+    )
+    assert features_of(query, rows) == [("a", 3, "HUGEINT"), ("b", 3, "HUGEINT")]
+
+
+def test_types_that_arrow_does_not_keep_are_refused():
+    inner = f"SELECT 'a'::ENUM('b', 'a') AS e, count(*) {WINDOW} AS c FROM events"
+    with pytest.raises(UnsupportedModelError, match="ENUM.*VARCHAR in the outermost SELECT"):
+        read(f"SELECT e < 'b'::ENUM('b', 'a') AS l FROM ({inner}) AS f")
 
 
 def test_a_shorter_bound_and_wrong_columns_are_refused():
