@@ -72,6 +72,11 @@ def reading(select: Node, table: str, row: str) -> Node:
     return changed
 
 
+def folded(path: Sequence[str]) -> tuple[str, ...]:
+    """Give a path of names as DuckDB compares them."""
+    return tuple(name.casefold() for name in path)
+
+
 def giving(select: Node, entries: Sequence[Node]) -> Node:
     """Give a SELECT with other entries."""
     return {**select, "select_list": list(entries)}
