@@ -107,7 +107,7 @@ def read_window_query(
     reader = _Layers(connection, definition, events)
     for layer in chain.layers:
         reader.add(layer)
-    _check_top(root)
+    _check_top(root, chain.row, reader.schema.names)
     lookback = reader.lookback
     if lookback is None:
         raise UnsupportedModelError(
@@ -131,7 +131,9 @@ def read_window_query(
     )
 
 
-def _check_top(root: Node) -> None:
+def _check_top(root: Node, row: str, names: Sequence[str]) -> None:
+    checked = [root["select_list"], root["where_clause"]]
+    _check_whole_rows([_modelless(each) for each in checked], row, names)
     for part in parts_of(root["select_list"]):
         if part.get("class") == "WINDOW":
             raise UnsupportedModelError(
@@ -184,11 +186,11 @@ class _Layers:
         """
         self._check_crossing()
         for name in IDENTITY:
-            if name in self.schema.names and self._origins.get(name) != name:
+            if name in folded(self.schema.names) and self._origins.get(name) != name:
                 raise UnsupportedModelError(
                     f"the column {name} of the query", "each event has one of this name.", _RENAME
                 )
-        return pa.schema([each for each in self.schema if each.name not in IDENTITY])
+        return pa.schema([each for each in self.schema if each.name.casefold() not in IDENTITY])
 
     def _check_crossing(self) -> None:
         """See that the outermost SELECT reads the types of the features from Arrow."""
@@ -269,6 +271,7 @@ class _Layers:
         for part in parts_of(list(checked)):
             _check_part(part)
             _check_star(part, layer.row)
+        _check_whole_rows(checked, layer.row, self.schema.names)
         outputs = {each.get("alias", "") for each in select["select_list"]}
         names = {name.casefold() for name in (*self.schema.names, *outputs, layer.row) if name}
         # A star is fine here, and the names that a layer may use are those below it.
@@ -380,7 +383,7 @@ def _check_part(part: Node) -> None:
             raise UnsupportedModelError(
                 "COLLATE in the query", "equal texts may differ.", "compare lower(text)."
             )
-        case "FUNCTION" if part["function_name"].split("_")[0].casefold() in _MODELS:
+        case "FUNCTION" if _is_model(part):
             raise UnsupportedModelError(
                 f"{part['function_name']} below the outermost SELECT",
                 "a later version would change the features of events that are scored already.",
@@ -388,6 +391,37 @@ def _check_part(part: Node) -> None:
             )
         case _:
             return
+
+
+def _is_model(part: Node) -> bool:
+    return part["function_name"].split("_")[0].casefold() in _MODELS
+
+
+def _check_whole_rows(checked: Sequence[object], row: str, names: Sequence[str]) -> None:
+    """Refuse a row that is taken as one value: where an event stands is in it here."""
+    if row.casefold() in folded(names):
+        return
+    for part in parts_of(list(checked)):
+        path = column_path(part)
+        if path is not None and folded(path) == (row.casefold(),):
+            raise UnsupportedModelError(
+                f"{row} as one value in the query",
+                "the rows of a worker have more columns than those of the batch.",
+                "name the columns; models alone take rows, in the outermost SELECT.",
+            )
+
+
+def _modelless(node: object) -> object:
+    """Leave out what models take: they find their columns by name."""
+    if isinstance(node, list):
+        return [_modelless(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    is_model = node.get("class") == "FUNCTION" and _is_model(node)
+    return {
+        name: [] if is_model and name == "arguments" else _modelless(each)
+        for name, each in node.items()
+    }
 
 
 def _check_star(part: Node, row: str) -> None:

@@ -202,6 +202,16 @@ def test_other_windows_are_refused_with_the_way_out(call, reason, way_out):
         ("WITH a(b) AS {} SELECT predict_x(f) AS p FROM a AS f", "names its columns twice"),
         ("SELECT predict_x(f) AS p FROM (SELECT COLUMNS('c') FROM {}) AS f", "COLUMNS"),
         ("SELECT predict_x(f) AS p FROM (SELECT c AS event_offset FROM {}) AS f", "event_offset"),
+        ("SELECT predict_x(f) AS p FROM (SELECT c AS EVENT_OFFSET FROM {}) AS f", "event_offset"),
+        ("SELECT predict_x(f) AS p FROM (SELECT to_json(g) AS j FROM {} AS g) AS f", "g as one"),
+        ("SELECT predict_x(f) AS p FROM (SELECT g AS j FROM {} AS g) AS f", "g as one value"),
+        ("SELECT predict_x(f) AS p, hash(f) AS h FROM {} AS f", "f as one value"),
+        ("SELECT predict_x(f) AS p FROM {} AS f WHERE f IS NOT NULL", "f as one value"),
+        (
+            (f"WITH a AS (SELECT event_id, sensor, t FROM events) SELECT c.t AS t FROM "
+            f"(SELECT max(a) {WINDOW} AS c FROM a) AS f"),
+            "a as one value",
+        ),
         ((f"WITH a AS (SELECT *, n % 2 AS u FROM events), b AS (SELECT *, sensor AS u FROM a), "
          f"f AS (SELECT count(*) {WINDOW.replace('sensor', 'u')} AS c FROM b) SELECT c FROM f"),
          '"u".*gives them twice'),
