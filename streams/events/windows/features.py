@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ....scoring.query import connect_quietly
 from .query import EVENTS, ROW
-from .syntax import keep_types
+from .syntax import settle
 
 if TYPE_CHECKING:
     from .memory import Slice
@@ -38,7 +38,7 @@ class Features:
     def __init__(self, query: WindowQuery, events: pa.Schema) -> None:
         """Plan them, once: that takes longer than a small batch."""
         self._connection = connect_quietly(":memory:")
-        keep_types(self._connection)
+        settle(self._connection)
         schema = events.append(pa.field(ROW, pa.int64()))
         self._rows = _Rows(schema.empty_table())
         self._connection.register(EVENTS, self._rows)

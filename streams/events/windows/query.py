@@ -23,7 +23,7 @@ from .aggregates import check_aggregate
 from .frames import check_window
 from .joined import write_joined
 from .layers import Layer, read_chain
-from .syntax import column, folded, giving, keep_types, reading, unnamed, write
+from .syntax import column, folded, giving, reading, settle, unnamed, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,7 +97,7 @@ def read_window_query(
         If a feature may depend on more than the events of its key within the lookback, or on the
         order in which they are read, with the way out.
     """
-    keep_types(connection)
+    settle(connection)
     text = definition.query.strip().rstrip(";")
     parsed = parse(connection, text)
     if parsed is None or parsed.root["type"] != "SELECT_NODE":

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from ....scoring.rewriting.syntax import Node
 
 
-def keep_types(connection: duckdb.DuckDBPyConnection) -> None:
-    """Have features cross Arrow as what they are: a sum of whole numbers stays HUGEINT."""
+def settle(connection: duckdb.DuckDBPyConnection) -> None:
+    """Have features be the same on each machine, and for the outermost SELECT.
+
+    They cross Arrow as what they are: a sum of whole numbers stays HUGEINT. Times are UTC.
+    """
     connection.execute("SET arrow_lossless_conversion = true")
+    connection.execute("SET TimeZone = 'UTC'")
 
 
 def write(connection: duckdb.DuckDBPyConnection, select: Node) -> str:

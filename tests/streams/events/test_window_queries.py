@@ -1,6 +1,10 @@
 """Which windows are read: the approved aggregates give one result, the others are refused."""
 
+import os
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -254,6 +258,25 @@ def test_sums_of_whole_numbers_stay_whole_in_the_outermost_select():
         f"SELECT event_id, s // 2, typeof(s) FROM (SELECT *, sum(n) {WINDOW} AS s FROM events) AS f"
     )
     assert features_of(query, rows) == [("a", 3, "HUGEINT"), ("b", 3, "HUGEINT")]
+
+
+def test_features_do_not_depend_on_the_time_zone_of_the_machine():
+    """DuckDB takes TZ once for a process."""
+    code = """
+from test_window_queries import features_of, WINDOW, windowed_events
+rows = [dict(event_id="a", sensor="s", t=windowed_events.START, x=None, n=5)]
+inner = f"SELECT epoch(t::TIMESTAMPTZ) - epoch(t) AS h, count(*) {WINDOW} AS c FROM events"
+print(features_of(f"SELECT h, c FROM ({inner}) AS f", rows))
+"""
+    folders = [str(Path(__file__).parent), *sys.path]
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TZ": "Asia/Tokyo", "PYTHONPATH": os.pathsep.join(folders)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout == "[(0.0, 1)]\n"
 
 
 def test_types_that_arrow_does_not_keep_are_refused():
