@@ -242,7 +242,9 @@ class _Layers:
             check_aggregate(window, self._types(source, _taken(window)))
         if windows and not self.probe:
             parts = [
-                part for window in windows for part in (*_taken(window), window["filter_expr"])
+                part
+                for window in windows
+                for part in (*_taken(window), *window["partitions"], window["filter_expr"])
             ]
             self.probe = self._beside_windows(source, [part for part in parts if part])[0]
         if reach:

@@ -279,6 +279,15 @@ print(features_of(f"SELECT h, c FROM ({inner}) AS f", rows))
     assert found.stdout == "[(0.0, 1)]\n"
 
 
+def test_an_event_whose_partition_cannot_be_computed_costs_no_other_its_features():
+    rows = [
+        {"event_id": name, "sensor": "s", "t": windowed_events.START, "x": None, "n": 5}
+        for name in ("1", "a", "1")
+    ]
+    inner = f"SELECT count(*) {WINDOW.replace('sensor', 'sensor, event_id::INT')} AS c FROM events"
+    assert features_of(f"SELECT c FROM ({inner}) AS f", rows) == [(2,), (2,)]
+
+
 def test_types_that_arrow_does_not_keep_are_refused():
     inner = f"SELECT 'a'::ENUM('b', 'a') AS e, count(*) {WINDOW} AS c FROM events"
     with pytest.raises(UnsupportedModelError, match=r"ENUM.*VARCHAR in the outermost SELECT"):
