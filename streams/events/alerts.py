@@ -80,6 +80,11 @@ class EventAlerts:
                     f"{', '.join(predictions.names)}. Give it in the SELECT."
                 )
                 raise StreamError(message)
+        for name in section.key:
+            type_ = predictions.field(name).type
+            if pa.types.is_floating(type_) or pa.types.is_nested(type_):
+                message = f"[alerts] key {name} is {type_}. Give a text, a whole number or a date."
+                raise StreamError(message)
         type_ = predictions.field(section.score).type
         if not (pa.types.is_floating(type_) or pa.types.is_integer(type_)):
             message = f"[alerts] score {section.score} is {type_}. Give a DOUBLE or a whole number."
@@ -139,8 +144,9 @@ class EventAlerts:
             if self._written:
                 self._waiting += self._written.popleft()
             waiting = list(self._waiting)
-        if self._publisher is None or not waiting:
+        if self._publisher is None:
             self._waiting.clear()
+        if self._publisher is None or not waiting:
             return
         sent = self._publisher.publish(
             [(self._message_id(each), self._body(each)) for each in waiting]
@@ -255,6 +261,8 @@ class EventAlerts:
 
     def _body(self, message: _Message) -> bytes:
         row = {name: value for name, value in message.row.items() if name != _NUMBER}
+        if math.isinf(row[_SCORE]):  # JSON has no number for it
+            row[_SCORE] = "Infinity" if row[_SCORE] > 0 else "-Infinity"
         return json.dumps(row, default=str, allow_nan=False).encode()
 
 
