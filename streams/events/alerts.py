@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .records import Move, Offset
 
 OPENED, CLOSED = "opened", "closed"
-_NUMBER, _ID, _STATE, _AT, _SCORE = "number", "alert_id", "alert", "at", "score"
+_NUMBER, _ID, _STATE, _TIME, _SCORE = "number", "alert_id", "alert", "event_time", "score"
 
 
 class _Message(NamedTuple):
@@ -71,8 +71,8 @@ class EventAlerts:
             If it does not.
         """
         self._section, self._name, self._publisher = section, definition.name, publisher
-        at = definition.events.time
-        self._at = at if at in predictions.names else None
+        time = definition.events.time
+        self._time = time if time in predictions.names else None
         for name in (section.score, *section.key):
             if name not in predictions.names:
                 message = (
@@ -89,7 +89,7 @@ class EventAlerts:
         if not (pa.types.is_floating(type_) or pa.types.is_integer(type_)):
             message = f"[alerts] score {section.score} is {type_}. Give a DOUBLE or a whole number."
             raise StreamError(message)
-        self._schema = _schema(section, predictions, offset_type, self._at)
+        self._schema = _schema(section, predictions, offset_type, self._time)
         self._marks = f"foresql.{definition.name}_alerts_published"
         self.tables: Mapping[str, pa.Schema] = {section.table: self._schema}
         if publisher is not None:
@@ -120,7 +120,7 @@ class EventAlerts:
         self._follow(moves)
         rows: list[dict[str, Any]] = []
         names = [PARTITION, OFFSET, self._section.score, *self._section.key]
-        names += [self._at] if self._at else []
+        names += [self._time] if self._time else []
         columns = [predictions.column(name).to_pylist() for name in names]
         count = len(self._section.key)
         for partition, offset, score, *rest in zip(*columns, strict=True):
@@ -234,7 +234,7 @@ class EventAlerts:
     ) -> dict[str, Any]:
         state = self._state(partition)
         state.last += 1
-        values = dict(zip((*self._section.key, _AT), rest, strict=False))
+        values = dict(zip((*self._section.key, _TIME), rest, strict=False))
         return {
             **values,
             PARTITION: partition,
@@ -315,9 +315,9 @@ _MARKS = pa.schema(
 
 
 def _schema(
-    section: AlertsSection, predictions: pa.Schema, offset_type: str, at: str | None
+    section: AlertsSection, predictions: pa.Schema, offset_type: str, time: str | None
 ) -> pa.Schema:
-    own = {PARTITION, OFFSET, _NUMBER, _ID, _STATE, _AT, _SCORE}
+    own = {PARTITION, OFFSET, _NUMBER, _ID, _STATE, _TIME, _SCORE}
     clash = sorted(own.intersection(section.key) - {PARTITION})
     if clash:
         message = f"[alerts] key {', '.join(clash)} is a column of alerts. Give it another name."
@@ -329,7 +329,7 @@ def _schema(
             pa.field(_NUMBER, pa.int64(), nullable=False),
             *(pa.field(name, predictions.field(name).type) for name in section.key),
             pa.field(_STATE, pa.string(), nullable=False),
-            pa.field(_AT, predictions.field(at).type if at else TIMESTAMP),
+            pa.field(_TIME, predictions.field(time).type if time else TIMESTAMP),
             pa.field(_SCORE, pa.float64(), nullable=False),
             pa.field(_ID, pa.string(), nullable=False),
         ]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+from datetime import datetime
 
 import duckdb
 import nats
@@ -202,5 +203,7 @@ def test_an_infinite_score_opens_an_alert_that_is_published(registry, tmp_path, 
     )
     run(tmp_path, registry, f'subject = "alerts"\nbus = "{bus.url}"', definition)
     found = [(body["alert"], body["score"]) for _, body in received(bus)]
+    [(time, _), *_] = read(tmp_path, "SELECT event_time, alert FROM alerts ORDER BY event_time")
+    assert time == datetime(2026, 1, 1)  # noqa: DTZ001 - TIMESTAMP has no zone
     assert found == [("opened", "Infinity"), ("closed", "-Infinity")]
     assert [row[4] for row in alerts(tmp_path)] == [float("inf"), float("-inf")]
