@@ -133,11 +133,22 @@ class EventWindows:
         memory = Memory(rows.sort_by(OFFSET), self._time, self._key, self._id)
         if marks:
             mark = marks[-1]
+            self._check_time(partition, mark["time"])
             memory.version = mark[_VERSION]
             memory.watermark, memory.greatest = mark["watermark"], mark["greatest"]
             memory.kept_from = mark["kept_from"]
             self._check_kept(partition, memory)
         return memory
+
+    def _check_time(self, partition: str, time: str) -> None:
+        """Refuse to go on by another time than the one by which events were forgotten."""
+        if time != self._time:
+            message = (
+                f"Events of partition {partition} were kept and scored by {time}, and [events] "
+                f"time is {self._time}.\n  What to do: give the worker another name and start at "
+                "the earliest event, or go back to that time."
+            )
+            raise StreamError(message)
 
     def _check_kept(self, partition: str, memory: Memory) -> None:
         """Refuse to go on with a longer lookback than what was kept."""
@@ -205,6 +216,7 @@ class EventWindows:
             "watermark": memory.watermark,
             "greatest": memory.greatest,
             "kept_from": memory.kept_from,
+            "time": self._time,
         }
         return part
 
@@ -296,6 +308,7 @@ _MARKS = pa.schema(
         pa.field("watermark", pa.int64(), nullable=False),
         pa.field("greatest", pa.int64(), nullable=False),
         pa.field("kept_from", pa.int64()),
+        pa.field("time", pa.string(), nullable=False),
     ]
 )
 
