@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ....scoring.query import connect_quietly
-from .query import EVENTS, ROW
+from .stack import EVENTS, ROW
 from .syntax import settle
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from ..records import Forgotten, Move
 from ..stages import Kept, Query, Refused, Taken
 from .features import OF_AN_EVENT, Features, reason_of
 from .memory import NEVER, Memory, times_of
-from .query import IDENTITY, ROW, WindowQuery
+from .stack import IDENTITY, ROW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..definition import Definition
     from ..records import Offset
     from .memory import Whole
+    from .query import WindowQuery
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 _MICROSECOND = timedelta(microseconds=1)
