@@ -23,8 +23,11 @@ from children import PATIENCE
 from foresql.cli.main import main
 from foresql.streams.events import worker as _  # noqa: F401 - what the command imports later
 from foresql.streams.events.sinks import duckdb as duckdb_sink
+from foresql.streams.events.sinks import kafka_topic
 
 BEFORE, AFTER = "before the COMMIT", "after the COMMIT"
+SENT, FLUSHED, MOVED = "before the flush", "behind the flush", "behind the position"
+"""Where a worker dies whose sink is a topic of Kafka."""
 
 
 class Workers:
@@ -42,7 +45,7 @@ class Workers:
         self.processes: list[BaseProcess] = []
 
     def start(self, *options: str, dies: tuple[str, int] | None = None) -> BaseProcess:
-        """Start a worker, which dies at its so many-th COMMIT where that is given."""
+        """Start a worker, which dies at its so many-th batch where that is given."""
         given = (*self._given, str(self.log), options, dies)
         process = self._context.Process(target=_run, args=given)
         process.start()
@@ -85,7 +88,7 @@ def _run(
     os.dup2(file, 1)
     os.dup2(file, 2)
     if dies:
-        _die(*dies)
+        (_die_at_kafka if dies[0] in {SENT, FLUSHED, MOVED} else _die)(*dies)
     main(["worker", "run", definition, "--registry", registry, *options])
 
 
@@ -103,6 +106,20 @@ def _die(step: str, at: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     duckdb_sink.begun = begun
+
+
+def _die_at_kafka(step: str, at: int) -> None:
+    class Mortal(kafka_topic.Deliveries):
+        def flush(self) -> None:  # the predictions, then the positions
+            self.flushes = getattr(self, "flushes", 0) + 1
+            is_last = self.flushes == 2 * at - (step != MOVED)
+            if is_last and step == SENT:
+                os.kill(os.getpid(), signal.SIGKILL)
+            super().flush()
+            if is_last:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    kafka_topic.Deliveries = Mortal
 
 
 def until(is_done: Callable[[], object], what: Callable[[], str]) -> None:

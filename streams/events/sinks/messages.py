@@ -8,12 +8,27 @@ import math
 from datetime import date, time
 from typing import TYPE_CHECKING, NamedTuple
 
+from ....errors import StreamError
 from ..definition import OFFSET, PARTITION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ..records import Move, Offset, Outcome
+    from ..records import Move, Offset, Outcome, Shape
+
+
+def check_no_tables(shape: Shape, what: str) -> None:
+    """Refuse what messages cannot be.
+
+    Raises
+    ------
+    StreamError
+        If the worker needs tables, or to know events again.
+    """
+    if shape.tables or shape.key:
+        need = "windows and alerts" if shape.tables else "[events] id"
+        message = f"A {what} keeps no tables, which {need} need: write to DuckDB or Postgres."
+        raise StreamError(message)
 
 
 class Message(NamedTuple):

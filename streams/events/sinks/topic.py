@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from ....errors import StreamError
 from ..nats_client import ANSWERING, LoopThread, connect_nats, disconnect, request_api
 from .layout import check_moves, check_shape, moved_error
-from .messages import pieces
+from .messages import check_no_tables, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -76,10 +76,7 @@ class TopicSink:
             If there is none, or the worker needs tables or to know events again.
         """
         check_shape(shape)
-        if shape.tables or shape.key:
-            what = "windows and alerts" if shape.tables else "[events] id"
-            message = f"A subject keeps no tables, which {what} need: write to DuckDB or Postgres."
-            raise StreamError(message)
+        check_no_tables(shape, "subject")
         self._shape = shape
         self._thread = LoopThread("foresql-topic")
         self._thread.call(self._connected())
