@@ -34,6 +34,14 @@ _SHORTEST, _LONGEST = 0.1, 2.0
 _PREDICTION_HEADERS = (PARTITION, OFFSET, MODEL_NAME, MODEL_VERSION, RUN_ID)
 _DEAD_HEADERS = (PARTITION, OFFSET, "step")
 _MOST_REASON = 1000
+_FINAL = (
+    "TOPIC_AUTHORIZATION_FAILED",
+    "CLUSTER_AUTHORIZATION_FAILED",
+    "SASL_AUTHENTICATION_FAILED",
+    "_AUTHENTICATION",
+    "_INVALID_ARG",
+    "_UNSUPPORTED_FEATURE",
+)
 _Result = TypeVar("_Result")
 
 
@@ -171,7 +179,7 @@ class KafkaTopicSink:
             try:
                 return action()
             except self._library.KafkaException as error:
-                if not self._is_away(error.args[0]):
+                if self._is_final(error.args[0]):
                     raise refusal(self._bus, self._kept, error.args[0]) from error
                 if wait == _SHORTEST:
                     said = error.args[0].str()
@@ -180,10 +188,10 @@ class KafkaTopicSink:
                 raise stopped(self._bus)
             wait = min(2 * wait, _LONGEST)
 
-    def _is_away(self, error: Any) -> bool:
+    def _is_final(self, error: Any) -> bool:
+        """Whether waiting is in vain; a client whose broker is away knows no partition either."""
         codes = self._library.KafkaError
-        away = ("_TIMED_OUT", "_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE")
-        return error.retriable() or error.code() in {getattr(codes, name) for name in away}
+        return error.fatal() or error.code() in {getattr(codes, name) for name in _FINAL}
 
 
 def place_of(partition: str, count: int) -> int:

@@ -266,6 +266,20 @@ def test_a_broker_that_is_away_is_waited_for_and_said_once(where, monkeypatch):
         assert offsets(broker, "t")[:6] == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_worker_whose_broker_is_gone_waits_until_it_is_stopped():
+    told, stop = [], threading.Event()
+    with kafka_mock() as broker:
+        make(broker, "t")
+        with sink(broker, "t", told=told.append, pause=stop.wait) as opened:
+            broker.end()
+            threading.Timer(1, stop.set).start()
+            with pytest.raises(StreamError, match="was not reached before the worker was to stop"):
+                opened.write(outcome({"a": (None, 3)}))
+            assert stop.is_set()
+    [said] = told
+    assert "does not answer, and is waited for" in said
+
+
 def test_what_a_topic_cannot_keep_is_refused(broker, topic):
     tables = {"alerts": pa.schema([("event_partition", pa.string())])}
     for given, reason in (
