@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ....errors import StreamError
 from ...task import MODEL_NAME, MODEL_VERSION, RUN_ID
-from ..dead import SIZE
 from ..definition import OFFSET, PARTITION
 from ..kafka_client import client_settings, confluent_kafka
 from .kafka_positions import PARTITION_OF_POSITIONS, PositionTopic
 from .kafka_producer import Deliveries, Message, refusal, stopped
 from .layout import check_moves, check_shape
-from .messages import check_no_tables, json_line
+from .messages import check_no_tables, json_line, letter_of, without_payload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +32,6 @@ _NUMBER = re.compile(r"[0-9]+\Z")
 _SHORTEST, _LONGEST = 0.1, 2.0
 _PREDICTION_HEADERS = (PARTITION, OFFSET, MODEL_NAME, MODEL_VERSION, RUN_ID)
 _DEAD_HEADERS = (PARTITION, OFFSET, "step")
-_MOST_REASON = 1000
 _FINAL = (
     "TOPIC_AUTHORIZATION_FAILED",
     "CLUSTER_AUTHORIZATION_FAILED",
@@ -148,18 +146,13 @@ class KafkaTopicSink:
         """Publish a prediction; one that is too large for a message is a dead letter."""
         value = json_line(row)
         if not deliveries.fits(self._message(self._topic, row, value, _PREDICTION_HEADERS)):
-            reason = f"its prediction of {len(value):,} bytes is more than a message takes"
-            where = f"{row[PARTITION]} at {row[OFFSET]}"
-            self._told(f"The event {where} is a dead letter: {reason}.")
-            dead = {PARTITION: row[PARTITION], OFFSET: row[OFFSET], "published": None}
-            self._bury(deliveries, {**dead, "step": SIZE, "reason": reason, "payload": None})
+            self._bury(deliveries, letter_of(row, len(value), self._told))
 
     def _bury(self, deliveries: Deliveries, row: Mapping[str, Any]) -> None:
         """Publish a dead letter, without its payload where that is too large for a message."""
         whole = self._message(self._dead, row, json_line(row), _DEAD_HEADERS)
         if not deliveries.fits(whole):
-            reason = f"{row['reason'][:_MOST_REASON]} (its payload is more than a message takes)"
-            short = json_line({**row, "payload": None, "reason": reason})
+            short = json_line(without_payload(row))
             deliveries.send(self._message(self._dead, row, short, _DEAD_HEADERS))
 
     def _message(
