@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from changing_flights import exact
+from mortal_workers import ANSWERED, ASKED, OPEN, until, workers
 from nats_server import NatsServer, nats_server
+from worked_flights import payload as event
 
 from foresql.errors import StreamError
 from foresql.streams.events.dead import dead_schema
@@ -268,3 +271,34 @@ def test_what_a_subject_cannot_keep_is_refused(server):
 )
 def test_values_are_written_so_that_none_is_lost(value, written):
     assert json_line({"x": value}) == b'{"x":%s}' % written
+
+
+DEATHS = ((OPEN, 1), (OPEN, 3), (ASKED, 2), (ANSWERED, 1))
+FILES = ("a.jsonl", "b.jsonl")
+EACH = 200
+
+
+def test_killed_workers_lose_and_repeat_nothing(flights):
+    for file, begin in zip(FILES, (0, EACH), strict=True):
+        flights.append(map(event, range(begin, begin + EACH)), file)
+        flights.append([b"no JSON"], file)
+    with nats_server() as server:
+        make(server, "out")
+        flights.define(sink=f"{server.url}/out", most=20)
+        with workers(flights.path, flights.registry) as started:
+            for dies in DEATHS:
+                assert started.end(started.start(dies=dies)) < 0, started.log.read_text()
+            there = len(messages(server, "out"))
+            last = started.start("--until-empty")
+            until(lambda: len(messages(server, "out")) > there, started.log.read_text)
+            server.kill()
+            server.start()
+            assert started.end(last) == 0, started.log.read_text()
+        rows = messages(server, "out")
+        dead = messages(server, "out.dead")
+    found = [(row["flight_id"], row["late"], row["p"], row["sign"]) for row in rows]
+    assert exact(found) == flights.expected(range(2 * EACH))
+    assert sorted(each["event_partition"] for each in dead) == list(FILES)
+    for file in FILES:
+        order = [row["event_offset"] for row in rows if row["event_partition"] == file]
+        assert order == sorted(set(order))
