@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from changing_flights import exact
 from kafka_mock import PARTITIONS, KafkaMock, kafka_mock
 from mortal_workers import FLUSHED, MOVED, SENT, workers
 from worked_flights import PATIENCE, payload, wait_until
@@ -330,3 +331,22 @@ def test_killed_workers_lose_nothing_and_repeat_under_the_same_keys(broker, topi
         order = [row["event_offset"] for row in found.values() if row["event_partition"] == file]
         assert order == sorted(order)
     assert len({message.key() for message in broker.read(f"{topic}.dead")}) == 1
+
+
+def test_from_topic_to_topic_where_the_group_is_slow_to_give_partitions(broker, topic, flights):
+    """The cluster keeps those of a worker that left for nearly a lease."""
+    given = f"{topic}.given"
+    source = "lease = '7 s'"
+    definition = flights.define(
+        broker.url, stream=given, source=source, sink=f"{broker.url}/{topic}"
+    )
+    for begin, end in ((0, 400), (400, 500)):
+        broker.publish(given, ((number % 4, payload(number)) for number in range(begin, end)))
+        assert flights.work(definition).events.total() == end - begin
+    messages = broker.read(topic)
+    rows = [json.loads(message.value()) for message in messages]
+    assert exact([(row["flight_id"], row["late"], row["p"], row["sign"]) for row in rows]) == (
+        flights.expected(range(500))
+    )
+    for message, row in zip(messages, rows, strict=True):
+        assert row["event_partition"] == f"{given}-{message.partition()}"
