@@ -34,7 +34,11 @@ _WAIT = 0.2
 _LOOK_EVERY = 1.0
 """Seconds between two looks at how many events wait."""
 _NO_PARTITIONS = 5.0
-"""A worker that is to end when nothing waits ends when it had no partition for so many seconds."""
+"""A worker that is to end when nothing waits ends when it had no partition for so many seconds.
+
+Where workers share partitions, those of one that died come to it a lease later.
+"""
+_SHARED = ("nats", "kafka")
 
 
 class Worker:
@@ -72,6 +76,9 @@ class Worker:
         self._sink_lock = threading.Lock()
         self._writing: _Writing | None = None
         self._looked = self._had_partitions = time.monotonic()
+        source = definition.source
+        lease = source.lease.total_seconds() if source.scheme in _SHARED else 0
+        self._no_partitions = _NO_PARTITIONS + lease
 
     def run(
         self,
@@ -235,7 +242,7 @@ class Worker:
         if lag:
             self._had_partitions = time.monotonic()
             return not any(lag.values())
-        return time.monotonic() > self._had_partitions + _NO_PARTITIONS
+        return time.monotonic() > self._had_partitions + self._no_partitions
 
     def _positions(self, partitions: Sequence[str]) -> Mapping[str, Offset]:
         with self._sink_lock:
