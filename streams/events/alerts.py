@@ -9,7 +9,6 @@ when it was opened and not closed.
 
 from __future__ import annotations
 
-import json
 import math
 import threading
 from collections import deque
@@ -23,6 +22,7 @@ from .alert_subject import AlertSubject
 from .dead import TIMESTAMP, offset_arrow_type
 from .definition import OFFSET, PARTITION
 from .records import Forgotten
+from .sinks.messages import json_line
 from .stages import Kept
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .records import Move, Offset
 
 OPENED, CLOSED = "opened", "closed"
+_MOST_BYTES = 32_768
+"""A larger message goes without its key, which the sink's table has."""
 _NUMBER, _ID, _STATE, _AT, _SCORE = "number", "alert_id", "alert", "at", "score"
 
 
@@ -255,7 +257,10 @@ class EventAlerts:
 
     def _body(self, message: _Message) -> bytes:
         row = {name: value for name, value in message.row.items() if name != _NUMBER}
-        return json.dumps(row, default=str, allow_nan=False).encode()
+        body = json_line(row)
+        if len(body) > _MOST_BYTES:  # what a bus never takes would keep back all that follow
+            body = json_line(row | dict.fromkeys(self._section.key))
+        return body
 
 
 def open_alerts(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import random
 
 import duckdb
@@ -17,9 +18,10 @@ from foresql.errors import StreamError
 from foresql.streams.events.definition import read_definition
 from foresql.streams.events.worker import Worker
 
+QUERY = "SELECT event_id, sensor, t, predict_heat(e) AS heat FROM events e WHERE n < 4"
 DEFINITION = """
 name = "heat"
-sql = "SELECT event_id, sensor, t, predict_heat(e) AS heat FROM events e WHERE n < 4"
+sql = "{query}"
 [source]
 bus = "file:events/*.jsonl"
 [events]
@@ -29,6 +31,7 @@ columns.t = "TIMESTAMP"
 columns.x = "DOUBLE"
 columns.n = "BIGINT"
 time = "t"
+most_bytes = 4000000
 [batch]
 most = 50
 [sink]
@@ -77,8 +80,8 @@ def write_events(folder, seed, *, append=False):
                 file.write(json.dumps(row) + "\n")
 
 
-def run(folder, registry, more=""):
-    (folder / "worker.toml").write_text(DEFINITION.format(more=more))
+def run(folder, registry, more="", query=QUERY):
+    (folder / "worker.toml").write_text(DEFINITION.format(more=more, query=query))
     told = []
     worker = Worker(read_definition(folder / "worker.toml"), registry, told=told.append)
     worker.run(until_empty=True)
@@ -166,6 +169,28 @@ def test_alerts_are_published_once_though_the_bus_was_away_or_the_mark_was_lost(
     again = [each for each, _ in received(bus)]
     assert sorted(again) == sorted(f"{row[5]}:{row[3]}" for row in alerts(tmp_path))
     assert len(again) > len(found)
+
+
+def test_no_event_keeps_alerts_from_being_published(registry, tmp_path, bus):
+    bus.make_stream("ALERTS", ["alerts"])
+    more = f'subject = "alerts"\nbus = "{bus.url}"'
+    (tmp_path / "events").mkdir()
+    sensors = ["s" * 2_000_000, "small"]
+    rows = [
+        {"event_id": "1", "sensor": each, "t": "2026-01-01", "x": 9.9, "n": 0} for each in sensors
+    ]
+    (tmp_path / "events" / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    query = "SELECT sensor, t, predict_heat(e) / 0 AS heat FROM events e"
+    run(tmp_path, registry, more, query=query)
+    [(_, first), (_, second)] = received(bus)
+    assert first["alert_id"] == "heat/events/a.jsonl/0"
+    assert first["sensor"] is None
+    assert second["sensor"] == "small"
+    assert second["score"] == "Infinity"
+    assert read(tmp_path, "SELECT length(sensor), score FROM alerts ORDER BY number") == [
+        (2_000_000, math.inf),
+        (5, math.inf),
+    ]
 
 
 @pytest.mark.parametrize(
