@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from .dead import TIMESTAMP, dead_table, offset_arrow_type
+from .dead import DECODE, SCORE, TIMESTAMP, dead_table, offset_arrow_type
 from .definition import OFFSET, PARTITION, PUBLISHED
 from .records import Dead, Move, Outcome, Record
-from .stages import Kept, Taken
+from .stages import Kept, Refused, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from .assembling import Parts
-    from .records import Offset
-    from .stages import Refused
+    from .records import Offset, Sink
 
 _MICROSECONDS = 1e6
 
@@ -57,6 +56,8 @@ def make_batch(records: Sequence[Record], parts: Parts) -> Batch:
     found = _Found(records, list(decoded.dead))
     if parts.windows is None:
         return _finish(Taken(rows, (), Kept({}, {}), {}, 0), found, moves, events, parts)
+    rows, unfit = _without_unfit(rows, parts.sink, DECODE)  # windows keep events in the sink
+    found.dead += found.refuse(unfit)
     return _finish(parts.windows.take(rows, moves), found, moves, events, parts)
 
 
@@ -89,7 +90,8 @@ def _finish(
     """Score what is ready, and put together what is written."""
     kept = taken.kept
     predictions, refused = parts.scoring.score(taken.rows)
-    dead = [*found.dead, *found.refuse(taken.refused), *found.refuse(refused)]
+    predictions, unfit = _without_unfit(predictions, parts.sink, SCORE)
+    dead = [*found.dead, *found.refuse([*taken.refused, *refused, *unfit])]
     if parts.alerts is not None:
         more = parts.alerts.take(predictions, moves)
         kept = Kept({**kept.tables, **more.tables}, {**kept.forgotten, **more.forgotten})
@@ -137,6 +139,19 @@ def follow(
             if place >= again.get(record.partition, 0)
         ]
     return records, moves, counts
+
+
+def _without_unfit(rows: pa.Table, sink: Sink, step: str) -> tuple[pa.Table, list[Refused]]:
+    """Leave out rows that the sink has no place for."""
+    reasons = sink.unfit(rows)
+    if not reasons:
+        return rows, []
+    refused = [
+        Refused(rows[PARTITION][row].as_py(), rows[OFFSET][row].as_py(), reason, step)
+        for row, reason in reasons.items()
+    ]
+    kept = [row for row in range(rows.num_rows) if row not in reasons]
+    return rows.take(pa.array(kept, pa.int64())), refused
 
 
 def place_fields(offset_type: str) -> list[pa.Field]:

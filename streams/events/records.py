@@ -180,6 +180,13 @@ class Sink(Protocol):
         """Give the rows of one of the further tables that belong to partitions."""
         ...
 
+    def unfit(self, rows: pa.Table) -> Mapping[int, str]:
+        """Say which rows it has no place for, and why: they become dead letters.
+
+        Asked before they are written, so that no event's values stop a worker.
+        """
+        ...
+
     def write(self, outcome: Outcome) -> int:
         """Write a batch and its moves in one transaction, waiting where another holds the sink.
 

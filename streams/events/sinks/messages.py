@@ -5,8 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import math
+from contextlib import suppress
 from datetime import date, time
 from typing import TYPE_CHECKING, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..definition import OFFSET, PARTITION
 
@@ -14,6 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ..records import Move, Offset, Outcome
+
+
+_LONGEST, _WIDTH = 6, 64
+"""What a byte of text becomes at most, as in ``\\u0000``, and a number or a time."""
+_NO_FORM = (ValueError, OverflowError)
+"""What times raise that Python has not."""
 
 
 class Message(NamedTuple):
@@ -32,12 +42,50 @@ class Piece(NamedTuple):
     messages: list[Message]
 
 
-def pieces(outcome: Outcome, most: int) -> Iterator[Piece]:
-    """Cut a batch into pieces of at most so many messages, each partition's in order."""
+def unfit_rows(rows: pa.Table, most_bytes: int) -> Mapping[int, str]:
+    """Say which rows become larger messages than so many bytes, or have no form as text."""
+    if _bound(rows) < most_bytes:
+        with suppress(*_NO_FORM):
+            rows.to_pylist()
+            return {}
+    found = ((place, _problem(rows.slice(place, 1), most_bytes)) for place in range(rows.num_rows))
+    return {place: problem for place, problem in found if problem is not None}
+
+
+def _bound(rows: pa.Table) -> int:
+    """Give what no row's message is larger than."""
+    bound = 0
+    for name, column in zip(rows.column_names, rows.columns, strict=True):
+        width = column.nbytes
+        if pa.types.is_primitive(column.type):
+            width = _WIDTH
+        elif pa.types.is_string(column.type) or pa.types.is_binary(column.type):
+            width = pc.max(pc.binary_length(column)).as_py() or 0
+        bound += _LONGEST * (len(name.encode()) + width) + _WIDTH
+    return bound
+
+
+def _problem(row: pa.Table, most_bytes: int) -> str | None:
+    try:
+        size = len(json_line(row.to_pylist()[0]))
+    except _NO_FORM:
+        return "It has a time outside of the years 1 to 9999."
+    return (
+        f"Its message would have {size} bytes, beyond {most_bytes}." if size > most_bytes else None
+    )
+
+
+def pieces(outcome: Outcome, most: int, most_bytes: int) -> Iterator[Piece]:
+    """Cut a batch into pieces of at most so many messages, each partition's in order.
+
+    A dead letter of more than so many bytes goes without its payload, which the bus has.
+    """
     messages: dict[str, list[Message]] = {partition: [] for partition in outcome.moves}
     for is_dead, table in ((False, outcome.predictions), (True, outcome.dead)):
         for row in table.to_pylist():
             payload = json_line(row)
+            if is_dead and len(payload) > most_bytes:
+                payload = json_line(row | {"payload": None})
             messages[row[PARTITION]].append(Message(row[OFFSET], is_dead, payload))
     for partition in sorted(messages):
         mine = sorted(messages[partition], key=lambda each: each.offset)

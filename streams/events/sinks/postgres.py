@@ -43,6 +43,7 @@ from .postgres_tables import (
     target_column,
     text,
 )
+from .postgres_values import unfit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -112,6 +113,10 @@ class PostgresSink:
             [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)],
             schema=schema,
         )
+
+    def unfit(self, rows: pa.Table) -> Mapping[int, str]:
+        """Find zero bytes in text, and times that Postgres has not."""
+        return unfit_rows(rows)
 
     def write(self, outcome: Outcome) -> int:
         """Write a batch and its moves in one transaction, waiting while the server is away."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from ....errors import StreamError
 from ..nats_client import ANSWERING, LoopThread, connect_nats, disconnect, request_api
 from .layout import check_moves, check_shape, moved_error
-from .messages import pieces
+from .messages import pieces, unfit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _MOST = 900
 """Messages of a piece: JetStream takes batches of up to 1,000."""
+_HEADERS = 4096
+"""Bytes left for a message's headers: the server's limit is for both."""
 _WRONG_SEQUENCE = (10071, 10164)
 _NO_MESSAGE = 404
 _SHORTEST, _LONGEST = 0.1, 2.0
@@ -97,6 +99,10 @@ class TopicSink:
         message = f"There is no table {table} for {', '.join(partitions)} on a subject."
         raise StreamError(message)
 
+    def unfit(self, rows: pa.Table) -> Mapping[int, str]:
+        """Find what no message can hold: too much, and times of no year of ISO 8601."""
+        return unfit_rows(rows, self._most_bytes)
+
     def write(self, outcome: Outcome) -> int:
         """Publish a batch, in pieces that are each there whole or not at all.
 
@@ -111,7 +117,7 @@ class TopicSink:
         there = {name: offset for name, offset in stored.items() if offset is not None}
         try:
             check_moves(self._shape.source, there, outcome.moves)
-            for piece in pieces(outcome, _MOST):
+            for piece in pieces(outcome, _MOST, self._most_bytes):
                 number = self._ask(lambda client, piece=piece: self._publish(client, piece))
                 if not number:
                     raise moved_error(self._shape.source, [piece.partition])
@@ -148,6 +154,11 @@ class TopicSink:
                 wait = min(2 * wait, _LONGEST)
         message = f"The sink {self._bus} was not reached before the worker was to stop."
         raise StreamError(message)
+
+    @property
+    def _most_bytes(self) -> int:
+        limit = 0 if self._client is None else self._client.max_payload
+        return max(limit - _HEADERS, 0)
 
     async def _connected(self) -> Client:
         if self._client is None:
