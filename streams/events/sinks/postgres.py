@@ -115,8 +115,8 @@ class PostgresSink:
         )
 
     def unfit(self, rows: pa.Table) -> Mapping[int, str]:
-        """Find zero bytes in text, and times that Postgres has not."""
-        return unfit_rows(rows)
+        """Find zero bytes in text, times that Postgres has not, and ids that no index holds."""
+        return unfit_rows(rows, [name for name in self._opened.key if name in rows.column_names])
 
     def write(self, outcome: Outcome) -> int:
         """Write a batch and its moves in one transaction, waiting while the server is away."""

@@ -11,23 +11,34 @@ import pyarrow.compute as pc
 from .layout import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _FIRST_DAY, _BEHIND_LAST_DAY = -2_440_588, 2_145_042_906
 """November 24 of 4714 BC, and the first day of the year 5874898."""
 _FIRST_SECOND = -210_866_803_200
 """The same day; the last time of DuckDB is one of Postgres too."""
+_LONGEST_KEY = 2000
+"""An entry of an index may have 2,704 bytes, with numbers and what is between."""
 _UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000}
 
 
-def unfit_rows(rows: pa.Table) -> Mapping[int, str]:
-    """Say which rows Postgres would refuse, by which column and why."""
+def unfit_rows(rows: pa.Table, key: Sequence[str]) -> Mapping[int, str]:
+    """Say which rows Postgres would refuse, by which column and why; ``key`` has an index."""
     found: dict[int, str] = {}
+    ids = [rows[name] for name in key if _has_length(rows[name].type)]
+    if ids:
+        sizes = sum(pc.fill_null(pc.binary_length(each), 0).to_numpy() for each in ids)
+        for row in np.flatnonzero(sizes > _LONGEST_KEY).tolist():
+            found[row] = f"The id has more than {_LONGEST_KEY} bytes, as many as Postgres indexes."
     for name, column in zip(rows.column_names, plain(rows).columns, strict=True):
         reason, bad = _unfit(column.combine_chunks())
         for row in bad.tolist():
             found.setdefault(row, f"{name} has {reason}, which Postgres cannot hold.")
     return found
+
+
+def _has_length(type_: pa.DataType) -> bool:
+    return pa.types.is_string(type_) or pa.types.is_binary(type_)
 
 
 def _unfit(values: pa.Array) -> tuple[str, np.ndarray]:

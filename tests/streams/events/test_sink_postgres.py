@@ -6,6 +6,7 @@ import subprocess
 import threading
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import duckdb
 import psycopg
@@ -175,6 +176,18 @@ def test_a_zero_byte_is_a_dead_letter_and_costs_nothing_else(empty, flights):
     with psycopg.connect(empty.address) as connection:
         found = connection.execute("SELECT step, reason FROM foresql.dead_letters").fetchall()
     assert found == [("score", "carrier has a zero byte, which Postgres cannot hold.")]
+
+
+def test_an_id_that_no_index_holds_is_a_dead_letter(empty, flights):
+    query = "SELECT carrier, predict_delay(f) AS late FROM flights f"
+    definition = flights.define(sink=empty.address, query=query, events='id = "carrier"')
+    random = Random(1)  # noqa: S311 - it repeats itself
+    ids = [random.randbytes(size).hex()[:size] for size in (1999, 2001, 10_000)]
+    flights.append(json.dumps(flight(1) | {"carrier": each}).encode() for each in ids)
+    totals = flights.work(definition)
+    assert totals.dead == {"score": 2}
+    with psycopg.connect(empty.address) as connection:
+        assert connection.execute("SELECT carrier FROM predictions").fetchall() == [(ids[0],)]
 
 
 def test_a_role_without_rights(sink, empty, tmp_path):
