@@ -36,7 +36,7 @@ class Record(NamedTuple):
     published
         When the bus took it, in seconds since the epoch, by the bus's clock.
     payload
-        Its bytes.
+        Its bytes; None where the bus tells an event without a value from an empty one.
     before
         The offset of the record that the source gave before it in its partition; for the first one
         behind a position, that position, and None where there was none. So the records themselves
@@ -46,7 +46,7 @@ class Record(NamedTuple):
     partition: str
     offset: Offset
     published: float
-    payload: bytes
+    payload: bytes | None
     before: Offset | None
 
 

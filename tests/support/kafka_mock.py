@@ -30,14 +30,17 @@ class KafkaMock:
         self.url = f"kafka://{self.address}"
         self._producer = Producer({"bootstrap.servers": self.address, "linger.ms": 0})
 
-    def publish(self, topic: str, messages: Iterable[tuple[int, bytes]]) -> None:
-        """Publish partitions and payloads, and return when all are stored."""
+    def publish(
+        self, topic: str, messages: Iterable[tuple[int, bytes | None]], milliseconds: int = 0
+    ) -> None:
+        """Publish partitions and payloads, at a time or now; return when all are stored."""
         failures = []
         for partition, payload in messages:
             self._producer.produce(
                 topic,
                 payload,
                 partition=partition,
+                timestamp=milliseconds,
                 on_delivery=lambda error, _: failures.append(error) if error else None,
             )
             self._producer.poll(0)

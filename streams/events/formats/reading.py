@@ -90,12 +90,17 @@ class Format:
     def decode(self, records: Sequence[Record]) -> Decoded:
         """Give each record as a row, or as a dead letter."""
         dead: dict[int, tuple[str, str]] = {}
-        sizes = [len(record.payload) for record in records]
+        payloads = [record.payload or b"" for record in records]
+        sizes = [len(payload) for payload in payloads]
         fitting = self._fitting(sizes, dead)
+        if not all(sizes):  # an empty message of Protobuf is one, and a tombstone is none
+            gone = [place for place, record in enumerate(records) if record.payload is None]
+            dead |= dict.fromkeys(gone, (DECODE, "It has no value: a tombstone."))
+            fitting = [place for place in fitting if place not in dead]
         places: list[int] = []
         batches: list[pa.RecordBatch] = []
         for part in _parts(sizes, fitting):
-            read = self._decoder.read([records[place].payload for place in part])
+            read = self._decoder.read([payloads[place] for place in part])
             dead |= {part[place]: (DECODE, reason) for place, reason in read.bad.items()}
             batches.append(read.rows)
             places += [part[place] for place in read.places]

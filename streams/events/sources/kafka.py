@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _LEAST_QUEUED = 1024
 _MOST_KILOBYTES = 16384
+_LAST_SECOND = 253_402_300_799.0
+"""The end of the year 9999, which is as late as all sinks know."""
 
 
 @dataclass(slots=True)
@@ -152,8 +154,9 @@ class KafkaSource:
             return None
         offset = message.offset()
         _, milliseconds = message.timestamp()
-        payload = message.value() or b""  # a tombstone, which no format reads
-        record = Record(self._label(number), offset, milliseconds / 1e3, payload, known.before)
+        # A producer may write any number there.
+        published = min(max(milliseconds, 0) / 1e3, _LAST_SECOND)
+        record = Record(self._label(number), offset, published, message.value(), known.before)
         known.before, known.next = offset, offset + 1
         return record
 
