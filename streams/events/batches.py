@@ -31,8 +31,6 @@ class Batch(NamedTuple):
         What goes to the sink.
     published
         When the bus took each of its events, in seconds since the epoch.
-    events
-        How many events each partition gave.
     steps
         At which step each dead letter ended.
     versions
@@ -43,7 +41,6 @@ class Batch(NamedTuple):
 
     outcome: Outcome
     published: np.ndarray
-    events: Mapping[str, int]
     steps: Sequence[str]
     versions: tuple[str, ...]
     repeated: int = 0
@@ -72,6 +69,7 @@ def make_kept(kept: Kept, parts: Parts) -> Outcome:
     """Make rows of further tables something to write on its own, which moves nothing."""
     return Outcome(
         moves={},
+        events={},
         predictions=parts.scoring.schema.empty_table(),
         dead=dead_table([], parts.source.offset_type),
         tables=kept.tables,
@@ -95,6 +93,7 @@ def _finish(
         kept = Kept({**kept.tables, **more.tables}, {**kept.forgotten, **more.forgotten})
     outcome = Outcome(
         moves={**moves, **taken.moves},
+        events=events,
         predictions=predictions,
         dead=dead_table(dead, parts.source.offset_type),
         tables=kept.tables,
@@ -103,7 +102,6 @@ def _finish(
     return Batch(
         outcome,
         np.array([record.published for record in found.records]),
-        events,
         [each.step for each in dead],
         parts.scoring.pinned.references,
         taken.repeated,

@@ -126,6 +126,8 @@ class Outcome:
     ----------
     moves
         The partitions that it moves.
+    events
+        How many events each partition gave: those scored, left out by WHERE, and dead.
     predictions
         The query's outputs, ``event_partition``, ``event_offset`` and the columns that say by which
         models: ``streams.task.STAMPS``.
@@ -138,6 +140,7 @@ class Outcome:
     """
 
     moves: Mapping[str, Move]
+    events: Mapping[str, int]
     predictions: pa.Table
     dead: pa.Table
     tables: Mapping[str, pa.Table]

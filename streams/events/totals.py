@@ -59,7 +59,7 @@ class Totals:
 
     def add(self, batch: Batch, repeated: int, committed: float) -> None:
         """Count a batch that was committed at a time, in seconds since the epoch."""
-        self.events.update(batch.events)
+        self.events.update(batch.outcome.events)
         self.dead.update(batch.steps)
         self.predictions += batch.outcome.predictions.num_rows - (repeated - batch.repeated)
         self.repeated += repeated
