@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from .dead import TIMESTAMP, dead_table, offset_arrow_type
+from .dead import SINK, TIMESTAMP, dead_table, offset_arrow_type
 from .definition import OFFSET, PARTITION, PUBLISHED
 from .records import Dead, Move, Outcome, Record
-from .stages import Kept, Taken
+from .stages import Kept, Refused, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from .assembling import Parts
-    from .records import Offset
-    from .stages import Refused
+    from .records import Offset, Sink
 
 _MICROSECONDS = 1e6
 
@@ -54,7 +53,10 @@ def make_batch(records: Sequence[Record], parts: Parts) -> Batch:
     found = _Found(records, list(decoded.dead))
     if parts.windows is None:
         return _finish(Taken(rows, (), Kept({}, {}), {}, 0), found, moves, events, parts)
-    return _finish(parts.windows.take(rows, moves), found, moves, events, parts)
+    rows, unfit = _fitting(rows, parts.sink)  # the sink keeps what windows need
+    taken = parts.windows.take(rows, moves)
+    taken = taken._replace(refused=[*taken.refused, *unfit])
+    return _finish(taken, found, moves, events, parts)
 
 
 def make_advance(parts: Parts, partitions: Sequence[str], *, flush: bool = False) -> Batch | None:
@@ -87,7 +89,8 @@ def _finish(
     """Score what is ready, and put together what is written."""
     kept = taken.kept
     predictions, refused = parts.scoring.score(taken.rows)
-    dead = [*found.dead, *found.refuse(taken.refused), *found.refuse(refused)]
+    predictions, unfit = _fitting(predictions, parts.sink)
+    dead = [*found.dead, *found.refuse([*taken.refused, *refused, *unfit])]
     if parts.alerts is not None:
         more = parts.alerts.take(predictions, moves)
         kept = Kept({**kept.tables, **more.tables}, {**kept.forgotten, **more.forgotten})
@@ -106,6 +109,25 @@ def _finish(
         parts.scoring.pinned.references,
         taken.repeated,
     )
+
+
+def _fitting(rows: pa.Table, sink: Sink) -> tuple[pa.Table, list[Refused]]:
+    """Leave out rows that the sink cannot hold."""
+    unfit = sink.unfit(rows)
+    if not unfit:
+        return rows, []
+    found = rows.select([PARTITION, OFFSET]).take(pa.array(unfit, pa.int64()))
+    refused = [
+        Refused(partition, offset, reason, SINK)
+        for (partition, offset), reason in zip(
+            zip(*(column.to_pylist() for column in found.columns), strict=True),
+            unfit.values(),
+            strict=True,
+        )
+    ]
+    fits = np.ones(rows.num_rows, dtype=bool)
+    fits[list(unfit)] = False
+    return rows.filter(pa.array(fits)), refused
 
 
 def follow(

@@ -53,7 +53,7 @@ class Record(NamedTuple):
 class Dead(NamedTuple):
     """A record that is not scored: at which step it ended, and why, without bytes of it.
 
-    Steps are ``size``, ``decode``, ``time``, ``late`` and ``score``.
+    Steps are ``size``, ``decode``, ``time``, ``late``, ``score`` and ``sink``.
     """
 
     record: Record
@@ -181,6 +181,10 @@ class Sink(Protocol):
 
     def read(self, table: str, partitions: Sequence[str]) -> pa.Table:
         """Give the rows of one of the further tables that belong to partitions."""
+        ...
+
+    def unfit(self, rows: pa.Table) -> Mapping[int, str]:
+        """Say which rows have a value that it cannot hold, and why: these are not written."""
         ...
 
     def write(self, outcome: Outcome) -> int:

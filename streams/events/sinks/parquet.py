@@ -91,6 +91,11 @@ class ParquetSink:
         message = f"There is no table {table} for {', '.join(partitions)} in a folder of Parquet."
         raise StreamError(message)
 
+    def unfit(self, rows: pa.Table) -> Mapping[int, str]:
+        """Hold all values."""
+        del rows
+        return {}
+
     def write(self, outcome: Outcome) -> int:
         """Write one file for each partition that a batch moves; the name of each is the fence.
 
