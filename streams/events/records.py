@@ -53,7 +53,7 @@ class Record(NamedTuple):
 class Dead(NamedTuple):
     """A record that is not scored: at which step it ended, and why, without bytes of it.
 
-    Steps are ``size``, ``decode``, ``time``, ``late`` and ``score``.
+    Steps are ``size``, ``decode``, ``time``, ``late``, ``score`` and ``sink``.
     """
 
     record: Record
@@ -126,6 +126,8 @@ class Outcome:
     ----------
     moves
         The partitions that it moves.
+    events
+        How many events each partition gave: those scored, left out by WHERE, and dead.
     predictions
         The query's outputs, ``event_partition``, ``event_offset`` and the columns that say by which
         models: ``streams.task.STAMPS``.
@@ -138,6 +140,7 @@ class Outcome:
     """
 
     moves: Mapping[str, Move]
+    events: Mapping[str, int]
     predictions: pa.Table
     dead: pa.Table
     tables: Mapping[str, pa.Table]
@@ -181,10 +184,7 @@ class Sink(Protocol):
         ...
 
     def unfit(self, rows: pa.Table) -> Mapping[int, str]:
-        """Say which rows it has no place for, and why: they become dead letters.
-
-        Asked before they are written, so that no event's values stop a worker.
-        """
+        """Say which rows have a value that it cannot hold, and why: these are not written."""
         ...
 
     def write(self, outcome: Outcome) -> int:

@@ -208,7 +208,7 @@ class Worker:
             return False
         self.totals.add(writing.batch, repeated, committed)
         moves = writing.batch.outcome.moves
-        self._parts.source.done({name: moves[name].after for name in writing.batch.events})
+        self._parts.source.done({name: moves[name].after for name in writing.batch.outcome.events})
         return True
 
     def _begin_anew(self, batch: Batch) -> None:
@@ -216,7 +216,7 @@ class Worker:
         for stage in (self._parts.windows, self._parts.alerts):
             if stage is not None:
                 stage.drop()
-        for partition in batch.events:
+        for partition in batch.outcome.events:
             if self._parts.source.owns(partition):
                 self._parts.source.seek(partition)
 

@@ -92,8 +92,9 @@ class DuckDBSink:
             )
             return found.to_arrow_table().cast(schema)
 
-    def unfit(self, rows: pa.Table) -> Mapping[int, str]:  # noqa: ARG002 - others look at them
-        """Have a place for all rows."""
+    def unfit(self, rows: pa.Table) -> Mapping[int, str]:
+        """Hold all values."""
+        del rows
         return {}
 
     def write(self, outcome: Outcome) -> int:

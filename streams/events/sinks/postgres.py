@@ -43,7 +43,7 @@ from .postgres_tables import (
     target_column,
     text,
 )
-from .postgres_values import unfit_rows
+from .postgres_values import unfit_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,6 +82,7 @@ class PostgresSink:
         self._shape: Shape | None = None
         self._columns: dict[Place, tuple[TargetColumn, ...]] = {}
         self._writer = duckdb.connect()
+        self._writer.execute("SET TimeZone = 'UTC'")
 
     def open(self, shape: Shape) -> None:
         """Make the tables that are not there; refuse others of their name."""
@@ -115,8 +116,8 @@ class PostgresSink:
         )
 
     def unfit(self, rows: pa.Table) -> Mapping[int, str]:
-        """Find zero bytes in text, times that Postgres has not, and ids that no index holds."""
-        return unfit_rows(rows, [name for name in self._opened.key if name in rows.column_names])
+        """Say which rows have a value that Postgres cannot hold, and why."""
+        return unfit_values(plain(rows))
 
     def write(self, outcome: Outcome) -> int:
         """Write a batch and its moves in one transaction, waiting while the server is away."""

@@ -1,4 +1,4 @@
-"""Values of events that Postgres has no place for: zero bytes in text, and times before its own."""
+"""Values that have a type in Postgres and no place there: its COPY would refuse the whole batch."""
 
 from __future__ import annotations
 
@@ -8,65 +8,71 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .layout import plain
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    import numpy.typing as npt
 
-_FIRST_DAY, _BEHIND_LAST_DAY = -2_440_588, 2_145_042_906
-"""November 24 of 4714 BC, and the first day of the year 5874898."""
-_FIRST_SECOND = -210_866_803_200
-"""The same day; the last time of DuckDB is one of Postgres too."""
-_LONGEST_KEY = 2000
-"""An entry of an index may have 2,704 bytes, with numbers and what is between."""
-_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000}
+    Mask = npt.NDArray[np.bool_]
+
+_FIRST_DAY, _LAST_DAY = -2_440_588, 2_145_042_905
+"""4714-11-24 BC and 5874897-12-31, in days since 1970. A TIMESTAMP of DuckDB ends before theirs."""
+_UNITS = {"s": 1, "ms": 10**3, "us": 10**6}
+_TEXT = "a zero byte, which a text in Postgres cannot have"
+_TIME = "a time before 4714 BC, or a date behind 5874897, which Postgres does not have"
+_NUMBER = "a number of more than 38 digits"
+_MOST_DIGITS = 38
 
 
-def unfit_rows(rows: pa.Table, key: Sequence[str]) -> Mapping[int, str]:
-    """Say which rows Postgres would refuse, by which column and why; ``key`` has an index."""
+def unfit_values(rows: pa.Table) -> dict[int, str]:
+    """Find the rows that Postgres would refuse, and say why; columns are those that it has."""
     found: dict[int, str] = {}
-    ids = [rows[name] for name in key if _has_length(rows[name].type)]
-    if ids:
-        sizes = sum(pc.fill_null(pc.binary_length(each), 0).to_numpy() for each in ids)
-        for row in np.flatnonzero(sizes > _LONGEST_KEY).tolist():
-            found[row] = f"The id has more than {_LONGEST_KEY} bytes, as many as Postgres indexes."
-    for name, column in zip(rows.column_names, plain(rows).columns, strict=True):
-        reason, bad = _unfit(column.combine_chunks())
-        for row in bad.tolist():
-            found.setdefault(row, f"{name} has {reason}, which Postgres cannot hold.")
+    for field, column in zip(rows.schema, rows.columns, strict=True):
+        problem = _problem_of(column.combine_chunks())
+        if problem is not None:
+            mask, what = problem
+            found |= dict.fromkeys(np.flatnonzero(mask).tolist(), f"{field.name} has {what}.")
     return found
 
 
-def _has_length(type_: pa.DataType) -> bool:
-    return pa.types.is_string(type_) or pa.types.is_binary(type_)
+def _problem_of(column: pa.Array) -> tuple[Mask, str] | None:
+    """Say which values have no place; None where all of the type have one."""
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        found = pc.fill_null(pc.match_substring(column, "\0"), fill_value=False)
+        return found.to_numpy(zero_copy_only=False), _TEXT
+    if pa.types.is_date32(kind):
+        days = _whole(column, pa.int32())
+        return ((days < _FIRST_DAY) | (days > _LAST_DAY)) & ~_is_infinite(days), _TIME
+    if pa.types.is_timestamp(kind):
+        moments = _whole(column, pa.int64())
+        return (moments < _FIRST_DAY * 86_400 * _UNITS[kind.unit]) & ~_is_infinite(moments), _TIME
+    if kind == pa.decimal128(_MOST_DIGITS, 0):  # DuckDB gives its HUGEINT so, whatever it is
+        wider = pa.decimal256(_MOST_DIGITS + 1, 0)
+        size, limit = pc.abs(column.cast(wider)), pa.scalar(10**_MOST_DIGITS, wider)
+        found = pc.fill_null(pc.greater_equal(size, limit), fill_value=False)
+        return found.to_numpy(zero_copy_only=False), _NUMBER
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _problem_in(column.cast(pa.list_(kind.value_type)))
+    return None
 
 
-def _unfit(values: pa.Array) -> tuple[str, np.ndarray]:
-    """Say what is wrong with values, and with which."""
-    type_ = values.type
-    if pa.types.is_list(type_) or pa.types.is_fixed_size_list(type_):
-        reason, bad = _unfit(pc.list_flatten(values))
-        owners = pc.list_parent_indices(values).to_numpy()
-        return reason, owners[bad]
-    if pa.types.is_string(type_) or pa.types.is_large_string(type_):
-        return "a zero byte", _where(pc.match_substring(values, "\0"))
-    if pa.types.is_date32(type_):
-        return "a time", _beyond(values, pa.int32(), _FIRST_DAY, _BEHIND_LAST_DAY)
-    if pa.types.is_timestamp(type_) and type_.unit in _UNITS:
-        return "a time", _beyond(values, pa.int64(), _FIRST_SECOND * _UNITS[type_.unit], None)
-    return "", np.empty(0, np.int64)
+def _problem_in(column: pa.Array) -> tuple[Mask, str] | None:
+    """Say which lists have a value without a place."""
+    there = column.drop_null()  # behind a NULL there may be values
+    problem = _problem_of(pc.list_flatten(there))
+    if problem is None:
+        return None
+    mask, what = problem
+    places = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+    found = np.zeros(len(column), dtype=bool)
+    found[places[pc.list_parent_indices(there).to_numpy()[mask]]] = True
+    return found, what
 
 
-def _beyond(values: pa.Array, type_: pa.DataType, first: int, behind: int | None) -> np.ndarray:
-    """Find times outside of bounds; DuckDB writes infinite ones as the greatest number."""
-    numbers = values.view(type_)
-    most = np.iinfo(type_.to_pandas_dtype()).max
-    is_finite = pc.and_(pc.not_equal(numbers, most), pc.not_equal(numbers, -most))
-    is_beyond = pc.less(numbers, first)
-    if behind is not None:
-        is_beyond = pc.or_(is_beyond, pc.greater_equal(numbers, behind))
-    return _where(pc.and_(is_beyond, is_finite))
+def _whole(column: pa.Array, kind: pa.DataType) -> np.ndarray:
+    return pc.fill_null(column.cast(kind), 0).to_numpy(zero_copy_only=False)
 
 
-def _where(mask: pa.BooleanArray) -> np.ndarray:
-    return np.flatnonzero(mask.fill_null(False).to_numpy(zero_copy_only=False))
+def _is_infinite(values: np.ndarray) -> Mask:
+    """Whether values are the two that DuckDB has for the infinities, which Postgres has too."""
+    last = np.iinfo(values.dtype).max
+    return (values == last) | (values == -last)

@@ -92,6 +92,7 @@ def outcome(moves: dict[str, tuple[int | None, int]], dead: int | None = None) -
     ]
     return Outcome(
         moves={name: Move(*move) for name, move in moves.items()},
+        events={},
         predictions=pa.Table.from_pylist(rows, schema=ROWS),
         dead=pa.Table.from_pylist(letters, schema=dead_schema("BIGINT")),
         tables={},

@@ -34,6 +34,8 @@ def test_events_are_scored_as_a_batch_scores_them(flights):
     assert totals.events == {"a.jsonl": 200, "b.jsonl": 200}
     assert totals.predictions == len(flights.predicted())
     assert totals.latencies.sum() == 400
+    positions = "SELECT partition, events FROM foresql.event_positions ORDER BY ALL"
+    assert flights.sql(positions) == [("a.jsonl", 200), ("b.jsonl", 200)]
 
 
 def test_predictions_say_where_they_come_from_and_by_what(flights):
