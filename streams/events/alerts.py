@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 OPENED, CLOSED = "opened", "closed"
 _MOST_BYTES = 32_768
 """A larger message goes without its key, which the sink's table has."""
-_NUMBER, _ID, _STATE, _AT, _SCORE = "number", "alert_id", "alert", "at", "score"
+_NUMBER, _ID, _STATE, _TIME, _SCORE = "number", "alert_id", "alert", "event_time", "score"
 
 
 class _Message(NamedTuple):
@@ -73,8 +73,8 @@ class EventAlerts:
             If it does not.
         """
         self._section, self._name, self._publisher = section, definition.name, publisher
-        at = definition.events.time
-        self._at = at if at in predictions.names else None
+        time = definition.events.time
+        self._time = time if time in predictions.names else None
         for name in (section.score, *section.key):
             if name not in predictions.names:
                 message = (
@@ -82,11 +82,16 @@ class EventAlerts:
                     f"{', '.join(predictions.names)}. Give it in the SELECT."
                 )
                 raise StreamError(message)
+        for name in section.key:
+            type_ = predictions.field(name).type
+            if pa.types.is_floating(type_) or pa.types.is_nested(type_):
+                message = f"[alerts] key {name} is {type_}. Give a text, a whole number or a date."
+                raise StreamError(message)
         type_ = predictions.field(section.score).type
         if not (pa.types.is_floating(type_) or pa.types.is_integer(type_)):
             message = f"[alerts] score {section.score} is {type_}. Give a DOUBLE or a whole number."
             raise StreamError(message)
-        self._schema = _schema(section, predictions, offset_type, self._at)
+        self._schema = _schema(section, predictions, offset_type, self._time)
         self._marks = f"foresql.{definition.name}_alerts_published"
         self.tables: Mapping[str, pa.Schema] = {section.table: self._schema}
         if publisher is not None:
@@ -117,7 +122,7 @@ class EventAlerts:
         self._follow(moves)
         rows: list[dict[str, Any]] = []
         names = [PARTITION, OFFSET, self._section.score, *self._section.key]
-        names += [self._at] if self._at else []
+        names += [self._time] if self._time else []
         columns = [predictions.column(name).to_pylist() for name in names]
         count = len(self._section.key)
         for partition, offset, score, *rest in zip(*columns, strict=True):
@@ -141,8 +146,9 @@ class EventAlerts:
             if self._written:
                 self._waiting += self._written.popleft()
             waiting = list(self._waiting)
-        if self._publisher is None or not waiting:
+        if self._publisher is None:
             self._waiting.clear()
+        if self._publisher is None or not waiting:
             return
         sent = self._publisher.publish(
             [(self._message_id(each), self._body(each)) for each in waiting]
@@ -230,7 +236,7 @@ class EventAlerts:
     ) -> dict[str, Any]:
         state = self._state(partition)
         state.last += 1
-        values = dict(zip((*self._section.key, _AT), rest, strict=False))
+        values = dict(zip((*self._section.key, _TIME), rest, strict=False))
         return {
             **values,
             PARTITION: partition,
@@ -312,9 +318,9 @@ _MARKS = pa.schema(
 
 
 def _schema(
-    section: AlertsSection, predictions: pa.Schema, offset_type: str, at: str | None
+    section: AlertsSection, predictions: pa.Schema, offset_type: str, time: str | None
 ) -> pa.Schema:
-    own = {PARTITION, OFFSET, _NUMBER, _ID, _STATE, _AT, _SCORE}
+    own = {PARTITION, OFFSET, _NUMBER, _ID, _STATE, _TIME, _SCORE}
     clash = sorted(own.intersection(section.key) - {PARTITION})
     if clash:
         message = f"[alerts] key {', '.join(clash)} is a column of alerts. Give it another name."
@@ -326,7 +332,7 @@ def _schema(
             pa.field(_NUMBER, pa.int64(), nullable=False),
             *(pa.field(name, predictions.field(name).type) for name in section.key),
             pa.field(_STATE, pa.string(), nullable=False),
-            pa.field(_AT, predictions.field(at).type if at else TIMESTAMP),
+            pa.field(_TIME, predictions.field(time).type if time else TIMESTAMP),
             pa.field(_SCORE, pa.float64(), nullable=False),
             pa.field(_ID, pa.string(), nullable=False),
         ]

@@ -11,6 +11,7 @@ import pyarrow as pa
 from ....scoring.query import connect_quietly
 from ..computing import OF_AN_EVENT, Rows, reason_of
 from .query import EVENTS, ROW
+from .syntax import settle
 
 if TYPE_CHECKING:
     from .memory import Slice
@@ -34,6 +35,7 @@ class Features:
     def __init__(self, query: WindowQuery, events: pa.Schema) -> None:
         """Plan them, once: that takes longer than a small batch."""
         self._connection = connect_quietly(":memory:")
+        settle(self._connection)
         schema = events.append(pa.field(ROW, pa.int64()))
         self._rows = Rows(schema.empty_table())
         self._connection.register(EVENTS, self._rows)

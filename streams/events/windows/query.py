@@ -16,13 +16,14 @@ import pyarrow as pa
 
 from ....errors import UnsupportedModelError
 from ....scoring.rewriting.syntax import column_path, parse, parts_of, queries_in
+from ....scoring.row_query import check_names
 from ...row_by_row import Reader
 from ..definition import OFFSET, PARTITION, PUBLISHED
 from .aggregates import check_aggregate
 from .frames import check_window
 from .joined import write_joined
 from .layers import Layer, read_chain
-from .syntax import column, giving, reading, unnamed, write
+from .syntax import column, folded, giving, reading, settle, unnamed, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,6 +97,7 @@ def read_window_query(
         If a feature may depend on more than the events of its key within the lookback, or on the
         order in which they are read, with the way out.
     """
+    settle(connection)
     text = definition.query.strip().rstrip(";")
     parsed = parse(connection, text)
     if parsed is None or parsed.root["type"] != "SELECT_NODE":
@@ -105,7 +107,7 @@ def read_window_query(
     reader = _Layers(connection, definition, events)
     for layer in chain.layers:
         reader.add(layer)
-    _check_top(root)
+    _check_top(root, chain.row, reader.schema.names)
     lookback = reader.lookback
     if lookback is None:
         raise UnsupportedModelError(
@@ -129,7 +131,9 @@ def read_window_query(
     )
 
 
-def _check_top(root: Node) -> None:
+def _check_top(root: Node, row: str, names: Sequence[str]) -> None:
+    checked = [root["select_list"], root["where_clause"]]
+    _check_whole_rows([_modelless(each) for each in checked], row, names)
     for part in parts_of(root["select_list"]):
         if part.get("class") == "WINDOW":
             raise UnsupportedModelError(
@@ -163,7 +167,7 @@ class _Layers:
         self._key, self._time = definition.window.key, definition.events.time
         _check_types(events, self._key, self._time)
         self.schema = events
-        self._origins = {name.casefold(): name for name in events.names}
+        self._origins: dict[str, str | None] = {name.casefold(): name for name in events.names}
         self._texts: list[str] = []
         self.lookback: timedelta | None = None
         self.probe = ""
@@ -177,14 +181,28 @@ class _Layers:
         Raises
         ------
         UnsupportedModelError
-            If one has the name of such a place and is something else.
+            If one has the name of such a place and is something else, or a type that would be
+            another one in the outermost SELECT.
         """
+        self._check_crossing()
         for name in IDENTITY:
-            if name in self.schema.names and self._origins.get(name) != name:
+            if name in folded(self.schema.names) and self._origins.get(name) != name:
                 raise UnsupportedModelError(
                     f"the column {name} of the query", "each event has one of this name.", _RENAME
                 )
-        return pa.schema([each for each in self.schema if each.name not in IDENTITY])
+        return pa.schema([each for each in self.schema if each.name.casefold() not in IDENTITY])
+
+    def _check_crossing(self) -> None:
+        """See that the outermost SELECT reads the types of the features from Arrow."""
+        features = self._ask(self.text())
+        again = self._connection.from_arrow(features.to_arrow_table())
+        for name, type_, found in zip(features.columns, features.types, again.types, strict=True):
+            if type_ != found:
+                raise UnsupportedModelError(
+                    f"the column {name} of the query",
+                    f"it is {type_}, and would be {found} in the outermost SELECT.",
+                    f"cast it there below: {name}::{found}.",
+                )
 
     def text(self) -> str:
         """Write all layers as one query."""
@@ -224,12 +242,14 @@ class _Layers:
             check_aggregate(window, self._types(source, _taken(window)))
         if windows and not self.probe:
             parts = [
-                part for window in windows for part in (*_taken(window), window["filter_expr"])
+                part
+                for window in windows
+                for part in (*_taken(window), *window["partitions"], window["filter_expr"])
             ]
             self.probe = self._beside_windows(source, [part for part in parts if part])[0]
         if reach:
             self.lookback = (self.lookback or timedelta()) + max(reach)
-        origins = self._given(select["select_list"], paths)
+        given = self._given(select["select_list"], paths)
         stars = [each for each in select["select_list"] if each.get("class") == "STAR"]
         own = [] if stars else [column(ROW)]
         whole = giving(source, [*own, *source["select_list"]])
@@ -237,7 +257,7 @@ class _Layers:
             self._join = None if select["qualify"] else self._joins(whole)
         self._texts.append(write(self._connection, whole))
         self.schema = self._described()
-        self._origins = {name: origin for name, origin in origins.items() if origin}
+        self._origins = self._named(given)
 
     def _joins(self, layer: Node) -> tuple[int, list[tuple[str, str]]]:
         windows = [each for each in parts_of(layer["select_list"]) if each.get("class") == "WINDOW"]
@@ -252,33 +272,61 @@ class _Layers:
         select = layer.select
         for part in parts_of(list(checked)):
             _check_part(part)
+            _check_star(part, layer.row)
+        _check_whole_rows(checked, layer.row, self.schema.names)
         outputs = {each.get("alias", "") for each in select["select_list"]}
         names = {name.casefold() for name in (*self.schema.names, *outputs, layer.row) if name}
         # A star is fine here, and the names that a layer may use are those below it.
         fine = [_starless(each) for each in checked]
         Reader(self._connection, {}, _IN_THE_EVENT, windows=True).check(fine, frozenset(names))
 
-    def _paths(self, layer: Layer) -> dict[str, str]:
+    def _paths(self, layer: Layer) -> dict[tuple[str, ...], str | None]:
         """Say which column of the events a path is, with and without the row's name."""
         row = layer.row.casefold()
-        prefixed = {f"{row}.{name}": origin for name, origin in self._origins.items()}
-        return {**prefixed, **self._origins}
+        prefixed = {(row, name): origin for name, origin in self._origins.items()}
+        return {**prefixed, **{(name,): origin for name, origin in self._origins.items()}}
 
-    def _given(self, entries: Sequence[Node], paths: Mapping[str, str]) -> dict[str, str | None]:
-        """Say which outputs are columns of the events; a name that stands twice is none."""
+    def _given(
+        self, entries: Sequence[Node], paths: Mapping[tuple[str, ...], str | None]
+    ) -> list[tuple[str, str | None]]:
+        """Say which outputs are columns of the events; the name is empty where DuckDB gives one."""
         given: list[tuple[str, str | None]] = []
         for entry in entries:
             if entry.get("class") == "STAR":
                 left_out = {name.casefold() for name in entry["exclude_list"]}
-                left_out |= {each["key"].casefold() for each in entry["replace_list"]}
-                given += [(n, o) for n, o in self._origins.items() if n not in left_out]
+                replaced = {each["key"].casefold() for each in entry["replace_list"]}
+                given += [
+                    (name, None if name in replaced else origin)
+                    for name, origin in self._origins.items()
+                    if name not in left_out
+                ]
                 continue
             path = column_path(entry)
-            origin = None if path is None else paths.get(".".join(path).casefold())
+            origin = None if path is None else paths.get(folded(path))
             name = entry.get("alias") or (path[-1] if path else "")
             given.append((name.casefold(), origin))
-        names = [name for name, _ in given]
-        return {name: origin if names.count(name) == 1 else None for name, origin in given}
+        return given
+
+    def _named(self, given: Sequence[tuple[str, str | None]]) -> dict[str, str | None]:
+        """Say which columns of the layer are which of the events, by the names that DuckDB gives.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If two have one name: DuckDB gives the second another one.
+        """
+        names = folded(self.schema.names)
+        if len(names) != len(given) or any(
+            own not in {"", name} for (own, _), name in zip(given, names, strict=True)
+        ):
+            own = [name for name, _ in given if name]
+            check_names(own)
+            raise UnsupportedModelError(
+                "the columns of a layer of the query",
+                f"DuckDB calls them {', '.join(self.schema.names)}.",
+                "give each a name of its own by AS.",
+            )
+        return {name: origin for name, (_, origin) in zip(names, given, strict=True)}
 
     def _types(self, source: Node, arguments: Sequence[Node]) -> Sequence[DuckDBPyType]:
         """Ask DuckDB for the types of what aggregates take, beside the names that they may use."""
@@ -337,7 +385,7 @@ def _check_part(part: Node) -> None:
             raise UnsupportedModelError(
                 "COLLATE in the query", "equal texts may differ.", "compare lower(text)."
             )
-        case "FUNCTION" if part["function_name"].split("_")[0].casefold() in _MODELS:
+        case "FUNCTION" if _is_model(part):
             raise UnsupportedModelError(
                 f"{part['function_name']} below the outermost SELECT",
                 "a later version would change the features of events that are scored already.",
@@ -345,6 +393,46 @@ def _check_part(part: Node) -> None:
             )
         case _:
             return
+
+
+def _is_model(part: Node) -> bool:
+    return part["function_name"].split("_")[0].casefold() in _MODELS
+
+
+def _check_whole_rows(checked: Sequence[object], row: str, names: Sequence[str]) -> None:
+    """Refuse a row that is taken as one value: where an event stands is in it here."""
+    if row.casefold() in folded(names):
+        return
+    for part in parts_of(list(checked)):
+        path = column_path(part)
+        if path is not None and folded(path) == (row.casefold(),):
+            raise UnsupportedModelError(
+                f"{row} as one value in the query",
+                "the rows of a worker have more columns than those of the batch.",
+                "name the columns; models alone take rows, in the outermost SELECT.",
+            )
+
+
+def _modelless(node: object) -> object:
+    """Leave out what models take: they find their columns by name."""
+    if isinstance(node, list):
+        return [_modelless(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    is_model = node.get("class") == "FUNCTION" and _is_model(node)
+    return {
+        name: [] if is_model and name == "arguments" else _modelless(each)
+        for name, each in node.items()
+    }
+
+
+def _check_star(part: Node, row: str) -> None:
+    """Refuse the fields of a struct as columns: any of them may have the name of a key."""
+    relation = part["relation_name"] if part.get("class") == "STAR" else ""
+    if relation.casefold() not in {"", row.casefold()}:
+        raise UnsupportedModelError(
+            f"{relation}.* in the query", f"the layer reads {row} alone.", "name the fields by AS."
+        )
 
 
 def _starless(checked: object) -> object:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import random
+from datetime import datetime
 
 import duckdb
 import nats
@@ -18,10 +19,9 @@ from foresql.errors import StreamError
 from foresql.streams.events.definition import read_definition
 from foresql.streams.events.worker import Worker
 
-QUERY = "SELECT event_id, sensor, t, predict_heat(e) AS heat FROM events e WHERE n < 4"
 DEFINITION = """
 name = "heat"
-sql = "{query}"
+sql = "SELECT event_id, sensor, t, predict_heat(e) AS heat FROM events e WHERE n < 4"
 [source]
 bus = "file:events/*.jsonl"
 [events]
@@ -80,8 +80,8 @@ def write_events(folder, seed, *, append=False):
                 file.write(json.dumps(row) + "\n")
 
 
-def run(folder, registry, more="", query=QUERY):
-    (folder / "worker.toml").write_text(DEFINITION.format(more=more, query=query))
+def run(folder, registry, more="", definition=DEFINITION):
+    (folder / "worker.toml").write_text(definition.format(more=more))
     told = []
     worker = Worker(read_definition(folder / "worker.toml"), registry, told=told.append)
     worker.run(until_empty=True)
@@ -180,8 +180,8 @@ def test_no_event_keeps_alerts_from_being_published(registry, tmp_path, bus):
         {"event_id": "1", "sensor": each, "t": "2026-01-01", "x": 9.9, "n": 0} for each in sensors
     ]
     (tmp_path / "events" / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    query = "SELECT sensor, t, predict_heat(e) / 0 AS heat FROM events e"
-    run(tmp_path, registry, more, query=query)
+    endless = DEFINITION.replace("predict_heat(e) AS", "predict_heat(e) / 0 AS")
+    run(tmp_path, registry, more, endless)
     [(_, first), (_, second)] = received(bus)
     assert first["alert_id"] == "heat/events/a.jsonl/0"
     assert first["sensor"] is None
@@ -203,3 +203,31 @@ def test_no_event_keeps_alerts_from_being_published(registry, tmp_path, bus):
 def test_wrong_alerts_are_refused(registry, tmp_path, more, reason):
     with pytest.raises(StreamError, match=reason):
         run(tmp_path, registry, more)
+
+
+def test_keys_whose_equal_values_differ_are_refused(registry, tmp_path):
+    """NaN is no key: an alert of it would never close."""
+    definition = DEFINITION.replace('key = ["sensor"]', 'key = ["heat"]')
+    with pytest.raises(StreamError, match="key heat is double"):
+        run(tmp_path, registry, definition=definition)
+
+
+def test_an_infinite_score_opens_an_alert_that_is_published(registry, tmp_path, bus):
+    bus.make_stream("ALERTS", ["alerts"])
+    (tmp_path / "events").mkdir()
+    rows = [
+        {"event_id": str(x), "sensor": "a", "t": "2026-01-01T00:00:00", "x": x, "n": 1}
+        for x in (10.0, 5.0, 0.0)
+    ]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "events" / "p.jsonl").write_text(lines)
+    endless = "CASE WHEN x > 9 THEN 'inf' WHEN x < 1 THEN '-inf' ELSE 'nan' END::DOUBLE"
+    definition = DEFINITION.replace(
+        "predict_heat(e) AS heat FROM", f"predict_heat(e) AS warmth, {endless} AS heat FROM"
+    )
+    run(tmp_path, registry, f'subject = "alerts"\nbus = "{bus.url}"', definition)
+    found = [(body["alert"], body["score"]) for _, body in received(bus)]
+    [(time, _), *_] = read(tmp_path, "SELECT event_time, alert FROM alerts ORDER BY event_time")
+    assert time == datetime(2026, 1, 1)  # noqa: DTZ001 - TIMESTAMP has no zone
+    assert found == [("opened", "Infinity"), ("closed", "-Infinity")]
+    assert [row[4] for row in alerts(tmp_path)] == [float("inf"), float("-inf")]
