@@ -113,6 +113,14 @@ class Source(Protocol):
         """Say how many records wait in each partition that the worker has, as far as is known."""
         ...
 
+    def others(self) -> Mapping[str, int]:
+        """Say of each partition that the worker does not have whether something waits: 1, or 0.
+
+        That is what the bus has behind the sink's position, whoever has the partition, if anyone;
+        1 also where the bus does not answer.
+        """
+        ...
+
     def close(self) -> None:
         """Give the partitions back, and disconnect."""
         ...

@@ -92,6 +92,10 @@ class FileSource:
         """Count the lines that were not given."""
         return {partition: file.lag() for partition, file in self._files.items()}
 
+    def others(self) -> Mapping[str, int]:
+        """Give none: a worker has all files."""
+        return {}
+
     def close(self) -> None:
         """Forget the files."""
         self._files.clear()

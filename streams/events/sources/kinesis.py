@@ -128,12 +128,20 @@ class KinesisSource:
         """Do nothing: the service keeps no positions."""
 
     def lag(self) -> Mapping[str, int]:
-        """Say what waits here, and one more where the shard has more: it does not say how many."""
+        """Say what waits here, and one more where the shard has more: it does not say how many.
+
+        A shard that was read to its end has more until its children are looked for.
+        """
+        is_due = self._looked == 0.0
         return {
-            name: len(shard.records) + (shard.behind > 0)
+            name: len(shard.records) + (is_due or shard.behind > 0)
             for name, shard in self._shards.items()
-            if not shard.is_done
+            if is_due or not shard.is_done
         }
+
+    def others(self) -> Mapping[str, int]:
+        """Give none: a worker has all shards that its definition names."""
+        return {}
 
     def close(self) -> None:
         """Disconnect."""
