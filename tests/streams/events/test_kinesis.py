@@ -222,6 +222,22 @@ def test_the_missing_package_is_named(monkeypatch):
         open_source(definition("kinesis://eu-west-1", "s")).open(lambda _: {})
 
 
+@pytest.mark.parametrize(
+    ("region", "endpoint", "said"),
+    [
+        ("eu-west-1", "http://127.0.0.1:9", "Could not connect"),
+        ("eu-west-1", "junk", "Invalid endpoint"),
+        ("no region", None, "region"),
+    ],
+)
+def test_a_service_that_is_not_there_is_said(monkeypatch, region, endpoint, said):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    source = open_source(definition(f"kinesis://{region}", "s", endpoint=endpoint))
+    with pytest.raises(StreamError, match=said):
+        source.open(lambda _: {})
+
+
 def test_children_that_were_not_looked_for_wait(service, stream, monkeypatch):
     first, _ = service.shards(stream)
     monkeypatch.setattr(kinesis, "_NEW_SHARDS", 3600.0)
