@@ -107,6 +107,19 @@ def test_what_cannot_be_scored_is_found_among_the_others(flights):
     assert totals.dead == {"score": len(bad)}
 
 
+def test_a_file_that_is_taken_away_costs_no_other_its_events(flights, caplog):
+    definition = flights.define(most=10)
+    flights.append(map(payload, range(20)), "a.jsonl")
+    flights.append(map(payload, range(20, 40)), "b.jsonl")
+    with flights.working(definition) as totals:
+        wait_until(lambda: totals.events.total() == 40, "all events")
+        (flights.folder / "a.jsonl").unlink()
+        flights.append(map(payload, range(40, 60)), "b.jsonl")
+        wait_until(lambda: totals.events.total() == 60, "the events of the other file")
+    assert flights.predicted() == flights.expected(range(60))
+    assert "a.jsonl is gone" in caplog.text
+
+
 def test_a_reason_holds_no_value_of_the_event(flights):
     query = """SELECT predict_delay(f) AS late, CASE flight_id
         WHEN 0 THEN CAST(CAST(carrier AS DECIMAL(8, 2)) AS VARCHAR)
