@@ -58,7 +58,11 @@ class NatsSource:
         self._readers: dict[str, SubjectReader] = {}
         self._held: frozenset[str] = frozenset()
         self._leases = Leases(
-            f"{definition.name}_{self._stream}", self._partitions, source.lease, self._hold
+            f"{definition.name}_{self._stream}",
+            self._partitions,
+            source.lease,
+            self._hold,
+            f"{definition.sink.to} {definition.sink.table}",
         )
         self._wake = threading.Event()
         self._failure: StreamError | None = None
