@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ....scoring.query import connect_quietly
 from ..computing import OF_AN_EVENT, Rows, reason_of
-from .query import EVENTS, ROW
+from .stack import EVENTS, ROW
 from .syntax import settle
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from ..records import Forgotten, Move
 from ..stages import Kept, Query, Refused, Taken
 from .features import Features
 from .memory import NEVER, Memory, times_of
-from .query import IDENTITY, ROW, WindowQuery
+from .stack import IDENTITY, ROW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ..definition import Definition
     from ..records import Offset
     from .memory import Whole
+    from .query import WindowQuery
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 _MICROSECOND = timedelta(microseconds=1)
@@ -134,11 +135,22 @@ class EventWindows:
         memory = Memory(rows.sort_by(OFFSET), self._time, self._key, self._id)
         if marks:
             mark = marks[-1]
+            self._check_time(partition, mark["time"])
             memory.version = mark[_VERSION]
             memory.watermark, memory.greatest = mark["watermark"], mark["greatest"]
             memory.kept_from = mark["kept_from"]
             self._check_kept(partition, memory)
         return memory
+
+    def _check_time(self, partition: str, time: str) -> None:
+        """Refuse to go on by another time than the one by which events were forgotten."""
+        if time != self._time:
+            message = (
+                f"Events of partition {partition} were kept and scored by {time}, and [events] "
+                f"time is {self._time}.\n  What to do: give the worker another name and start at "
+                "the earliest event, or go back to that time."
+            )
+            raise StreamError(message)
 
     def _check_kept(self, partition: str, memory: Memory) -> None:
         """Refuse to go on with a longer lookback than what was kept."""
@@ -206,6 +218,7 @@ class EventWindows:
             "watermark": memory.watermark,
             "greatest": memory.greatest,
             "kept_from": memory.kept_from,
+            "time": self._time,
         }
         return part
 
@@ -297,6 +310,7 @@ _MARKS = pa.schema(
         pa.field("watermark", pa.int64(), nullable=False),
         pa.field("greatest", pa.int64(), nullable=False),
         pa.field("kept_from", pa.int64()),
+        pa.field("time", pa.string(), nullable=False),
     ]
 )
 

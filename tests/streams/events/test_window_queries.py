@@ -17,7 +17,8 @@ from foresql.streams.events.records import Move
 from foresql.streams.events.windows import features, open_windows
 from foresql.streams.events.windows.aggregates import APPROVED
 from foresql.streams.events.windows.memory import Memory
-from foresql.streams.events.windows.query import EVENTS, ROW, read_window_query
+from foresql.streams.events.windows.query import read_window_query
+from foresql.streams.events.windows.stack import EVENTS, ROW
 
 FRAME = "RANGE BETWEEN INTERVAL 5 MINUTES PRECEDING AND"
 WINDOW = f"OVER (PARTITION BY sensor ORDER BY t {FRAME} CURRENT ROW)"
