@@ -129,7 +129,13 @@ def status(file: Path, as_json: bool) -> None:
 
 @worker.command("dead")
 @file_argument
-@click.option("--limit", default=20, show_default=True, help="How many, the newest first.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="How many, the newest first.",
+)
 @json_option
 @explained
 def dead(file: Path, limit: int, as_json: bool) -> None:

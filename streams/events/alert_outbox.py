@@ -6,8 +6,6 @@ worker had committed, and perhaps not published, is taken up with its partition.
 
 from __future__ import annotations
 
-import json
-import math
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +14,7 @@ import pyarrow as pa
 
 from .definition import PARTITION
 from .records import Forgotten
+from .sinks.messages import json_line
 from .stages import Kept
 
 if TYPE_CHECKING:
@@ -25,6 +24,10 @@ if TYPE_CHECKING:
 
 NUMBER, ID, STATE, SCORE = "number", "alert_id", "alert", "score"
 """Columns of an alert: its number in the partition, whose it is, what happened, by what score."""
+
+
+_MOST_BYTES, _LONGEST = 32_768, 1024
+"""A larger message goes without its key's longer texts, which the sink's table has."""
 
 
 class _Message(NamedTuple):
@@ -134,9 +137,14 @@ def _message_id(message: _Message) -> str:
 
 def _body(message: _Message) -> bytes:
     row = {name: value for name, value in message.row.items() if name != NUMBER}
-    if math.isinf(row[SCORE]):  # JSON has no number for it
-        row[SCORE] = "Infinity" if row[SCORE] > 0 else "-Infinity"
-    return json.dumps(row, default=str, allow_nan=False).encode()
+    body = json_line(row)
+    if len(body) > _MOST_BYTES:  # what a bus never takes would keep back all that follow
+        body = json_line({name: _shown(value) for name, value in row.items()})
+    return body
+
+
+def _shown(value: object) -> object:
+    return None if isinstance(value, str | bytes) and len(value) > _LONGEST else value
 
 
 _MARKS = pa.schema(

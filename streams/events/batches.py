@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from .dead import TIMESTAMP, dead_table, offset_arrow_type
+from .dead import SINK, TIMESTAMP, dead_table, offset_arrow_type
 from .definition import OFFSET, PARTITION, PUBLISHED
 from .records import Dead, Move, Outcome, Record
-from .stages import Kept, Taken
+from .stages import Kept, Refused, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from .assembling import Parts
-    from .records import Offset
-    from .stages import Refused
+    from .records import Offset, Sink
 
 _MICROSECONDS = 1e6
 
@@ -31,8 +30,6 @@ class Batch(NamedTuple):
         What goes to the sink.
     published
         When the bus took each of its events, in seconds since the epoch.
-    events
-        How many events each partition gave.
     steps
         At which step each dead letter ended.
     versions
@@ -43,7 +40,6 @@ class Batch(NamedTuple):
 
     outcome: Outcome
     published: np.ndarray
-    events: Mapping[str, int]
     steps: Sequence[str]
     versions: tuple[str, ...]
     repeated: int = 0
@@ -57,7 +53,10 @@ def make_batch(records: Sequence[Record], parts: Parts) -> Batch:
     found = _Found(records, list(decoded.dead))
     if parts.windows is None:
         return _finish(Taken(rows, (), Kept({}, {}), {}, 0), found, moves, events, parts)
-    return _finish(parts.windows.take(rows, moves), found, moves, events, parts)
+    rows, unfit = _fitting(rows, parts.sink)  # the sink keeps what windows need
+    taken = parts.windows.take(rows, moves)
+    taken = taken._replace(refused=[*taken.refused, *unfit])
+    return _finish(taken, found, moves, events, parts)
 
 
 def make_advance(parts: Parts, partitions: Sequence[str], *, flush: bool = False) -> Batch | None:
@@ -72,6 +71,7 @@ def make_kept(kept: Kept, parts: Parts) -> Outcome:
     """Make rows of further tables something to write on its own, which moves nothing."""
     return Outcome(
         moves={},
+        events={},
         predictions=parts.scoring.schema.empty_table(),
         dead=dead_table([], parts.source.offset_type),
         tables=kept.tables,
@@ -89,12 +89,14 @@ def _finish(
     """Score what is ready, and put together what is written."""
     kept = taken.kept
     predictions, refused = parts.scoring.score(taken.rows)
-    dead = [*found.dead, *found.refuse(taken.refused), *found.refuse(refused)]
+    predictions, unfit = _fitting(predictions, parts.sink)
+    dead = [*found.dead, *found.refuse([*taken.refused, *refused, *unfit])]
     if parts.alerts is not None:
         more = parts.alerts.take(predictions, moves)
         kept = Kept({**kept.tables, **more.tables}, {**kept.forgotten, **more.forgotten})
     outcome = Outcome(
         moves={**moves, **taken.moves},
+        events=events,
         predictions=predictions,
         dead=dead_table(dead, parts.source.offset_type),
         tables=kept.tables,
@@ -103,11 +105,29 @@ def _finish(
     return Batch(
         outcome,
         np.array([record.published for record in found.records]),
-        events,
         [each.step for each in dead],
         parts.scoring.pinned.references,
         taken.repeated,
     )
+
+
+def _fitting(rows: pa.Table, sink: Sink) -> tuple[pa.Table, list[Refused]]:
+    """Leave out rows that the sink cannot hold."""
+    unfit = sink.unfit(rows)
+    if not unfit:
+        return rows, []
+    found = rows.select([PARTITION, OFFSET]).take(pa.array(unfit, pa.int64()))
+    refused = [
+        Refused(partition, offset, reason, SINK)
+        for (partition, offset), reason in zip(
+            zip(*(column.to_pylist() for column in found.columns), strict=True),
+            unfit.values(),
+            strict=True,
+        )
+    ]
+    fits = np.ones(rows.num_rows, dtype=bool)
+    fits[list(unfit)] = False
+    return rows.filter(pa.array(fits)), refused
 
 
 def follow(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from .records import Dead
 
-SIZE, DECODE, TIME, LATE, SCORE = "size", "decode", "time", "late", "score"
+SIZE, DECODE, TIME, LATE, SCORE, SINK = "size", "decode", "time", "late", "score", "sink"
 """The steps at which an event can end."""
 TIMESTAMP = pa.timestamp("us")
 """Times are UTC, in columns without a zone, as DuckDB's TIMESTAMP."""
@@ -46,7 +46,9 @@ def dead_table(dead: Sequence[Dead], offset_type: str) -> pa.Table:
             record.offset,
             round(record.published * 1e6),
             step,
-            reason,
+            reason.replace(
+                "\0", "\\0"
+            ),  # an error may quote a value, and Postgres has no such text
             record.payload,
         )
         for record, step, reason in dead

@@ -293,6 +293,7 @@ def _query(tables: Mapping[str, object], path: Path, at: At) -> str:
 def _check(definition: Definition, at: At) -> None:
     source, events, sink = definition.source, definition.events, definition.sink
     at.section("source").check_no_secret("bus", source.bus, user=True)
+    at.section("source").check_no_secret("endpoint", source.endpoint or "", user=True)
     at.section("sink").check_no_secret("to", sink.to, user=not sink.to.startswith("postgres"))
     _check_events(events, at.section("events"))
     if definition.batch.most < 1:

@@ -140,8 +140,10 @@ def _client_class() -> type[Client]:
             if taker is None:
                 await super()._process_msg(sid, subject, reply, data, headers)
             else:
-                # "NATS/1.0\r\n" begins headers, and "NATS/1.0 408 …" a status.
-                taker(reply, data, headers if headers and headers[8:9] == b" " else None)
+                # "NATS/1.0\r\n" begins headers, and "NATS/1.0 408 …" a status without a reply.
+                # A publisher may have written the same, and some servers hand it on.
+                is_status = not reply and headers and headers[8:9] == b" "
+                taker(reply, data, headers if is_status else None)
 
         def _connect_command(self) -> bytes:
             """Send no credentials where the CA says that there must be TLS, and there is none."""

@@ -36,7 +36,7 @@ class Record(NamedTuple):
     published
         When the bus took it, in seconds since the epoch, by the bus's clock.
     payload
-        Its bytes.
+        Its bytes; None where the bus tells an event without a value from an empty one.
     before
         The offset of the record that the source gave before it in its partition; for the first one
         behind a position, that position, and None where there was none. So the records themselves
@@ -46,14 +46,14 @@ class Record(NamedTuple):
     partition: str
     offset: Offset
     published: float
-    payload: bytes
+    payload: bytes | None
     before: Offset | None
 
 
 class Dead(NamedTuple):
     """A record that is not scored: at which step it ended, and why, without bytes of it.
 
-    Steps are ``size``, ``decode``, ``time``, ``late`` and ``score``.
+    Steps are ``size``, ``decode``, ``time``, ``late``, ``score`` and ``sink``.
     """
 
     record: Record
@@ -113,6 +113,14 @@ class Source(Protocol):
         """Say how many records wait in each partition that the worker has, as far as is known."""
         ...
 
+    def others(self) -> Mapping[str, int]:
+        """Say of each partition that the worker does not have whether something waits: 1, or 0.
+
+        That is what the bus has behind the sink's position, whoever has the partition, if anyone;
+        1 also where the bus does not answer.
+        """
+        ...
+
     def close(self) -> None:
         """Give the partitions back, and disconnect."""
         ...
@@ -126,6 +134,8 @@ class Outcome:
     ----------
     moves
         The partitions that it moves.
+    events
+        How many events each partition gave: those scored, left out by WHERE, and dead.
     predictions
         The query's outputs, ``event_partition``, ``event_offset`` and the columns that say by which
         models: ``streams.task.STAMPS``.
@@ -138,6 +148,7 @@ class Outcome:
     """
 
     moves: Mapping[str, Move]
+    events: Mapping[str, int]
     predictions: pa.Table
     dead: pa.Table
     tables: Mapping[str, pa.Table]
@@ -178,6 +189,10 @@ class Sink(Protocol):
 
     def read(self, table: str, partitions: Sequence[str]) -> pa.Table:
         """Give the rows of one of the further tables that belong to partitions."""
+        ...
+
+    def unfit(self, rows: pa.Table) -> Mapping[int, str]:
+        """Say which rows have a value that it cannot hold, and why: these are not written."""
         ...
 
     def write(self, outcome: Outcome) -> int:

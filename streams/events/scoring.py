@@ -20,6 +20,7 @@ from ...udfs.duckdb.macros import quote
 from ..bookkeeping import moment
 from ..query import read_row_query
 from ..task import MODEL_NAME, MODEL_VERSION, RUN_ID, SCORED_AT, SCORING_HASH, STAMPS
+from .computing import OF_AN_EVENT, Rows, reason_of
 from .dead import TIMESTAMP
 from .definition import OFFSET, PARTITION
 from .stages import Refused
@@ -37,9 +38,6 @@ LOOK_EVERY = 1.0
 _ROWS, _PLAN = "foresql_rows", "foresql_plan"
 _IN_THE_EVENT = "compute it before the event is published, or over a window: [window]."
 _WAYS_OUT = WaysOut("publish what it joins with the event.", _IN_THE_EVENT)
-_OF_AN_EVENT = (duckdb.DataError, duckdb.InvalidInputException, duckdb.InvalidTypeException)
-"""What DuckDB raises for a value; anything else is not an event's fault, and ends the batch."""
-_LONGEST_REASON = 500
 
 
 class Scored(NamedTuple):
@@ -86,7 +84,7 @@ class Scoring:
         self._connection.execute("SET TimeZone = 'UTC'")
         self._registry = registry_path(self._connection, registry)
         self._run_id, self._told = run_id, told
-        self._rows = _Rows(query.columns.empty_table())
+        self._rows = Rows(query.columns.empty_table())
         self._connection.register(_ROWS, self._rows)
         self.query = _read(self._connection, query, self._registry)
         self._carried = [
@@ -116,12 +114,13 @@ class Scoring:
             part = waiting.pop()
             try:
                 found.append(self._run(part))
-            except _OF_AN_EVENT as error:
+            except OF_AN_EVENT as error:
                 if part.num_rows > 1:
                     middle = part.num_rows // 2
                     waiting += [part.slice(middle), part.slice(0, middle)]
                 else:
-                    dead.append(_refused_row(part, error))
+                    offset = part[OFFSET][0].as_py()
+                    dead.append(Refused(part[PARTITION][0].as_py(), offset, reason_of(error)))
         return Scored(
             stamp(pa.concat_tables(found) if found else self._outputs.empty_table()), dead
         )
@@ -195,17 +194,6 @@ class Scoring:
         return stamp
 
 
-class _Rows:
-    """A table for DuckDB that stays the same one while its rows change."""
-
-    def __init__(self, table: pa.Table) -> None:
-        self.table = table
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """Give the rows of now, to each scan."""
-        return self.table.__arrow_c_stream__(requested_schema)
-
-
 def _read(connection: duckdb.DuckDBPyConnection, query: Query, registry: Path) -> RowQuery:
     """Read the query, and see that it is over the events."""
     found = read_row_query(connection, query.text, query.columns.names, registry, _WAYS_OUT)
@@ -225,11 +213,6 @@ def _read(connection: duckdb.DuckDBPyConnection, query: Query, registry: Path) -
                 "give it another name by AS.",
             )
     return found
-
-
-def _refused_row(row: pa.Table, error: duckdb.Error) -> Refused:
-    reason = str(error).partition("\nLINE ")[0].strip()
-    return Refused(row[PARTITION][0].as_py(), row[OFFSET][0].as_py(), reason[:_LONGEST_REASON])
 
 
 def _arrow_type(sql_type: str) -> pa.DataType:

@@ -68,6 +68,11 @@ class At:
         StreamError
             If it has, without the address.
         """
+        for part in address.split(","):  # an address may have several servers, with a scheme each
+            self._check_one(key, part, user=user)
+        self._check_one(key, address, user=user)
+
+    def _check_one(self, key: str, address: str, *, user: bool) -> None:
         try:
             parts = urlsplit(address)
             names = [name.casefold() for name, _ in parse_qsl(parts.query)]
@@ -98,7 +103,8 @@ def read_section(class_: type[_Section], table: object, at: At) -> _Section:
         If a key is unknown or missing, or has a wrong value.
     """
     if not isinstance(table, dict):
-        raise at.error("", "must be a table")
+        message = f"{at.file}, {at.name.strip()}: must be a table."
+        raise StreamError(message)
     known = {each.name: each for each in fields(class_)}  # pyright: ignore[reportArgumentType]
     at.check_known(table, tuple(known))
     values: dict[str, Any] = {}
@@ -127,7 +133,10 @@ def read_interval(value: object) -> timedelta | None:
     if found is None:
         return None
     unit = _UNITS.get(found[2]) or _UNITS.get(found[2].removesuffix("s"))
-    return None if unit is None else timedelta(seconds=float(found[1]) * unit)
+    try:
+        return None if unit is None else timedelta(seconds=float(found[1]) * unit)
+    except OverflowError:
+        return None
 
 
 def _text(value: object) -> str | None:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from .batches import Batch
 
-BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60, 600, 3600)
+BOUNDS = (
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
+    *(1, 2, 5, 10, 20, 30, 60, 600, 3600),
+)
 """The bounds of latencies, in seconds."""
 
 
@@ -56,7 +59,7 @@ class Totals:
 
     def add(self, batch: Batch, repeated: int, committed: float) -> None:
         """Count a batch that was committed at a time, in seconds since the epoch."""
-        self.events.update(batch.events)
+        self.events.update(batch.outcome.events)
         self.dead.update(batch.steps)
         self.predictions += batch.outcome.predictions.num_rows - (repeated - batch.repeated)
         self.repeated += repeated

@@ -33,12 +33,8 @@ _WAIT = 0.2
 """For how many seconds a worker waits for an event before it looks whether it is to stop."""
 _LOOK_EVERY = 1.0
 """Seconds between two looks at how many events wait."""
-_NO_PARTITIONS = 5.0
-"""A worker that is to end when nothing waits ends when it had no partition for so many seconds.
-
-Where workers share partitions, those of one that died come to it a lease later.
-"""
-_SHARED = ("nats", "kafka")
+_ASK_EVERY = 0.5
+"""Seconds between two looks at partitions of others, by one that is to end when nothing waits."""
 
 
 class Worker:
@@ -75,10 +71,8 @@ class Worker:
         self.totals = Totals()
         self._sink_lock = threading.Lock()
         self._writing: _Writing | None = None
-        self._looked = self._had_partitions = time.monotonic()
-        source = definition.source
-        lease = source.lease.total_seconds() if source.scheme in _SHARED else 0
-        self._no_partitions = _NO_PARTITIONS + lease
+        self._looked, self._asked = time.monotonic(), float("-inf")
+        self._partitions: Sequence[str] = ()
 
     def run(
         self,
@@ -164,16 +158,15 @@ class Worker:
             self._look()
             each(self.totals)
 
-    def _advance(self, *, flush: bool = False) -> Batch | None:
+    def _advance(self) -> Batch | None:
         """Score what windows have ready though nothing came."""
-        return make_advance(self._parts, list(self.totals.lag), flush=flush)
+        return make_advance(self._parts, list(self.totals.lag))
 
     def _flush(self, writer: ThreadPoolExecutor) -> None:
-        """Score all that windows hold; again where another worker was quicker."""
+        """Score all that windows hold, of all partitions; again where another was quicker."""
         written = False
         while not written:
-            self.totals.lag = self._parts.source.lag()
-            self._write(writer, self._advance(flush=True))
+            self._write(writer, make_advance(self._parts, self._partitions, flush=True))
             written = self._settle()
 
     def _poll(self) -> Sequence[Record]:
@@ -215,7 +208,7 @@ class Worker:
             return False
         self.totals.add(writing.batch, repeated, committed)
         moves = writing.batch.outcome.moves
-        self._parts.source.done({name: moves[name].after for name in writing.batch.events})
+        self._parts.source.done({name: moves[name].after for name in writing.batch.outcome.events})
         return True
 
     def _begin_anew(self, batch: Batch) -> None:
@@ -223,7 +216,7 @@ class Worker:
         for stage in (self._parts.windows, self._parts.alerts):
             if stage is not None:
                 stage.drop()
-        for partition in batch.events:
+        for partition in batch.outcome.events:
             if self._parts.source.owns(partition):
                 self._parts.source.seek(partition)
 
@@ -237,12 +230,13 @@ class Worker:
                 self._parts.alerts.publish(list(self.totals.lag))
 
     def _is_empty(self) -> bool:
-        """Whether nothing waits in any partition that it has."""
+        """Whether nothing waits in any partition, whoever has it."""
         self.totals.lag = lag = self._parts.source.lag()
-        if lag:
-            self._had_partitions = time.monotonic()
-            return not any(lag.values())
-        return time.monotonic() > self._had_partitions + self._no_partitions
+        if any(lag.values()) or time.monotonic() < self._asked + _ASK_EVERY:
+            return False
+        waiting = {**self._parts.source.others(), **lag}
+        self._asked, self._partitions = time.monotonic(), list(waiting)
+        return not any(waiting.values())
 
     def _positions(self, partitions: Sequence[str]) -> Mapping[str, Offset]:
         with self._sink_lock:

@@ -71,6 +71,7 @@ def test_status_and_dead_say_what_was_done(file, run, run_json):
     [letter] = run_json("worker", "dead", file)
     assert (letter["step"], letter["payload"]) == ("decode", "[/b] no JSON")
     assert "decode" in run("worker", "dead", file).stdout
+    run("worker", "dead", file, "--limit", -1, code=2)
 
 
 @pytest.mark.parametrize("sink", ["duckdb:scores.duckdb", "parquet:scores"])

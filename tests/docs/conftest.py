@@ -6,14 +6,18 @@ A comment right above a block says how it runs:
 - ``<!-- fails: 3 -->``: a console block whose commands end with this code
 - ``<!-- raises: ScoringError -->``: a Python or SQL block that ends with this error
 - ``<!-- file: models/scored.sql -->``: the block is a file that the reader makes
+
+A page that starts a server keeps its process in ``NAME.pid`` until it ends it; where the page fails
+before that, the server is ended with it.
 """
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -83,6 +87,15 @@ class Reader:
             printed = done.stdout + done.stderr
             assert done.returncode == int(block.marks.get("fails", 0)), f"{command}\n{printed}"
             check_printed(command, shown, printed)
+
+    def end(self) -> None:
+        """Close connections, and end servers that a page which failed did not come to end."""
+        for value in self.names.values():
+            if type(value).__name__ == "DuckDBPyConnection":
+                value.close()
+        for path in self.folder.glob("*.pid"):
+            with suppress(ProcessLookupError):
+                os.kill(int(path.read_text()), signal.SIGKILL)
 
 
 @contextmanager
@@ -155,9 +168,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
             monkeypatch.delenv(name)
     reader = Reader(tmp_path)
     yield reader
-    for value in reader.names.values():
-        if type(value).__name__ == "DuckDBPyConnection":
-            value.close()
+    reader.end()
     for name, module in list(sys.modules.items()):
         if (getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
             del sys.modules[name]

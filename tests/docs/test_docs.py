@@ -5,6 +5,8 @@ import contextlib
 import io
 import re
 import runpy
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,16 @@ KNOWN_LANGUAGES = {"", "console", "json", "python", "sh", "sql", "text", "toml",
 def test_every_block_runs(page, reader):
     for block in page.blocks:
         reader.follow(block)
+
+
+def test_a_server_ends_though_its_page_fails(reader):
+    with subprocess.Popen(["sleep", "600"]) as server:
+        try:
+            (reader.folder / "server.pid").write_text(f"{server.pid}\n")
+            reader.end()
+            assert server.wait(10) == -signal.SIGKILL
+        finally:
+            server.kill()
 
 
 def test_blocks_are_of_languages_that_are_known(page):

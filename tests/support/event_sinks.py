@@ -68,6 +68,7 @@ def batch(partition, before, after, **changes):
     rows = predictions(partition, range(0 if before is None else before + 1, after + 1))
     outcome = Outcome(
         moves={partition: Move(before, after)},
+        events={partition: rows.num_rows},
         predictions=rows,
         dead=NO_DEAD,
         tables={},

@@ -37,8 +37,9 @@ class KafkaMock:
         messages: Iterable[tuple[int, bytes | None]],
         *,
         key: bytes | None = None,
+        milliseconds: int = 0,
     ) -> None:
-        """Publish partitions and payloads, and return when all are stored."""
+        """Publish partitions and payloads, at a time or now; return when all are stored."""
         failures = []
         for partition, payload in messages:
             self._producer.produce(
@@ -46,6 +47,7 @@ class KafkaMock:
                 payload,
                 key,
                 partition=partition,
+                timestamp=milliseconds,
                 on_delivery=lambda error, _: failures.append(error) if error else None,
             )
             self._producer.poll(0)

@@ -207,6 +207,7 @@ class Worker:
         ]
         return Outcome(
             moves={**moves, **taken.moves},
+            events={},
             predictions=scored.predictions,
             dead=dead_table(dead, "BIGINT"),
             tables=taken.kept.tables,

@@ -92,6 +92,11 @@ class DuckDBSink:
             )
             return found.to_arrow_table().cast(schema)
 
+    def unfit(self, rows: pa.Table) -> Mapping[int, str]:
+        """Hold all values."""
+        del rows
+        return {}
+
     def write(self, outcome: Outcome) -> int:
         """Write a batch and its moves in one transaction, waiting where another has the file."""
         with self._explained():

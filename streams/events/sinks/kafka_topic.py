@@ -17,7 +17,7 @@ from ..kafka_client import client_settings, confluent_kafka
 from .kafka_positions import PARTITION_OF_POSITIONS, PositionTopic
 from .kafka_producer import Deliveries, Message, refusal, stopped
 from .layout import check_moves, check_shape
-from .messages import check_no_tables, json_line, letter_of, without_payload
+from .messages import check_no_tables, json_line, unfit_rows, without_payload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +32,8 @@ _NUMBER = re.compile(r"[0-9]+\Z")
 _SHORTEST, _LONGEST = 0.1, 2.0
 _PREDICTION_HEADERS = (PARTITION, OFFSET, MODEL_NAME, MODEL_VERSION, RUN_ID)
 _DEAD_HEADERS = (PARTITION, OFFSET, "step")
+_MOST_BYTES = 980_000
+"""What a prediction may have: the client sends messages of 1,000,000 with their key and headers."""
 _FINAL = (
     "TOPIC_AUTHORIZATION_FAILED",
     "CLUSTER_AUTHORIZATION_FAILED",
@@ -110,6 +112,10 @@ class KafkaTopicSink:
         message = f"There is no table {table} for {', '.join(partitions)} beside a topic."
         raise StreamError(message)
 
+    def unfit(self, rows: pa.Table) -> Mapping[int, str]:
+        """Find what no message can hold: too much, and times of no year of ISO 8601."""
+        return unfit_rows(rows, _MOST_BYTES)
+
     def write(self, outcome: Outcome) -> int:
         """Publish a batch, and move the positions when all replicas have it.
 
@@ -118,7 +124,8 @@ class KafkaTopicSink:
         deliveries, kept = self._opened()
         check_moves(self._source, self.positions(list(outcome.moves)), outcome.moves)
         for row in _in_order(outcome.predictions):
-            self._publish(deliveries, row)
+            value = json_line(row)
+            deliveries.send(self._message(self._topic, row, value, _PREDICTION_HEADERS))
         for row in _in_order(outcome.dead):
             self._bury(deliveries, row)
         deliveries.flush()
@@ -141,12 +148,6 @@ class KafkaTopicSink:
             message = "The sink is not open."
             raise StreamError(message)
         return self._deliveries, self._positions
-
-    def _publish(self, deliveries: Deliveries, row: Mapping[str, Any]) -> None:
-        """Publish a prediction; one that is too large for a message is a dead letter."""
-        value = json_line(row)
-        if not deliveries.fits(self._message(self._topic, row, value, _PREDICTION_HEADERS)):
-            self._bury(deliveries, letter_of(row, len(value), self._told))
 
     def _bury(self, deliveries: Deliveries, row: Mapping[str, Any]) -> None:
         """Publish a dead letter, without its payload where that is too large for a message."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
@@ -29,7 +28,7 @@ POSITION_COLUMNS = {
     "events": "BIGINT",
     "worker": "VARCHAR",
 }
-"""One row for each partition; ``events`` counts what was scored or became a dead letter."""
+"""One row for each partition; ``events`` counts all that were read, predictions or not."""
 DEAD_COLUMNS = {
     "source": "VARCHAR",
     PARTITION: "VARCHAR",
@@ -107,14 +106,13 @@ def read_offset(text: str, offset_type: str) -> Offset:
 
 def moved_rows(shape: Shape, outcome: Outcome, now: datetime) -> list[dict[str, object]]:
     """Make the rows of the positions that a batch moves, by partition; events are the batch's."""
-    counts = count_events(outcome)
     return [
         {
             "source": shape.source,
             "partition": name,
             "last_offset": str(outcome.moves[name].after),
             "moved_at": now,
-            "events": counts[name],
+            "events": outcome.events.get(name, 0),
             "worker": shape.worker,
         }
         for name in sorted(outcome.moves)
@@ -129,15 +127,6 @@ def dead_rows(source: str, dead: pa.Table, now: datetime) -> pa.Table:
     dead = dead.append_column("source", pa.repeat(pa.scalar(source), count))
     dead = dead.append_column("at", pa.repeat(pa.scalar(now, TIMESTAMP), count))
     return dead.select(list(DEAD_COLUMNS))
-
-
-def count_events(outcome: Outcome) -> Counter[str]:
-    """Count what each partition's events became."""
-    counts: Counter[str] = Counter()
-    for table in (outcome.predictions, outcome.dead):
-        for entry in table.column(PARTITION).value_counts().to_pylist():
-            counts[entry["values"]] += entry["counts"]
-    return counts
 
 
 def check_shape(shape: Shape) -> None:

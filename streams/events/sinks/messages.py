@@ -5,20 +5,27 @@ from __future__ import annotations
 import base64
 import json
 import math
+from contextlib import suppress
 from datetime import date, time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from ....errors import StreamError
-from ..dead import SIZE
 from ..definition import OFFSET, PARTITION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from ..records import Move, Offset, Outcome, Shape
 
 _MOST_REASON = 1000
 """Characters of a reason that are left with a dead letter whose payload is not."""
+_LONGEST, _WIDTH = 6, 64
+"""What a byte of text becomes at most, as in ``\\u0000``, and a number or a time."""
+_NO_FORM = (ValueError, OverflowError)
+"""What times raise that Python has not."""
 
 
 def check_no_tables(shape: Shape, what: str) -> None:
@@ -51,27 +58,51 @@ class Piece(NamedTuple):
     messages: list[Message]
 
 
-def pieces(
-    outcome: Outcome, most: int, largest: int, told: Callable[[str], None]
-) -> Iterator[Piece]:
+def unfit_rows(rows: pa.Table, most_bytes: int) -> Mapping[int, str]:
+    """Say which rows become larger messages than so many bytes, or have no form as text."""
+    if _bound(rows) < most_bytes:
+        with suppress(*_NO_FORM):
+            rows.to_pylist()
+            return {}
+    found = ((place, _problem(rows.slice(place, 1), most_bytes)) for place in range(rows.num_rows))
+    return {place: problem for place, problem in found if problem is not None}
+
+
+def _bound(rows: pa.Table) -> int:
+    """Give what no row's message is larger than."""
+    bound = 0
+    for name, column in zip(rows.column_names, rows.columns, strict=True):
+        width = column.nbytes
+        if pa.types.is_primitive(column.type):
+            width = _WIDTH
+        elif pa.types.is_string(column.type) or pa.types.is_binary(column.type):
+            width = pc.max(pc.binary_length(column)).as_py() or 0
+        bound += _LONGEST * (len(name.encode()) + width) + _WIDTH
+    return bound
+
+
+def _problem(row: pa.Table, most_bytes: int) -> str | None:
+    try:
+        size = len(json_line(row.to_pylist()[0]))
+    except _NO_FORM:
+        return "It has a time outside of the years 1 to 9999."
+    return (
+        f"Its message would have {size} bytes, beyond {most_bytes}." if size > most_bytes else None
+    )
+
+
+def pieces(outcome: Outcome, most: int, most_bytes: int) -> Iterator[Piece]:
     """Cut a batch into pieces of at most so many messages, each partition's in order.
 
-    Parameters
-    ----------
-    outcome
-        The batch.
-    most
-        How many messages a piece has at most.
-    largest
-        How many bytes a message has at most.
-    told
-        Takes which predictions are dead letters, since they are larger.
+    A dead letter of more than so many bytes goes without its payload.
     """
     messages: dict[str, list[Message]] = {partition: [] for partition in outcome.moves}
     for is_dead, table in ((False, outcome.predictions), (True, outcome.dead)):
         for row in table.to_pylist():
-            message = _message(row, largest, told, is_dead=is_dead)
-            messages[row[PARTITION]].append(message)
+            payload = json_line(row)
+            if is_dead and len(payload) > most_bytes:
+                payload = json_line(without_payload(row))
+            messages[row[PARTITION]].append(Message(row[OFFSET], is_dead, payload))
     for partition in sorted(messages):
         mine = sorted(messages[partition], key=lambda each: each.offset)
         move = outcome.moves[partition]
@@ -83,28 +114,8 @@ def pieces(
         yield Piece(partition, move, mine)
 
 
-def _message(
-    row: Mapping[str, Any], largest: int, told: Callable[[str], None], *, is_dead: bool
-) -> Message:
-    payload = json_line(row)
-    if not is_dead and len(payload) > largest:
-        row, is_dead = letter_of(row, len(payload), told), True
-        payload = json_line(row)
-    if len(payload) > largest:
-        payload = json_line(without_payload(row))
-    return Message(row[OFFSET], is_dead, payload)
-
-
-def letter_of(row: Mapping[str, Any], size: int, told: Callable[[str], None]) -> dict[str, Any]:
-    """Make a dead letter of a prediction that is larger than a message, and say so."""
-    reason = f"its prediction of {size:,} bytes is more than a message takes"
-    told(f"The event {row[PARTITION]} at {row[OFFSET]} is a dead letter: {reason}.")
-    where = {PARTITION: row[PARTITION], OFFSET: row[OFFSET], "published": None}
-    return {**where, "step": SIZE, "reason": reason, "payload": None}
-
-
 def without_payload(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out the payload of a dead letter that is larger than a message."""
+    """Leave out the payload of a dead letter that is larger than a message; the bus has it."""
     reason = f"{row['reason'][:_MOST_REASON]} (its payload is more than a message takes)"
     return {**row, "payload": None, "reason": reason}
 

@@ -21,7 +21,6 @@ from .layout import (
     DEAD,
     check_moves,
     check_shape,
-    count_events,
     dead_rows,
     describe_difference,
     moved_error,
@@ -92,6 +91,11 @@ class ParquetSink:
         message = f"There is no table {table} for {', '.join(partitions)} in a folder of Parquet."
         raise StreamError(message)
 
+    def unfit(self, rows: pa.Table) -> Mapping[int, str]:
+        """Hold all values."""
+        del rows
+        return {}
+
     def write(self, outcome: Outcome) -> int:
         """Write one file for each partition that a batch moves; the name of each is the fence.
 
@@ -105,9 +109,8 @@ class ParquetSink:
             if (footer := self._newest.get(name) or self._look(name)) is not None
         }
         check_moves(shape.source, stored, outcome.moves)
-        counts = count_events(outcome)
         for partition in sorted(outcome.moves):
-            self._write_partition(outcome, partition, counts[partition])
+            self._write_partition(outcome, partition)
         return 0
 
     def close(self) -> None:
@@ -134,7 +137,7 @@ class ParquetSink:
         settle(self._root, footer)
         return footer
 
-    def _write_partition(self, outcome: Outcome, partition: str, events: int) -> None:
+    def _write_partition(self, outcome: Outcome, partition: str) -> None:
         shape, move = self._opened, outcome.moves[partition]
         name = batch_name(partition, move.before)
         folder = partition_folder(partition)
@@ -146,7 +149,7 @@ class ParquetSink:
         footer = Footer(
             source=shape.source,
             worker=shape.worker,
-            events=events,
+            events=outcome.events.get(partition, 0),
             before=move.before,
             after=move.after,
             staged=staged,

@@ -43,6 +43,7 @@ from .postgres_tables import (
     target_column,
     text,
 )
+from .postgres_values import unfit_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,6 +82,7 @@ class PostgresSink:
         self._shape: Shape | None = None
         self._columns: dict[Place, tuple[TargetColumn, ...]] = {}
         self._writer = duckdb.connect()
+        self._writer.execute("SET TimeZone = 'UTC'")
 
     def open(self, shape: Shape) -> None:
         """Make the tables that are not there; refuse others of their name."""
@@ -112,6 +114,10 @@ class PostgresSink:
             [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)],
             schema=schema,
         )
+
+    def unfit(self, rows: pa.Table) -> Mapping[int, str]:
+        """Say which rows have a value that Postgres cannot hold, and why."""
+        return unfit_values(plain(rows))
 
     def write(self, outcome: Outcome) -> int:
         """Write a batch and its moves in one transaction, waiting while the server is away."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from ....errors import StreamError
 from ..nats_client import ANSWERING, LoopThread, connect_nats, disconnect, request_api
 from .layout import check_moves, check_shape, moved_error
-from .messages import check_no_tables, pieces
+from .messages import check_no_tables, pieces, unfit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 _MOST = 900
 """Messages of a piece: JetStream takes batches of up to 1,000."""
-_HEADERS = 1024
-"""Bytes of a message that its headers may take; those of a batch take far fewer."""
+_HEADERS = 4096
+"""Bytes left for a message's headers: the server's limit is for both."""
 _WRONG_SEQUENCE = (10071, 10164)
 _NO_MESSAGE = 404
 _SHORTEST, _LONGEST = 0.1, 2.0
@@ -64,7 +64,6 @@ class TopicSink:
             raise StreamError(message)
         self._pause, self._told = pause, told
         self._stream = ""
-        self._largest = 0
         self._shape: Shape | None = None
         self._known: dict[str, _Position] = {}
         self._client: Client | None = None
@@ -97,6 +96,10 @@ class TopicSink:
         message = f"There is no table {table} for {', '.join(partitions)} on a subject."
         raise StreamError(message)
 
+    def unfit(self, rows: pa.Table) -> Mapping[int, str]:
+        """Find what no message can hold: too much, and times of no year of ISO 8601."""
+        return unfit_rows(rows, self._most_bytes)
+
     def write(self, outcome: Outcome) -> int:
         """Publish a batch, in pieces that are each there whole or not at all.
 
@@ -111,7 +114,7 @@ class TopicSink:
         there = {name: offset for name, offset in stored.items() if offset is not None}
         try:
             check_moves(self._shape.source, there, outcome.moves)
-            for piece in pieces(outcome, _MOST, self._largest, self._told):
+            for piece in pieces(outcome, _MOST, self._most_bytes):
                 number = self._ask(lambda client, piece=piece: self._publish(client, piece))
                 if not number:
                     raise moved_error(self._shape.source, [piece.partition])
@@ -149,6 +152,11 @@ class TopicSink:
         message = f"The sink {self._bus} was not reached before the worker was to stop."
         raise StreamError(message)
 
+    @property
+    def _most_bytes(self) -> int:
+        limit = 0 if self._client is None else self._client.max_payload
+        return max(limit - _HEADERS, 0)
+
     async def _connected(self) -> Client:
         if self._client is None:
             self._client = await connect_nats(self._bus, "foresql-sink")
@@ -164,8 +172,6 @@ class TopicSink:
         for name in found.get("streams") or ():
             info = await request_api(client, f"STREAM.INFO.{name}", {})
             check_stream(name, info["config"], self._subject)
-            limits = (client.max_payload, info["config"].get("max_msg_size", -1))
-            self._largest = min(limit for limit in limits if limit > 0) - _HEADERS
             return str(name)
         message = f"No stream takes the subject {self._subject}. {_way_out(self._subject)}"
         raise StreamError(message)

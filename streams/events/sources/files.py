@@ -6,6 +6,7 @@ Files may grow, and new ones may come. A line is there when its newline is.
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from glob import glob
 from itertools import accumulate, repeat
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING
 from ....errors import StreamError
 from ..definition import LATEST
 from ..records import Record
+from .lost import LOG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
     from ..definition import Definition
@@ -69,7 +71,7 @@ class FileSource:
                 self._look()
             found: list[Record] = []
             for partition in list(self._files):
-                taken = self._files[partition].take(most - len(found))
+                taken = self._take(partition, most - len(found))
                 if taken:
                     self._files[partition] = self._files.pop(partition)  # to the end of the row
                     found += taken
@@ -78,8 +80,9 @@ class FileSource:
             time.sleep(min(_NEW_LINES, wait))
 
     def owns(self, partition: str) -> bool:
-        """Have all files: workers that share them are told apart by the sink."""
-        return partition in self._files
+        """Have all files, also those that are gone: the sink tells workers apart."""
+        del partition
+        return True
 
     def seek(self, partition: str) -> None:
         """Read a file anew, behind its position."""
@@ -90,11 +93,36 @@ class FileSource:
 
     def lag(self) -> Mapping[str, int]:
         """Count the lines that were not given."""
-        return {partition: file.lag() for partition, file in self._files.items()}
+        lags: dict[str, int] = {}
+        for partition in list(self._files):
+            with self._reading(partition):
+                lags[partition] = self._files[partition].lag()
+        return lags
+
+    def others(self) -> Mapping[str, int]:
+        """Give none: a worker has all files."""
+        return {}
 
     def close(self) -> None:
         """Forget the files."""
         self._files.clear()
+
+    def _take(self, partition: str, most: int) -> list[Record]:
+        with self._reading(partition):
+            return self._files[partition].take(most)
+        return []
+
+    @contextmanager
+    def _reading(self, partition: str) -> Generator[None]:
+        """Let a file go that was taken away: who has too many of them moves what was read."""
+        try:
+            yield
+        except FileNotFoundError:
+            self._files.pop(partition, None)
+            LOG.warning("%s is gone; lines that were not read before are lost.", partition)
+        except OSError as error:
+            message = f"{self._folder / partition} cannot be read: {error.strerror}."
+            raise StreamError(message) from error
 
     def _look(self) -> None:
         self._looked = time.monotonic()
@@ -110,12 +138,13 @@ class FileSource:
     def _begin(self, partitions: Sequence[str], *, at_end: bool) -> None:
         done = self._positions(partitions)
         for partition in partitions:
-            path = self._folder / partition
-            position = done.get(partition)
-            begin = path.stat().st_size if at_end else 0
-            if position is not None:
-                begin = _behind(path, int(position))
-            self._files[partition] = _File(path, partition, position, begin, begin)
+            with self._reading(partition):
+                path = self._folder / partition
+                position = done.get(partition)
+                begin = path.stat().st_size if at_end else 0
+                if position is not None:
+                    begin = _behind(path, int(position))
+                self._files[partition] = _File(path, partition, position, begin, begin)
 
 
 @dataclass(slots=True)

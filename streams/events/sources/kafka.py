@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _LEAST_QUEUED = 1024
 _MOST_KILOBYTES = 16384
+_LAST_SECOND = 253_402_300_799.0
+"""The end of the year 9999, which is as late as all sinks know."""
+_WAIT = 0.1
 
 
 @dataclass(slots=True)
@@ -131,6 +134,13 @@ class KafkaSource:
         """Say how far each partition's end is, by the last word of its broker."""
         return {self._label(number): self._lag(number) for number in self._partitions}
 
+    def others(self) -> Mapping[str, int]:
+        """Hold the ends of partitions against positions, and read what is between."""
+        try:
+            return {self._label(number): waits for number, waits in self._others().items()}
+        except self._library.KafkaException:
+            return {self._topic: 1}
+
     def close(self) -> None:
         """Leave the group, which gives the partitions to others at once."""
         if self._consumer is not None:
@@ -152,8 +162,9 @@ class KafkaSource:
             return None
         offset = message.offset()
         _, milliseconds = message.timestamp()
-        payload = message.value() or b""  # a tombstone, which no format reads
-        record = Record(self._label(number), offset, milliseconds / 1e3, payload, known.before)
+        # A producer may write any number there.
+        published = min(max(milliseconds, 0) / 1e3, _LAST_SECOND)
+        record = Record(self._label(number), offset, published, message.value(), known.before)
         known.before, known.next = offset, offset + 1
         return record
 
@@ -216,6 +227,42 @@ class KafkaSource:
         ends = self._consumer.get_watermark_offsets(self._place(number), cached=True)
         # Until the broker tells, one is supposed: nobody takes the partition as empty.
         return max(ends[1] - known.next, 0) if ends is not None and ends[1] >= 0 else 1
+
+    def _others(self) -> dict[int, int]:
+        known = self._consumer.list_topics(self._topic, timeout=ANSWERING).topics[self._topic]
+        others = [number for number in known.partitions if number not in self._partitions]
+        done = self._positions([self._label(number) for number in others])
+        found, begins = dict.fromkeys(others, 0), list[Any]()
+        for number in others:
+            place = self._place(number)
+            first, end = self._consumer.get_watermark_offsets(place, timeout=ANSWERING)
+            position = done.get(self._label(number))
+            if position is None:
+                begin = end if self._at_end else first
+            else:
+                begin = max(int(position) + 1, first)
+            if begin < end:
+                begins.append(self._place(number, begin))
+        return found | self._waiting(begins)
+
+    def _waiting(self, begins: Sequence[Any]) -> dict[int, int]:
+        """See whether there are events from some places on, or marks of transactions alone."""
+        waits = dict.fromkeys((place.partition for place in begins), 1)
+        reader = self._library.Consumer(self._settings)
+        try:
+            reader.assign(list(begins))
+            unknown, until = set(waits), time.monotonic() + ANSWERING
+            while unknown and time.monotonic() < until:
+                message = reader.poll(_WAIT)
+                if message is None:
+                    continue
+                unknown.discard(message.partition())
+                error = message.error()
+                if error is not None and error.code() == self._library.KafkaError._PARTITION_EOF:  # noqa: SLF001 - its name
+                    waits[message.partition()] = 0
+        finally:
+            reader.close()
+        return waits
 
     def _label(self, number: int) -> str:
         return f"{self._topic}-{number}"

@@ -18,6 +18,7 @@ from .lost import LOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from types import ModuleType
 
     from ..definition import Definition
     from ..records import Offset
@@ -83,13 +84,21 @@ class KinesisSource:
         Raises
         ------
         StreamError
-            If boto3 is not installed, or there is no such stream, or shard.
+            If boto3 is not installed, the service cannot be reached, or there is no such stream,
+            or shard.
         """
         self._positions = positions
         self._opened = datetime.now(UTC)
-        self._client = _client(self._region, self._endpoint)
-        found = self._call("list_shards", StreamName=self._stream)
-        unknown = set(self._chosen) - {each["ShardId"] for each in found["Shards"]}
+        _import_boto3()
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._client = _client(self._region, self._endpoint)
+            found = self._list_shards()
+        except (BotoCoreError, ClientError, ValueError) as error:
+            message = f"[source] bus = kinesis://{self._region}, stream {self._stream}: {error}"
+            raise StreamError(message) from error
+        unknown = set(self._chosen) - found.keys()
         if unknown:
             message = f"[source] shards: {self._stream} has no {', '.join(sorted(unknown))}."
             raise StreamError(message)
@@ -128,12 +137,20 @@ class KinesisSource:
         """Do nothing: the service keeps no positions."""
 
     def lag(self) -> Mapping[str, int]:
-        """Say what waits here, and one more where the shard has more: it does not say how many."""
+        """Say what waits here, and one more where the shard has more: it does not say how many.
+
+        A shard that was read to its end has more until its children are looked for.
+        """
+        is_due = self._looked == 0.0
         return {
-            name: len(shard.records) + (shard.behind > 0)
+            name: len(shard.records) + (is_due or shard.behind > 0)
             for name, shard in self._shards.items()
-            if not shard.is_done
+            if is_due or not shard.is_done
         }
+
+    def others(self) -> Mapping[str, int]:
+        """Give none: a worker has all shards that its definition names."""
+        return {}
 
     def close(self) -> None:
         """Disconnect."""
@@ -246,15 +263,21 @@ class KinesisSource:
             raise StreamError(message) from error
 
 
-def _client(region: str, endpoint: str | None) -> Any:
+def _import_boto3() -> ModuleType:
     try:
         import boto3
-        from botocore.config import Config
     except ModuleNotFoundError as error:
         message = "Kinesis needs boto3: pip install 'foresql[kinesis]'"
         raise StreamError(message) from error
+    return boto3
+
+
+def _client(region: str, endpoint: str | None) -> Any:
+    from botocore.config import Config
+
     settings = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 1})
-    return boto3.client("kinesis", region_name=region, endpoint_url=endpoint, config=settings)
+    client: Any = _import_boto3().client
+    return client("kinesis", region_name=region, endpoint_url=endpoint, config=settings)
 
 
 def _behind(position: str) -> dict[str, Any]:

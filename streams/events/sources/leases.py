@@ -42,6 +42,10 @@ _OTHER_SETTINGS = 10058
 _REVISION = "Nats-Expected-Last-Subject-Sequence"
 
 
+class _OtherPurposeError(StreamError):
+    """A worker of the same name does something else."""
+
+
 class Leases:
     """The partitions that one worker has of those that all workers of a name share.
 
@@ -57,11 +61,16 @@ class Leases:
         partitions: Sequence[str],
         living: timedelta,
         on_change: Callable[[frozenset[str]], None],
+        purpose: str = "",
     ) -> None:
-        """Share the partitions under a name; ``living`` is how long an unrenewed lease stands."""
+        """Share the partitions under a name; ``living`` is how long an unrenewed lease stands.
+
+        All workers must have one ``purpose``: what those of another one took would be missing.
+        """
         self.held: dict[str, int] = {}
         # The older worker comes first: a new one then moves as few partitions as it must.
-        self.worker = f"{time.time_ns():020d}-{os.urandom(4).hex()}"
+        self._purpose = _digest(f"{purpose}\0{sorted(partitions)}")
+        self.worker = f"{time.time_ns():020d}-{os.urandom(4).hex()}-{self._purpose}"
         self._bucket = re.sub(r"[^A-Za-z0-9_-]", "_", f"foresql_{name}")
         self._keys = {each: f"lease.{_digest(each)}" for each in partitions}
         self._living = living.total_seconds()
@@ -80,7 +89,7 @@ class Leases:
         Raises
         ------
         StreamError
-            If the bucket cannot be made.
+            If the bucket cannot be made, or an older worker of the name does something else.
         """
         from nats import errors
 
@@ -91,6 +100,9 @@ class Leases:
                 self._news.clear()
                 try:
                     await self._round(client)
+                except _OtherPurposeError:
+                    await self._purge(client, self._worker_key)
+                    raise
                 except (errors.Error, TimeoutError, StreamError) as error:
                     LOG.debug("Leases of %s: %r", self._bucket, error)
                     with contextlib.suppress(errors.Error, TimeoutError):
@@ -110,9 +122,11 @@ class Leases:
         """Renew what is held, then give back or take until it is this worker's share."""
         await self._put(client, self._worker_key, None)
         keys = await self._all_keys(client)
+        workers = [key for key in keys if key.startswith("worker.")]
+        self._check(workers)
         free = [each for each, key in self._keys.items() if key not in keys]
         await self._set(client, list(self.held))
-        share = self._share([key for key in keys if key.startswith("worker.")])
+        share = self._share([key for key in workers if key.endswith(self._purpose)])
         surplus = list(self.held)[share:]
         await self._set(client, free[: max(share - len(self.held), 0)])
         # Once a round: what was lost with the bucket, and taken again, was held all the time.
@@ -121,6 +135,16 @@ class Leases:
         if surplus or not self._is_known:
             await client.publish(self._news_subject, self.worker.encode())
         self._is_known = True
+
+    def _check(self, workers: Sequence[str]) -> None:
+        """Leave an older worker alone that has other partitions, or another sink."""
+        if any(key < self._worker_key and not key.endswith(self._purpose) for key in workers):
+            message = (
+                f"A worker that runs shares the bucket {self._bucket}, and has another sink, table "
+                "or subjects: of what one took, nothing would come to the other.\n  What to do: "
+                "give the definition a name of its own, or stop that worker first."
+            )
+            raise _OtherPurposeError(message)
 
     def _share(self, workers: list[str]) -> int:
         known = sorted({*workers, self._worker_key})

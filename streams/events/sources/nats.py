@@ -58,7 +58,11 @@ class NatsSource:
         self._readers: dict[str, SubjectReader] = {}
         self._held: frozenset[str] = frozenset()
         self._leases = Leases(
-            f"{definition.name}_{self._stream}", self._partitions, source.lease, self._hold
+            f"{definition.name}_{self._stream}",
+            self._partitions,
+            source.lease,
+            self._hold,
+            f"{definition.sink.to} {definition.sink.table}",
         )
         self._wake = threading.Event()
         self._failure: StreamError | None = None
@@ -109,6 +113,20 @@ class NatsSource:
     def lag(self) -> Mapping[str, int]:
         """Say what the server told last, and what waits here."""
         return {partition: reader.lag for partition, reader in self._readers.items()}
+
+    def others(self) -> Mapping[str, int]:
+        """Ask the stream for the next message behind each position."""
+        others = [each for each in self._partitions if each not in self._readers]
+        if not others or self._thread is None:
+            return {}
+        done = self._positions(others)
+        begins = {each: int(done[each]) + 1 if each in done else 1 for each in others}
+        if self._plan.at_end:  # what comes before a worker takes it is not asked for
+            begins = {each: begin for each, begin in begins.items() if each in done}
+        subjects = {(">" if self._plan.whole else each): begin for each, begin in begins.items()}
+        found = self._thread.call(self._session.waiting(self._stream, subjects))
+        named = zip(begins, found, strict=True)
+        return dict.fromkeys(others, 0) | {each: int(waits) for each, waits in named}
 
     def close(self) -> None:
         """Give the partitions back to other workers, and disconnect."""

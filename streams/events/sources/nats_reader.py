@@ -114,7 +114,7 @@ class SubjectReader:
         mine = self.records
         for _ in range(min(most, len(mine))):
             record = mine.popleft()
-            self._taken += len(record.payload)
+            self._taken += len(record.payload or b"")
             records.append(record)
 
     def ask(self) -> None:

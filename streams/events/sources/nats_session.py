@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from ....errors import StreamError
 from ..nats_client import connect_nats, disconnect
 from .lost import LOG
-from .nats_stream import check_subjects, stream_state
+from .nats_stream import check_subjects, has_message, stream_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from nats.aio.client import Client
 
@@ -95,6 +95,17 @@ class NatsSession:
         """End the connection, and what lives on it."""
         self._is_ending = True
         self._closed.set()
+
+    async def waiting(self, stream: str, begins: Mapping[str, int]) -> list[bool]:
+        """Say whether subjects have a message from a number on; also where that is not known."""
+        from nats import errors
+
+        try:
+            if self._client is None:
+                return [True for _ in begins]
+            return [await has_message(self._client, stream, *each) for each in begins.items()]
+        except (errors.Error, TimeoutError):
+            return [True for _ in begins]
 
     def add(self, reader: SubjectReader) -> None:
         """Have a reader read."""

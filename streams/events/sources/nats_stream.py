@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from ....errors import StreamError
-from ..nats_client import request_api
+from ..nats_client import ANSWERING, request_api
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
 
 _LIMITS = "limits"
+_NO_MESSAGE = 10037
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,24 @@ async def stream_state(client: Client, name: str) -> StreamState:
         replicas=configuration["num_replicas"],
         subjects=() if "subject_transform" in configuration else tuple(names),
     )
+
+
+async def has_message(client: Client, name: str, subject: str, begin: int) -> bool:
+    """Say whether a stream has a message of a subject, from a sequence number on.
+
+    Raises
+    ------
+    nats.errors.Error
+        If JetStream cannot answer now.
+    """
+    from nats import errors
+
+    wanted = json.dumps({"seq": begin, "next_by_subj": subject}).encode()
+    where = f"$JS.API.STREAM.MSG.GET.{name}"
+    problem = json.loads((await client.request(where, wanted, timeout=ANSWERING)).data).get("error")
+    if problem is not None and problem.get("err_code") != _NO_MESSAGE:
+        raise errors.Error(problem.get("description", ""))
+    return problem is None
 
 
 def check_subjects(state: StreamState, subjects: Sequence[str]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
 from ....scoring.query import connect_quietly
+from ..computing import OF_AN_EVENT, Rows, reason_of
 from .stack import EVENTS, ROW
 from .syntax import settle
 
@@ -17,12 +17,9 @@ if TYPE_CHECKING:
     from .memory import Slice
     from .query import WindowQuery
 
-OF_AN_EVENT = (duckdb.DataError, duckdb.InvalidInputException, duckdb.InvalidTypeException)
-"""What DuckDB raises for a value; anything else is not an event's fault."""
 _FEATURES, _JOINED, _PROBE = "foresql_features", "foresql_joined", "foresql_probe"
 PAIRS = 16
 """A window over a row costs about as much as so many joined pairs."""
-_LONGEST_REASON = 500
 
 
 class Failed(NamedTuple):
@@ -40,7 +37,7 @@ class Features:
         self._connection = connect_quietly(":memory:")
         settle(self._connection)
         schema = events.append(pa.field(ROW, pa.int64()))
-        self._rows = _Rows(schema.empty_table())
+        self._rows = Rows(schema.empty_table())
         self._connection.register(EVENTS, self._rows)
         self._connection.execute(
             f"PREPARE {_FEATURES} AS SELECT * FROM (\n{query.features}\n) AS f "
@@ -91,19 +88,3 @@ class Features:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about a copy, which is small
             return self._connection.execute(f"EXECUTE {plan}").to_arrow_table()
-
-
-class _Rows:
-    """A table for DuckDB that stays the same one while its rows change."""
-
-    def __init__(self, table: pa.Table) -> None:
-        self.table = table
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """Give the rows of now, to each scan."""
-        return self.table.__arrow_c_stream__(requested_schema)
-
-
-def reason_of(error: duckdb.Error) -> str:
-    """Say what DuckDB says, without the query."""
-    return str(error).partition("\nLINE ")[0].strip()[:_LONGEST_REASON]

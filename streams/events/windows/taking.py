@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ....errors import StreamError
+from ..computing import OF_AN_EVENT, reason_of
 from ..dead import LATE, TIME
 from ..definition import OFFSET, PARTITION
 from ..records import Move
 from ..stages import Query, Refused, Taken
-from .features import OF_AN_EVENT, Features, reason_of
+from .features import Features
 from .memory import NEVER, times_of
 from .stack import IDENTITY, ROW
 from .state import EPOCH, MICROSECOND, WindowState

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import random
 from datetime import datetime
 
@@ -30,6 +31,7 @@ columns.t = "TIMESTAMP"
 columns.x = "DOUBLE"
 columns.n = "BIGINT"
 time = "t"
+most_bytes = 4000000
 [batch]
 most = 50
 [sink]
@@ -167,6 +169,28 @@ def test_alerts_are_published_once_though_the_bus_was_away_or_the_mark_was_lost(
     again = [each for each, _ in received(bus)]
     assert sorted(again) == sorted(f"{row[5]}:{row[3]}" for row in alerts(tmp_path))
     assert len(again) > len(found)
+
+
+def test_no_event_keeps_alerts_from_being_published(registry, tmp_path, bus):
+    bus.make_stream("ALERTS", ["alerts"])
+    more = f'subject = "alerts"\nbus = "{bus.url}"'
+    (tmp_path / "events").mkdir()
+    sensors = ["s" * 2_000_000, "small"]
+    rows = [
+        {"event_id": "1", "sensor": each, "t": "2026-01-01", "x": 9.9, "n": 0} for each in sensors
+    ]
+    (tmp_path / "events" / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    endless = DEFINITION.replace("predict_heat(e) AS", "predict_heat(e) / 0 AS")
+    run(tmp_path, registry, more, endless)
+    [(_, first), (_, second)] = received(bus)
+    assert first["alert_id"] == "heat/events/a.jsonl/0"
+    assert first["sensor"] is None
+    assert second["sensor"] == "small"
+    assert second["score"] == "Infinity"
+    assert read(tmp_path, "SELECT length(sensor), score FROM alerts ORDER BY number") == [
+        (2_000_000, math.inf),
+        (5, math.inf),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,19 @@ def test_times_are_written_in_words(read):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        ('"nats:', '"nats://a:1,nats://u:hunter2@b:', "[source] bus: has credentials in it"),
+        (
+            "stream =",
+            'endpoint = "http://u:hunter2@b"\nstream =',
+            "[source] endpoint: has credentials",
+        ),
+        (
+            "stream =",
+            'lease = "9999999999999 days"\nstream =',
+            "[source] lease: must be a time like",
+        ),
+        ('[sink]\nto = "duckdb:scores.duckdb"', "", "[sink]: is missing"),
+        ("[source]", "source = 5\n[batch]\n[metrics]", "[source]: must be a table"),
         ("stream =", "streem =", "[source] streem: is unknown; did you mean stream?"),
         ("[sink]", "[sinks]", "sinks: is unknown; did you mean sink?"),
         ('name = "scores"', 'name = "a b"', "name: must be a text of letters"),

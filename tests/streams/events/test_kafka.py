@@ -8,10 +8,14 @@ from datetime import timedelta
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from event_sources import Reading, definition, reading
+from google.protobuf import descriptor_pb2
 from kafka_mock import PARTITIONS, KafkaMock, kafka_mock
 from reading_process import reading_process
 
 from foresql.errors import StreamError
+from foresql.streams.events.dead import dead_table
+from foresql.streams.events.definition import EventsSection
+from foresql.streams.events.formats import open_format
 from foresql.streams.events.kafka_client import client_settings
 from foresql.streams.events.records import Record
 from foresql.streams.events.sources import kafka, open_source
@@ -106,6 +110,25 @@ def test_a_position_beyond_the_end_is_refused(found):
     found.source.seek("many-1")
     with pytest.raises(StreamError, match="many-1 ends at 999, and was read up to 5000"):
         found.read(1)
+
+
+def test_what_a_producer_may_write_besides_events(broker, tmp_path):
+    broker.publish("odd", [(0, b"1")], milliseconds=2**62)
+    broker.publish("odd", [(0, None), (0, b"")])
+    with reading(definition(broker.url, "odd", lease=LEASE)) as found:
+        records = found.read(3)
+    assert [record.payload for record in records] == [b"1", None, b""]
+    assert records[0].published == 253_402_300_799
+    descriptors = descriptor_pb2.FileDescriptorSet()
+    file = descriptors.file.add(name="odd.proto", syntax="proto3")
+    file.message_type.add(name="Odd").field.add(name="x", number=1, label=1, type=1)
+    (tmp_path / "odd.desc").write_bytes(descriptors.SerializeToString())
+    section = EventsSection(format="protobuf", schema="odd.desc", message="Odd")
+    decoded = open_format(section, tmp_path).decode(records[1:])
+    assert decoded.rows.to_pylist() == [{"x": 0.0}]
+    [letter] = decoded.dead
+    assert letter.reason == "It has no value: a tombstone."
+    assert dead_table([letter], "BIGINT").to_pylist()[0]["payload"] is None
 
 
 def test_latest_begins_with_what_comes_next_also_after_the_bus_was_away():

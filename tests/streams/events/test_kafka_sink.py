@@ -180,7 +180,7 @@ def test_a_prediction_too_large_for_a_message_is_a_dead_letter(broker, topic):
         assert opened.positions(["a"]) == {"a": 1}
     assert values(broker, topic) == []
     [dead] = values(broker, f"{topic}.dead")
-    assert (dead["event_offset"], dead["step"], dead["payload"]) == (1, "size", None)
+    assert (dead["event_offset"], dead["step"], dead["payload"]) == (1, "sink", None)
     assert dead["reason"].endswith("is more than a message takes")
     assert told == [f"The event a at 1 is a dead letter: {dead['reason']}."]
 

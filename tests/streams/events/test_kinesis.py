@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -219,3 +220,43 @@ def test_the_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(StreamError, match=r"pip install 'foresql\[kinesis\]'"):
         open_source(definition("kinesis://eu-west-1", "s")).open(lambda _: {})
+
+
+@pytest.mark.parametrize(
+    ("region", "endpoint", "said"),
+    [
+        ("eu-west-1", "http://127.0.0.1:9", "Could not connect"),
+        ("eu-west-1", "junk", "Invalid endpoint"),
+        ("no region", None, "region"),
+    ],
+)
+def test_a_service_that_is_not_there_is_said(monkeypatch, region, endpoint, said):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    source = open_source(definition(f"kinesis://{region}", "s", endpoint=endpoint))
+    with pytest.raises(StreamError, match=said):
+        source.open(lambda _: {})
+
+
+def test_children_that_were_not_looked_for_wait(service, stream, monkeypatch):
+    first, _ = service.shards(stream)
+    monkeypatch.setattr(kinesis, "_NEW_SHARDS", 3600.0)
+    with reading(service.definition(stream)) as found:
+        found.source.poll(1, 0.5)
+        service.split(stream, first)
+        service.publish(stream, 0, 0, 5)
+        call = found.source._call
+
+        def ended(what, **wanted):
+            """Give no next iterator of the split shard, as AWS does, and moto not."""
+            is_first = wanted.get("ShardIterator") == found.source._shards[first].iterator
+            return call(what, **wanted) | ({"NextShardIterator": None} if is_first else {})
+
+        monkeypatch.setattr(found.source, "_call", ended)
+        records = []
+        end = time.monotonic() + 20
+        while len(records) < 5 and time.monotonic() < end:
+            records += found.source.poll(100, 0.0)
+            is_read = found.source._shards[first].is_done
+            assert not is_read or records or any(found.source.lag().values())
+    assert {record.partition for record in records} == {service.shards(stream)[2]}

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,8 @@ from event_sources import definition, reading
 from nats_server import NatsServer, nats_server
 from reading_process import reading_process
 
-from foresql.streams.events.definition import SourceSection
+from foresql.errors import StreamError
+from foresql.streams.events.definition import SinkSection, SourceSection
 
 PARTITIONS = 8
 LEASE = timedelta(seconds=1.5)
@@ -66,6 +68,22 @@ def worker(server: NatsServer, stream: str) -> Iterator[Worker]:
             yield running
         finally:
             running.end()
+
+
+@pytest.mark.parametrize("other", ["sink", "subjects"])
+def test_a_worker_of_another_sink_takes_nothing(server, stream, other):
+    subjects = tuple(f"{stream}.{number}" for number in range(PARTITIONS))
+    made = definition(server.url, stream, subjects=subjects[:-1], lease=LEASE)
+    if other == "sink":
+        made = definition(server.url, stream, subjects=subjects, lease=LEASE)
+        made = replace(made, sink=SinkSection(to="duckdb:other.duckdb"))
+    with worker(server, stream) as first:
+        until(lambda: len(first.held) == PARTITIONS)
+        with reading(made) as second, pytest.raises(StreamError, match="a name of its own"):
+            until(lambda: second.source.poll(1, 0.1) is None)
+        assert len(first.held) == PARTITIONS
+        server.publish((subject, b"1") for subject in subjects)
+        until(lambda: len(first.records) == PARTITIONS)
 
 
 def until(condition: Callable[[], bool]) -> None:

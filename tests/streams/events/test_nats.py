@@ -1,5 +1,6 @@
 """NATS as a source, against a real server that stops, is killed and comes back."""
 
+import asyncio
 import logging
 import sys
 import time
@@ -12,6 +13,7 @@ from event_sources import definition, reading
 from nats_server import NatsServer, nats_server
 
 from foresql.errors import StreamError
+from foresql.streams.events.nats_client import connect_nats, disconnect, listen
 from foresql.streams.events.sources import open_source
 
 LOG = "foresql.streams"
@@ -59,6 +61,22 @@ def test_each_subject_is_a_partition(server, stream):
         mine = [record for record in records if record.partition == subject]
         assert payloads(mine) == list(range(begin, 5000, 2))
         assert [each.before for each in mine] == [None, *(each.offset for each in mine[:-1])]
+
+
+def test_a_message_that_looks_like_an_answer_of_the_server_is_an_event(server):
+    """A server of 2.10 hands on what a publisher wrote there, and the tests' newer one does not."""
+    heard = []
+
+    async def hear() -> None:
+        client = await connect_nats(server.url, "w")
+        subscription = await listen(client, "inbox", lambda *each: heard.append(each))
+        for reply in (b"$JS.ACK.s.c.1.7.1.1700000000000000000.0", b""):
+            header = b"NATS/1.0 503\r\n\r\n"
+            await client._process_msg(subscription._id, b"inbox", reply, b"1", header)
+        await disconnect(client)
+
+    asyncio.run(hear())
+    assert [status is None for _, _, status in heard] == [True, False]
 
 
 def test_it_begins_behind_positions(server, stream):

@@ -3,11 +3,13 @@
 import os
 import subprocess
 import threading
+from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import psycopg
 import pytest
-from event_sinks import SHAPE, batch, dead, opened, predictions, sink_at
+from event_sinks import SHAPE, batch, dead, opened, sink_at
 from postgres_server import postgres_server
 
 from foresql.errors import StreamError
@@ -133,12 +135,50 @@ def test_a_dropped_table_stops_the_worker(sink, empty):
     assert sink.positions(["0"]) == {"0": 3}
 
 
-def test_a_zero_byte_names_the_way_out(sink):
-    rows = predictions("0", range(2), ["a\0b", "c"])
-    with pytest.raises(StreamError, match="take zero bytes out in the query") as refused:
-        sink.write(batch("0", None, 1, predictions=rows))
-    assert "a\0b" not in str(refused.value)
-    assert sink.positions(["0"]) == {}
+VALUES = {
+    "'a'": "'a' || chr(0)",
+    "['a', NULL]": "['a', NULL, chr(0)]",
+    "DATE '4714-11-24 (BC)'": "DATE '4714-11-23 (BC)'",
+    "DATE '5874897-12-31'": "DATE '5874898-01-01'",
+    "DATE '-infinity'": "DATE '5881580-07-10'",
+    "[NULL, DATE 'infinity']": "[NULL, DATE '5881580-07-10']",
+    "array_value(DATE '2026-01-01')": "array_value(DATE '5874898-01-01')",
+    "TIMESTAMP '4714-11-24 (BC)'": "TIMESTAMP '4714-11-23 (BC) 23:59:59.999999'",
+    "TIMESTAMP '-infinity'": "make_timestamp(-9223372022400000000)",
+    "TIMESTAMP_S '4714-11-24 (BC)'": "TIMESTAMP_S '4714-11-23 (BC) 23:59:59'",
+    "TIMESTAMP_MS 'infinity'": "TIMESTAMP_MS '4714-11-23 (BC) 23:59:59.999'",
+    "TIMESTAMPTZ '4714-11-24 (BC) 00:00:00+00'": "TIMESTAMPTZ '4714-11-23 (BC) 23:59:59+00'",
+    "TIMESTAMPTZ 'infinity'": "TIMESTAMPTZ '20000-01-01 (BC) 00:00:00+00'",
+    "repeat('9', 38)::HUGEINT": "('1' || repeat('0', 38))::HUGEINT",
+    "-(repeat('9', 38)::HUGEINT)": "-(('1' || repeat('0', 38))::HUGEINT)",
+}
+
+
+def test_values_that_have_no_place_are_those_that_the_server_refuses(empty, tmp_path):
+    """The first row has the last values that have one; each other row has one beyond."""
+    count = len(VALUES)
+    columns = [
+        f"CASE WHEN event_offset = {place + 1} THEN {beyond} "
+        f"WHEN event_offset <= {count} THEN {last} END AS v{place}"
+        for place, (last, beyond) in enumerate(VALUES.items())
+    ]
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        rows = connection.sql(
+            f"SELECT '0' AS event_partition, event_offset, {', '.join(columns)} "
+            f"FROM range({count + 2}) AS r(event_offset) ORDER BY event_offset"
+        ).to_arrow_table()
+    sink = opened(empty.address, tmp_path, replace(SHAPE, predictions=rows.schema))
+    unfit = sink.unfit(rows)
+    assert sorted(unfit) == list(range(1, count + 1))
+    assert unfit[1] == "v0 has a zero byte, which a text in Postgres cannot have."
+    sink.write(batch("0", None, 0, predictions=rows.take([0, count + 1])))
+    for place in range(1, count + 1):
+        with pytest.raises(StreamError, match="Nothing of the batch was written") as refused:
+            sink.write(batch("0", 0, 1, predictions=rows.slice(place, 1)))
+        assert "\0" not in str(refused.value)
+    sink.close()
+    assert offsets(empty) == [0, count + 1]
 
 
 def test_a_role_without_rights(sink, empty, tmp_path):

@@ -140,10 +140,12 @@ def test_dead_letters_come_with_their_batch(place):
 
 def test_positions_count_events_and_name_the_worker(database):
     sink = database.sink()
-    sink.write(batch("0", None, 4, dead=dead("0", 5), moves={"0": Move(None, 5)}))
-    sink.write(batch("0", 5, 6))
+    moves, events = {"0": Move(None, 5)}, {"0": 6}
+    sink.write(batch("0", None, 4, dead=dead("0", 5), moves=moves, events=events))
+    nothing = PREDICTIONS.empty_table()  # WHERE leaves both out
+    sink.write(batch("0", 5, 7, predictions=nothing))
     [row] = database.rows("foresql.event_positions")
-    assert (row["last_offset"], row["events"], row["worker"]) == ("6", 7, "one")
+    assert (row["last_offset"], row["events"], row["worker"]) == ("7", 8, "one")
 
 
 def test_a_batch_of_several_partitions(place):

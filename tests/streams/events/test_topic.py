@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -105,6 +106,7 @@ def outcome(
     ]
     return Outcome(
         moves={name: Move(*move) for name, move in moves.items()},
+        events={},
         predictions=pa.Table.from_pylist(rows, schema=ROWS),
         dead=pa.Table.from_pylist(letters, schema=dead_schema("BIGINT")),
         tables={},
@@ -140,6 +142,36 @@ def test_predictions_and_positions_are_published_together(server, subject):
     assert first["published"] == "2026-01-01T00:00:00"
 
 
+def test_what_no_message_holds_is_found_before_it_is_written(server, subject):
+    texts = ["a", '"' * 700_000, "\x01" * 100_000, "b" * 900_000, "c"]
+    fields = [*ROWS, ("text", pa.string()), ("at", pa.timestamp("us"))]
+    rows = pa.table(
+        {
+            "event_partition": ["p"] * 5,
+            "event_offset": range(1, 6),
+            "p": [0.5] * 5,
+            "text": texts,
+            "at": [0, 0, 0, 0, 2**62],
+        },
+        schema=pa.schema(fields),
+    )
+    with sink(server, subject, replace(SHAPE, predictions=rows.schema)) as opened:
+        unfit = opened.unfit(rows)
+        assert {row: reason[:13] for row, reason in unfit.items()} == {
+            1: "Its message w",
+            4: "It has a time",
+        }
+        letters = outcome({"p": (None, 5)}, dead=5).dead
+        payload = pa.array([b"\xff" * 1_000_000], pa.binary())
+        letters = letters.set_column(letters.num_columns - 1, "payload", payload)
+        fit = rows.take([0, 2, 3])
+        opened.write(replace(outcome({"p": (None, 5)}), predictions=fit, dead=letters))
+        assert opened.positions(["p"]) == {"p": 5}
+    assert [each["text"] for each in messages(server, subject)] == [texts[0], texts[2], texts[3]]
+    [letter] = messages(server, f"{subject}.dead")
+    assert letter["payload"] is None
+
+
 def test_of_two_workers_on_a_partition_one_writes(server, subject):
     with sink(server, subject) as first, sink(server, subject) as second:
         assert first.positions(["a"]) == second.positions(["a"]) == {}
@@ -171,7 +203,7 @@ def test_what_is_larger_than_a_message_is_a_dead_letter_without_it(server, most)
         assert opened.positions(["a"]) == {"a": 2}
     assert messages(server, name, stream=name) == []
     [first, second] = messages(server, f"{name}.dead", stream=name)
-    assert (first["event_offset"], first["step"], first["payload"]) == (1, "size", None)
+    assert (first["event_offset"], first["step"], first["payload"]) == (1, "sink", None)
     assert told == [f"The event a at 1 is a dead letter: {first['reason']}."]
     assert (second["event_offset"], second["step"], second["payload"]) == (2, "decode", None)
     assert second["reason"] == "no JSON (its payload is more than a message takes)"

@@ -34,6 +34,8 @@ def test_events_are_scored_as_a_batch_scores_them(flights):
     assert totals.events == {"a.jsonl": 200, "b.jsonl": 200}
     assert totals.predictions == len(flights.predicted())
     assert totals.latencies.sum() == 400
+    positions = "SELECT partition, events FROM foresql.event_positions ORDER BY ALL"
+    assert flights.sql(positions) == [("a.jsonl", 200), ("b.jsonl", 200)]
 
 
 def test_predictions_say_where_they_come_from_and_by_what(flights):
@@ -101,8 +103,44 @@ def test_what_cannot_be_scored_is_found_among_the_others(flights):
     found = flights.dead()
     assert {json.loads(row[3])["flight_id"] for row in found} == bad
     assert {row[1] for row in found} == {"score"}
-    assert all("Could not convert" in row[2] for row in found)
+    assert {row[2] for row in found} == {"Conversion Error: Could not convert string … to INT32"}
     assert totals.dead == {"score": len(bad)}
+
+
+def test_a_file_that_is_taken_away_costs_no_other_its_events(flights, caplog):
+    definition = flights.define(most=10)
+    flights.append(map(payload, range(20)), "a.jsonl")
+    flights.append(map(payload, range(20, 40)), "b.jsonl")
+    with flights.working(definition) as totals:
+        wait_until(lambda: totals.events.total() == 40, "all events")
+        (flights.folder / "a.jsonl").unlink()
+        flights.append(map(payload, range(40, 60)), "b.jsonl")
+        wait_until(lambda: totals.events.total() == 60, "the events of the other file")
+    assert flights.predicted() == flights.expected(range(60))
+    assert "a.jsonl is gone" in caplog.text
+
+
+def test_a_reason_holds_no_value_of_the_event(flights):
+    query = """SELECT predict_delay(f) AS late, CASE flight_id
+        WHEN 0 THEN CAST(CAST(carrier AS DECIMAL(8, 2)) AS VARCHAR)
+        WHEN 1 THEN CAST(CAST(carrier AS DATE) AS VARCHAR)
+        WHEN 2 THEN CAST(CAST(distance AS TINYINT) AS VARCHAR)
+        ELSE CAST(flight_id * 3 AS VARCHAR) END AS x FROM flights f"""
+    definition = flights.define(query=query)
+    carriers = {0: "it's\x1b[2J\0'\"s", 1: "2020-99-99", 2: "", 2**62: ""}
+    flights.append(
+        json.dumps({"flight_id": number, "distance": -4.25e9, "carrier": carrier}).encode()
+        for number, carrier in carriers.items()
+    )
+    flights.work(definition)
+    reasons = [row[2] for row in flights.dead()]
+    assert len(reasons) == 4
+    assert all(each.isprintable() for each in reasons)
+    assert not any(
+        secret in each
+        for each in reasons
+        for secret in ("it's", "2J", "2020", "425", "46116", "e9")
+    ), reasons
 
 
 def test_an_event_of_the_future_is_a_dead_letter(flights):
