@@ -44,7 +44,8 @@ def worker() -> None:
     r"""Score events of NATS, Kafka, Kinesis or files, each exactly once.
 
     FILE is a worker's definition in TOML: source, events, query, sink. Any number of workers may
-    run one definition at once, on any machines. All commands take --json.
+    run one definition at once, on any machines. A topic of Kafka as the sink gets each event at
+    least once; check says which holds. All commands take --json.
 
     \b
     foresql worker check sensors.toml

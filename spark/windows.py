@@ -23,7 +23,8 @@ from ..streams.events.definition import (
     SourceSection,
     WindowSection,
 )
-from ..streams.events.windows.query import EVENTS, ROW, read_window_query
+from ..streams.events.windows.query import read_window_query
+from ..streams.events.windows.stack import EVENTS, ROW
 from ..streams.query import RowQuery, read_row_query
 from ..udfs.duckdb.macros import quote
 from .frames import only_columns, quoted

@@ -210,7 +210,7 @@ class _Play:
             self._heard.append(alert)
             is_open = alert["alert"] == "opened"
             self._board.machines[alert["machine"]].alert = is_open
-            at = str(alert["at"])[11:16]
+            at = str(alert["event_time"])[11:16]
             self._tell(
                 f"alert of {alert['machine']} {alert['alert']} at {at}, {alert['score']:.2f}",
                 "red" if is_open else "green",

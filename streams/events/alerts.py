@@ -9,20 +9,17 @@ when it was opened and not closed.
 
 from __future__ import annotations
 
-import json
 import math
-import threading
-from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from ...errors import StreamError
+from .alert_outbox import ID, NUMBER, SCORE, STATE, Outbox
 from .alert_subject import AlertSubject
 from .dead import TIMESTAMP, offset_arrow_type
 from .definition import OFFSET, PARTITION
-from .records import Forgotten
 from .stages import Kept
 
 if TYPE_CHECKING:
@@ -32,15 +29,7 @@ if TYPE_CHECKING:
     from .records import Move, Offset
 
 OPENED, CLOSED = "opened", "closed"
-_NUMBER, _ID, _STATE, _AT, _SCORE = "number", "alert_id", "alert", "at", "score"
-
-
-class _Message(NamedTuple):
-    """An alert on its way to the subject."""
-
-    partition: str
-    number: int
-    row: Mapping[str, Any]
+_TIME = "event_time"
 
 
 @dataclass(slots=True)
@@ -70,9 +59,10 @@ class EventAlerts:
         StreamError
             If it does not.
         """
-        self._section, self._name, self._publisher = section, definition.name, publisher
-        at = definition.events.time
-        self._at = at if at in predictions.names else None
+        self._section, self._name = section, definition.name
+        self._outbox = Outbox(definition.name, publisher)
+        time = definition.events.time
+        self._time = time if time in predictions.names else None
         for name in (section.score, *section.key):
             if name not in predictions.names:
                 message = (
@@ -80,21 +70,19 @@ class EventAlerts:
                     f"{', '.join(predictions.names)}. Give it in the SELECT."
                 )
                 raise StreamError(message)
+        for name in section.key:
+            type_ = predictions.field(name).type
+            if pa.types.is_floating(type_) or pa.types.is_nested(type_):
+                message = f"[alerts] key {name} is {type_}. Give a text, a whole number or a date."
+                raise StreamError(message)
         type_ = predictions.field(section.score).type
         if not (pa.types.is_floating(type_) or pa.types.is_integer(type_)):
             message = f"[alerts] score {section.score} is {type_}. Give a DOUBLE or a whole number."
             raise StreamError(message)
-        self._schema = _schema(section, predictions, offset_type, self._at)
-        self._marks = f"foresql.{definition.name}_alerts_published"
-        self.tables: Mapping[str, pa.Schema] = {section.table: self._schema}
-        if publisher is not None:
-            self.tables = {**self.tables, self._marks: _MARKS}
+        self._schema = _schema(section, predictions, offset_type, self._time)
+        self.tables: Mapping[str, pa.Schema] = {section.table: self._schema, **self._outbox.tables}
         self._read: Callable[[str, Sequence[str]], pa.Table] | None = None
-        self._write: Callable[[Kept], None] = lambda _: None
         self._states: dict[str, _State] = {}
-        self._lock = threading.Lock()
-        self._written: deque[list[_Message]] = deque()
-        self._waiting: list[_Message] = []
 
     def open(
         self,
@@ -102,29 +90,27 @@ class EventAlerts:
         write: Callable[[Kept], None] = lambda _: None,
     ) -> None:
         """Take what reads a table's rows of partitions, and what writes rows on their own."""
-        self._read, self._write = read, write
+        self._read = read
+        self._outbox.open(read, write)
 
     def drop(self) -> None:
         """Forget what is in memory, since it was not written: the tables are read again."""
         self._states.clear()
-        with self._lock:
-            self._written.clear()
+        self._outbox.drop()
 
     def take(self, predictions: pa.Table, moves: Mapping[str, Move]) -> Kept:
         """Open and close alerts by a batch's predictions, in their order."""
         self._follow(moves)
         rows: list[dict[str, Any]] = []
         names = [PARTITION, OFFSET, self._section.score, *self._section.key]
-        names += [self._at] if self._at else []
+        names += [self._time] if self._time else []
         columns = [predictions.column(name).to_pylist() for name in names]
         count = len(self._section.key)
         for partition, offset, score, *rest in zip(*columns, strict=True):
             change = self._change(partition, tuple(rest[:count]), score, offset)
             if change is not None:
                 rows.append(self._row(partition, offset, score, rest, change))
-        messages = [_Message(row[PARTITION], row[_NUMBER], row) for row in rows]
-        with self._lock:
-            self._written.append(messages)
+        self._outbox.add(rows)
         table = pa.Table.from_pylist(rows, schema=self._schema)
         return Kept({self._section.table: table}, {})
 
@@ -133,30 +119,13 @@ class EventAlerts:
 
         Those of ``partitions`` are looked for too: a worker may have died before it published.
         """
-        for partition in partitions if self._publisher is not None else ():
+        for partition in partitions if self._outbox.is_used else ():
             self._state(partition)
-        with self._lock:
-            if self._written:
-                self._waiting += self._written.popleft()
-            waiting = list(self._waiting)
-        if self._publisher is None or not waiting:
-            self._waiting.clear()
-            return
-        sent = self._publisher.publish(
-            [(self._message_id(each), self._body(each)) for each in waiting]
-        )
-        if sent:
-            self._mark(waiting[:sent])
-            with self._lock:
-                done = {(each.partition, each.number) for each in waiting[:sent]}
-                self._waiting = [
-                    each for each in self._waiting if (each.partition, each.number) not in done
-                ]
+        self._outbox.publish()
 
     def close(self) -> None:
         """Disconnect."""
-        if self._publisher is not None:
-            self._publisher.close()
+        self._outbox.close()
 
     def _follow(self, moves: Mapping[str, Move]) -> None:
         """Read the alerts of partitions that are new here, or went on elsewhere."""
@@ -191,32 +160,16 @@ class EventAlerts:
         if self._read is None:
             message = "The alerts are not open."
             raise StreamError(message)
-        rows = self._read(self._section.table, [partition]).sort_by(_NUMBER).to_pylist()
-        state = _State(last=max((row[_NUMBER] for row in rows), default=0))
+        rows = self._read(self._section.table, [partition]).sort_by(NUMBER).to_pylist()
+        state = _State(last=max((row[NUMBER] for row in rows), default=0))
         for row in rows:
             key = tuple(row[name] for name in self._section.key)
-            if row[_STATE] == OPENED:
-                state.opened[key] = row[_ID]
+            if row[STATE] == OPENED:
+                state.opened[key] = row[ID]
             else:
                 state.opened.pop(key, None)
-        if self._publisher is not None:
-            self._take_up(partition, rows, state)
+        state.last = max(state.last, self._outbox.take_up(partition, rows))
         return state
-
-    def _take_up(self, partition: str, rows: list[dict[str, Any]], state: _State) -> None:
-        """Publish what another worker had committed, and perhaps not published."""
-        if self._read is None:
-            return
-        marks = self._read(self._marks, [partition]).column(_NUMBER).to_pylist()
-        published = max(marks, default=0)
-        state.last = max(state.last, published)
-        with self._lock:
-            known = {(each.partition, each.number) for each in self._waiting}
-            self._waiting += [
-                _Message(partition, row[_NUMBER], row)
-                for row in rows
-                if row[_NUMBER] > published and (partition, row[_NUMBER]) not in known
-            ]
 
     def _row(
         self,
@@ -228,34 +181,16 @@ class EventAlerts:
     ) -> dict[str, Any]:
         state = self._state(partition)
         state.last += 1
-        values = dict(zip((*self._section.key, _AT), rest, strict=False))
+        values = dict(zip((*self._section.key, _TIME), rest, strict=False))
         return {
             **values,
             PARTITION: partition,
             OFFSET: offset,
-            _NUMBER: state.last,
-            _ID: change[1],
-            _STATE: change[0],
-            _SCORE: float(score),
+            NUMBER: state.last,
+            ID: change[1],
+            STATE: change[0],
+            SCORE: float(score),
         }
-
-    def _mark(self, sent: Sequence[_Message]) -> None:
-        """Note up to which number alerts are published, in the sink."""
-        numbers = {each.partition: each.number for each in sent}
-        marks = [{PARTITION: name, _NUMBER: number} for name, number in numbers.items()]
-        self._write(
-            Kept(
-                {self._marks: pa.Table.from_pylist(marks, schema=_MARKS)},
-                {self._marks: Forgotten(_NUMBER, numbers)},
-            )
-        )
-
-    def _message_id(self, message: _Message) -> str:
-        return f"{message.row[_ID]}:{message.row[_STATE]}"
-
-    def _body(self, message: _Message) -> bytes:
-        row = {name: value for name, value in message.row.items() if name != _NUMBER}
-        return json.dumps(row, default=str, allow_nan=False).encode()
 
 
 def open_alerts(
@@ -298,18 +233,10 @@ def open_alerts(
     return EventAlerts(definition, section, predictions, offset_type, subject)
 
 
-_MARKS = pa.schema(
-    [
-        pa.field(PARTITION, pa.string(), nullable=False),
-        pa.field(_NUMBER, pa.int64(), nullable=False),
-    ]
-)
-
-
 def _schema(
-    section: AlertsSection, predictions: pa.Schema, offset_type: str, at: str | None
+    section: AlertsSection, predictions: pa.Schema, offset_type: str, time: str | None
 ) -> pa.Schema:
-    own = {PARTITION, OFFSET, _NUMBER, _ID, _STATE, _AT, _SCORE}
+    own = {PARTITION, OFFSET, NUMBER, ID, STATE, _TIME, SCORE}
     clash = sorted(own.intersection(section.key) - {PARTITION})
     if clash:
         message = f"[alerts] key {', '.join(clash)} is a column of alerts. Give it another name."
@@ -318,11 +245,11 @@ def _schema(
         [
             pa.field(PARTITION, pa.string(), nullable=False),
             pa.field(OFFSET, offset_arrow_type(offset_type), nullable=False),
-            pa.field(_NUMBER, pa.int64(), nullable=False),
+            pa.field(NUMBER, pa.int64(), nullable=False),
             *(pa.field(name, predictions.field(name).type) for name in section.key),
-            pa.field(_STATE, pa.string(), nullable=False),
-            pa.field(_AT, predictions.field(at).type if at else TIMESTAMP),
-            pa.field(_SCORE, pa.float64(), nullable=False),
-            pa.field(_ID, pa.string(), nullable=False),
+            pa.field(STATE, pa.string(), nullable=False),
+            pa.field(_TIME, predictions.field(time).type if time else TIMESTAMP),
+            pa.field(SCORE, pa.float64(), nullable=False),
+            pa.field(ID, pa.string(), nullable=False),
         ]
     )

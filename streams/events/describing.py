@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .definition import Definition
 
 EXACTLY_ONCE = "exactly once: scores and offsets are one transaction"
-AT_LEAST_ONCE = "at least once: a crash may write a batch twice"
+AT_LEAST_ONCE = "at least once: a crash may write a batch twice, under the same keys"
 
 
 def describe(definition: Definition, registry: str | Path | None = None) -> dict[str, Any]:

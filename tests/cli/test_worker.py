@@ -36,6 +36,12 @@ def test_check_says_what_would_happen_and_does_nothing(file, run, run_json, shop
     assert not (shop / "scores.duckdb").exists()
 
 
+def test_check_says_that_a_topic_of_kafka_is_at_least_once(file, run, run_json):
+    file.write_text(DEFINITION.replace("duckdb:scores.duckdb", "kafka://127.0.0.1:1/scores"))
+    assert run_json("worker", "check", file)["exactly_once"] is False
+    assert "guarantee:    at least once" in run("worker", "check", file).stdout
+
+
 def test_a_query_that_is_refused_ends_with_the_reason(file, run):
     file.write_text(DEFINITION.replace("SELECT id", "SELECT id, random() AS luck"))
     assert "random" in run("worker", "check", file, code=1).stderr

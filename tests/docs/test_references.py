@@ -64,9 +64,10 @@ def test_public_name_is_documented(name, all_text):
 
 @cache
 def in_the_warehouse():
-    """What `foresql.` stands before in SQL and dbt: the package's macros and tests, and tables."""
+    """What `foresql.` stands before in SQL and dbt: tables, and the package's macros and tests."""
     package = REPOSITORY / "dbt_project/foresql_package"
     found = {"runs", "run_tables", "models", "model_columns", "prediction_lineage"}
+    found |= {"dead_letters", "event_positions"}
     for path in package.rglob("*.sql"):
         found.update(re.findall(r"{% (?:macro|test) (\w+)", path.read_text()))
     return found

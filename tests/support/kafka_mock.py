@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 PARTITIONS = 4
 PATIENCE = 30.0
@@ -28,21 +28,47 @@ class KafkaMock:
         assert self._process.stdout is not None
         self.address = json.loads(self._process.stdout.readline())
         self.url = f"kafka://{self.address}"
-        self._producer = Producer({"bootstrap.servers": self.address, "linger.ms": 0})
+        settings = {"bootstrap.servers": self.address, "linger.ms": 0, "log_level": 0}
+        self._producer = Producer(settings)
 
-    def publish(self, topic: str, messages: Iterable[tuple[int, bytes]]) -> None:
+    def publish(
+        self,
+        topic: str,
+        messages: Iterable[tuple[int, bytes | None]],
+        *,
+        key: bytes | None = None,
+    ) -> None:
         """Publish partitions and payloads, and return when all are stored."""
         failures = []
         for partition, payload in messages:
             self._producer.produce(
                 topic,
                 payload,
+                key,
                 partition=partition,
                 on_delivery=lambda error, _: failures.append(error) if error else None,
             )
             self._producer.poll(0)
         assert self._producer.flush(PATIENCE) == 0
         assert failures == []
+
+    def make(self, *topics: str) -> None:
+        """Make topics, which the cluster does where a client asks for them by name."""
+        for topic in topics:
+            self._producer.list_topics(topic, timeout=PATIENCE)
+
+    def read(self, topic: str) -> list[Message]:
+        """Give all messages of a topic, each partition's in order."""
+        settings = {"bootstrap.servers": self.address, "group.id": "reader", "log_level": 0}
+        consumer = Consumer(settings | {"enable.auto.commit": False, "fetch.wait.max.ms": 10})
+        try:
+            return [
+                message
+                for number in range(PARTITIONS)
+                for message in _read(consumer, TopicPartition(topic, number, 0))
+            ]
+        finally:
+            consumer.close()
 
     def freeze(self) -> None:
         """Have it answer nothing, as a broker that cannot be reached."""
@@ -54,6 +80,15 @@ class KafkaMock:
     def end(self) -> None:
         self._process.kill()
         self._process.communicate()
+
+
+def _read(consumer: Consumer, place: TopicPartition) -> list[Message]:
+    first, end = consumer.get_watermark_offsets(place, timeout=PATIENCE)
+    place.offset = first
+    consumer.assign([place])
+    found = consumer.consume(end - first, PATIENCE) if end > first else []
+    assert [message.offset() for message in found] == list(range(first, end))
+    return found
 
 
 @contextmanager

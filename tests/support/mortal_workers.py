@@ -23,8 +23,13 @@ from children import PATIENCE
 from foresql.cli.main import main
 from foresql.streams.events import worker as _  # noqa: F401 - what the command imports later
 from foresql.streams.events.sinks import duckdb as duckdb_sink
+from foresql.streams.events.sinks import kafka_topic, topic
 
 BEFORE, AFTER = "before the COMMIT", "after the COMMIT"
+SENT, FLUSHED, MOVED = "before the flush", "behind the flush", "behind the position"
+"""Where a worker dies whose sink is a topic of Kafka."""
+OPEN, ASKED, ANSWERED = "before its commit", "behind asking for it", "behind the answer"
+"""Where a worker dies whose sink is a subject of NATS, of a JetStream batch."""
 
 
 class Workers:
@@ -42,7 +47,7 @@ class Workers:
         self.processes: list[BaseProcess] = []
 
     def start(self, *options: str, dies: tuple[str, int] | None = None) -> BaseProcess:
-        """Start a worker, which dies at its so many-th COMMIT where that is given."""
+        """Start a worker, which dies at its so many-th batch where that is given."""
         given = (*self._given, str(self.log), options, dies)
         process = self._context.Process(target=_run, args=given)
         process.start()
@@ -85,7 +90,7 @@ def _run(
     os.dup2(file, 1)
     os.dup2(file, 2)
     if dies:
-        _die(*dies)
+        _DIES.get(dies[0], _die)(*dies)
     main(["worker", "run", definition, "--registry", registry, *options])
 
 
@@ -103,6 +108,48 @@ def _die(step: str, at: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     duckdb_sink.begun = begun
+
+
+def _die_at_kafka(step: str, at: int) -> None:
+    class Mortal(kafka_topic.Deliveries):
+        def flush(self) -> None:  # the predictions, then the positions
+            self.flushes = getattr(self, "flushes", 0) + 1
+            is_last = self.flushes == 2 * at - (step != MOVED)
+            if is_last and step == SENT:
+                os.kill(os.getpid(), signal.SIGKILL)
+            super().flush()
+            if is_last:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    kafka_topic.Deliveries = Mortal
+
+
+def _die_at_nats(step: str, at: int) -> None:
+    real, batches = topic.TopicSink._publish, count(1)
+
+    async def publish(self: Any, client: Any, piece: Any) -> int:
+        return await real(self, _Mortal(client, step) if next(batches) == at else client, piece)
+
+    topic.TopicSink._publish = publish
+
+
+class _Mortal:
+    """A client of NATS that dies about its request, which commits a batch."""
+
+    def __init__(self, client: Any, step: str) -> None:
+        self._client, self._step, self.publish = client, step, client.publish
+
+    async def request(self, where: str, payload: bytes, **more: Any) -> None:
+        if self._step == ASKED:
+            await self._client.publish(where, payload, headers=more["headers"])
+        if self._step == ANSWERED:
+            await self._client.request(where, payload, **more)
+        await self._client.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+_DIES = dict.fromkeys((SENT, FLUSHED, MOVED), _die_at_kafka)
+_DIES |= dict.fromkeys((OPEN, ASKED, ANSWERED), _die_at_nats)
 
 
 def until(is_done: Callable[[], object], what: Callable[[], str]) -> None:

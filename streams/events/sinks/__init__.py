@@ -19,6 +19,7 @@ SCHEMES = (
     "postgresql://user@host/database",
     "parquet:folder",
     "nats://host/subject",
+    "kafka://host:9092/topic",
 )
 
 
@@ -69,6 +70,10 @@ def open_sink(
             from .topic import TopicSink
 
             return TopicSink(section.to, pause=pause, told=told)
+        case "kafka" if rest:
+            from .kafka_topic import KafkaTopicSink
+
+            return KafkaTopicSink(section.to, pause=pause, told=told)
         case _:
             message = f"[sink] to = {section.to!r} is no sink. Write one of: {', '.join(SCHEMES)}."
             raise StreamError(message)

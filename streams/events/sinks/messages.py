@@ -6,14 +6,33 @@ import base64
 import json
 import math
 from datetime import date, time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ....errors import StreamError
+from ..dead import SIZE
 from ..definition import OFFSET, PARTITION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from ..records import Move, Offset, Outcome
+    from ..records import Move, Offset, Outcome, Shape
+
+_MOST_REASON = 1000
+"""Characters of a reason that are left with a dead letter whose payload is not."""
+
+
+def check_no_tables(shape: Shape, what: str) -> None:
+    """Refuse what messages cannot be.
+
+    Raises
+    ------
+    StreamError
+        If the worker needs tables, or to know events again.
+    """
+    if shape.tables or shape.key:
+        need = "windows and alerts" if shape.tables else "[events] id"
+        message = f"A {what} keeps no tables, which {need} need: write to DuckDB or Postgres."
+        raise StreamError(message)
 
 
 class Message(NamedTuple):
@@ -32,13 +51,27 @@ class Piece(NamedTuple):
     messages: list[Message]
 
 
-def pieces(outcome: Outcome, most: int) -> Iterator[Piece]:
-    """Cut a batch into pieces of at most so many messages, each partition's in order."""
+def pieces(
+    outcome: Outcome, most: int, largest: int, told: Callable[[str], None]
+) -> Iterator[Piece]:
+    """Cut a batch into pieces of at most so many messages, each partition's in order.
+
+    Parameters
+    ----------
+    outcome
+        The batch.
+    most
+        How many messages a piece has at most.
+    largest
+        How many bytes a message has at most.
+    told
+        Takes which predictions are dead letters, since they are larger.
+    """
     messages: dict[str, list[Message]] = {partition: [] for partition in outcome.moves}
     for is_dead, table in ((False, outcome.predictions), (True, outcome.dead)):
         for row in table.to_pylist():
-            payload = json_line(row)
-            messages[row[PARTITION]].append(Message(row[OFFSET], is_dead, payload))
+            message = _message(row, largest, told, is_dead=is_dead)
+            messages[row[PARTITION]].append(message)
     for partition in sorted(messages):
         mine = sorted(messages[partition], key=lambda each: each.offset)
         move = outcome.moves[partition]
@@ -48,6 +81,32 @@ def pieces(outcome: Outcome, most: int) -> Iterator[Piece]:
             move = move._replace(before=last)
             mine = mine[most:]
         yield Piece(partition, move, mine)
+
+
+def _message(
+    row: Mapping[str, Any], largest: int, told: Callable[[str], None], *, is_dead: bool
+) -> Message:
+    payload = json_line(row)
+    if not is_dead and len(payload) > largest:
+        row, is_dead = letter_of(row, len(payload), told), True
+        payload = json_line(row)
+    if len(payload) > largest:
+        payload = json_line(without_payload(row))
+    return Message(row[OFFSET], is_dead, payload)
+
+
+def letter_of(row: Mapping[str, Any], size: int, told: Callable[[str], None]) -> dict[str, Any]:
+    """Make a dead letter of a prediction that is larger than a message, and say so."""
+    reason = f"its prediction of {size:,} bytes is more than a message takes"
+    told(f"The event {row[PARTITION]} at {row[OFFSET]} is a dead letter: {reason}.")
+    where = {PARTITION: row[PARTITION], OFFSET: row[OFFSET], "published": None}
+    return {**where, "step": SIZE, "reason": reason, "payload": None}
+
+
+def without_payload(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the payload of a dead letter that is larger than a message."""
+    reason = f"{row['reason'][:_MOST_REASON]} (its payload is more than a message takes)"
+    return {**row, "payload": None, "reason": reason}
 
 
 def json_line(row: Mapping[str, object]) -> bytes:

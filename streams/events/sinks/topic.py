@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from ....errors import StreamError
 from ..nats_client import ANSWERING, LoopThread, connect_nats, disconnect, request_api
 from .layout import check_moves, check_shape, moved_error
-from .messages import pieces
+from .messages import check_no_tables, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _MOST = 900
 """Messages of a piece: JetStream takes batches of up to 1,000."""
+_HEADERS = 1024
+"""Bytes of a message that its headers may take; those of a batch take far fewer."""
 _WRONG_SEQUENCE = (10071, 10164)
 _NO_MESSAGE = 404
 _SHORTEST, _LONGEST = 0.1, 2.0
@@ -62,6 +64,7 @@ class TopicSink:
             raise StreamError(message)
         self._pause, self._told = pause, told
         self._stream = ""
+        self._largest = 0
         self._shape: Shape | None = None
         self._known: dict[str, _Position] = {}
         self._client: Client | None = None
@@ -76,10 +79,7 @@ class TopicSink:
             If there is none, or the worker needs tables or to know events again.
         """
         check_shape(shape)
-        if shape.tables or shape.key:
-            what = "windows and alerts" if shape.tables else "[events] id"
-            message = f"A subject keeps no tables, which {what} need: write to DuckDB or Postgres."
-            raise StreamError(message)
+        check_no_tables(shape, "subject")
         self._shape = shape
         self._thread = LoopThread("foresql-topic")
         self._thread.call(self._connected())
@@ -116,7 +116,7 @@ class TopicSink:
         there = {name: offset for name, offset in stored.items() if offset is not None}
         try:
             check_moves(self._shape.source, there, outcome.moves)
-            for piece in pieces(outcome, _MOST):
+            for piece in pieces(outcome, _MOST, self._largest, self._told):
                 number = self._ask(lambda client, piece=piece: self._publish(client, piece))
                 if not number:
                     raise moved_error(self._shape.source, [piece.partition])
@@ -169,6 +169,8 @@ class TopicSink:
         for name in found.get("streams") or ():
             info = await request_api(client, f"STREAM.INFO.{name}", {})
             check_stream(name, info["config"], self._subject)
+            limits = (client.max_payload, info["config"].get("max_msg_size", -1))
+            self._largest = min(limit for limit in limits if limit > 0) - _HEADERS
             return str(name)
         message = f"No stream takes the subject {self._subject}. {_way_out(self._subject)}"
         raise StreamError(message)

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from ....scoring.query import connect_quietly
-from .query import EVENTS, ROW
+from .stack import EVENTS, ROW
+from .syntax import settle
 
 if TYPE_CHECKING:
     from .memory import Slice
@@ -37,6 +38,7 @@ class Features:
     def __init__(self, query: WindowQuery, events: pa.Schema) -> None:
         """Plan them, once: that takes longer than a small batch."""
         self._connection = connect_quietly(":memory:")
+        settle(self._connection)
         schema = events.append(pa.field(ROW, pa.int64()))
         self._rows = _Rows(schema.empty_table())
         self._connection.register(EVENTS, self._rows)

@@ -9,7 +9,7 @@ import duckdb
 
 from ....errors import UnsupportedModelError
 from ....scoring.rewriting.syntax import column_path, parts_of
-from .syntax import plain_select
+from .syntax import folded, plain_select
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ _NO_TIME = timedelta()
 def check_window(
     connection: duckdb.DuckDBPyConnection,
     window: Node,
-    origins: Mapping[str, str],
+    origins: Mapping[tuple[str, ...], str | None],
     key: Sequence[str],
     time: str,
 ) -> timedelta:
@@ -38,7 +38,7 @@ def check_window(
     window
         The window, as DuckDB's parser gives it.
     origins
-        From paths in lower case, with dots, to the columns of the events that they are.
+        From paths in lower case to the columns of the events that they are.
     key
         The columns of the events by which rows must be partitioned, at least.
     time
@@ -64,12 +64,17 @@ def check_window(
     return bounds[0]
 
 
-def _origin(node: Node, origins: Mapping[str, str]) -> str | None:
+def _origin(node: Node, origins: Mapping[tuple[str, ...], str | None]) -> str | None:
     path = column_path(node)
-    return None if path is None else origins.get(".".join(path).casefold())
+    return None if path is None else origins.get(folded(path))
 
 
-def _check_order(what: str, orders: Sequence[Node], origins: Mapping[str, str], time: str) -> None:
+def _check_order(
+    what: str,
+    orders: Sequence[Node],
+    origins: Mapping[tuple[str, ...], str | None],
+    time: str,
+) -> None:
     found = [_origin(each["expression"], origins) for each in orders]
     if found != [time] or orders[0]["type"] not in _ASCENDING:
         raise UnsupportedModelError(

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from ....scoring.rewriting.syntax import Node
 
 
+def settle(connection: duckdb.DuckDBPyConnection) -> None:
+    """Have features be the same on each machine, and for the outermost SELECT.
+
+    They cross Arrow as what they are: a sum of whole numbers stays HUGEINT. Times are UTC.
+    """
+    connection.execute("SET arrow_lossless_conversion = true")
+    connection.execute("SET TimeZone = 'UTC'")
+
+
 def write(connection: duckdb.DuckDBPyConnection, select: Node) -> str:
     """Write a SELECT as text, and make sure that DuckDB reads the same from it.
 
@@ -65,6 +74,11 @@ def reading(select: Node, table: str, row: str) -> Node:
         "qualified_name": {"path": [table]},
     }
     return changed
+
+
+def folded(path: Sequence[str]) -> tuple[str, ...]:
+    """Give a path of names as DuckDB compares them."""
+    return tuple(name.casefold() for name in path)
 
 
 def giving(select: Node, entries: Sequence[Node]) -> Node:

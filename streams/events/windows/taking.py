@@ -19,25 +19,24 @@ import pyarrow.compute as pc
 from ....errors import StreamError
 from ..dead import LATE, TIME
 from ..definition import OFFSET, PARTITION
-from ..records import Forgotten, Move
-from ..stages import Kept, Query, Refused, Taken
+from ..records import Move
+from ..stages import Query, Refused, Taken
 from .features import OF_AN_EVENT, Features, reason_of
-from .memory import NEVER, Memory, times_of
-from .query import IDENTITY, ROW, WindowQuery
+from .memory import NEVER, times_of
+from .stack import IDENTITY, ROW
+from .state import EPOCH, MICROSECOND, WindowState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ..definition import Definition
     from ..records import Offset
-    from .memory import Whole
+    from .memory import Memory, Whole
+    from .query import WindowQuery
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
-_MICROSECOND = timedelta(microseconds=1)
-_FIRST = (datetime(1, 1, 3, tzinfo=UTC).replace(tzinfo=None) - _EPOCH) // _MICROSECOND
-_LAST = (datetime(9999, 12, 30, tzinfo=UTC).replace(tzinfo=None) - _EPOCH) // _MICROSECOND
+_FIRST = (datetime(1, 1, 3, tzinfo=UTC).replace(tzinfo=None) - EPOCH) // MICROSECOND
+_LAST = (datetime(9999, 12, 30, tzinfo=UTC).replace(tzinfo=None) - EPOCH) // MICROSECOND
 _DIGITS = 20
-_VERSION = "version"
 
 
 class EventWindows:
@@ -51,15 +50,14 @@ class EventWindows:
         if window is None or column is None:
             message = f"The worker {definition.name} has no [window]."
             raise StreamError(message)
-        self._time, self._key, self._id = column, window.key, definition.events.id
-        self._lateness = window.lateness // _MICROSECOND
+        self._time, self._key = column, window.key
+        self._lateness = window.lateness // MICROSECOND
         self.lookback = query.lookback
-        self._lookback = query.lookback // _MICROSECOND
+        self._lookback = query.lookback // MICROSECOND
         self._idle = None if window.idle is None else window.idle.total_seconds()
         self._events = events
         self._features = Features(query, events)
-        self._states = f"foresql.{definition.name}_window_events"
-        self._marks = f"foresql.{definition.name}_window_marks"
+        self._state = WindowState(definition, events, query.lookback)
         self._offset_type = offset_type
         self._read: Callable[[str, Sequence[str]], pa.Table] | None = None
         self._memories: dict[str, Memory] = {}
@@ -68,7 +66,7 @@ class EventWindows:
         self._owners: dict[tuple[object, ...], str] = {}
         identity = [events.field(name) for name in IDENTITY]
         self.query = Query(query.scoring, query.table, pa.schema([*query.schema, *identity]))
-        self.tables: Mapping[str, pa.Schema] = {self._states: events, self._marks: _MARKS}
+        self.tables: Mapping[str, pa.Schema] = self._state.tables
 
     def open(self, read: Callable[[str, Sequence[str]], pa.Table]) -> None:
         """Take what reads a table's rows of partitions."""
@@ -125,30 +123,7 @@ class EventWindows:
         if self._read is None:
             message = "The windows are not open."
             raise StreamError(message)
-        # The version is read first: where another worker writes in between, this one's is too old,
-        # and its batch is not written.
-        marks = self._read(self._marks, [partition]).sort_by(_VERSION).to_pylist()
-        rows = self._read(self._states, [partition]).select(self._events.names)
-        rows = rows.cast(self._events)
-        memory = Memory(rows.sort_by(OFFSET), self._time, self._key, self._id)
-        if marks:
-            mark = marks[-1]
-            memory.version = mark[_VERSION]
-            memory.watermark, memory.greatest = mark["watermark"], mark["greatest"]
-            memory.kept_from = mark["kept_from"]
-            self._check_kept(partition, memory)
-        return memory
-
-    def _check_kept(self, partition: str, memory: Memory) -> None:
-        """Refuse to go on with a longer lookback than what was kept."""
-        if memory.kept_from is not None and memory.watermark - self._lookback < memory.kept_from:
-            message = (
-                f"The windows look back {timedelta(microseconds=self._lookback)}, and of partition "
-                f"{partition} events before {_datetime(memory.kept_from)} were forgotten by an "
-                "earlier query.\n  What to do: give the worker another name and start at the "
-                "earliest event, or go back to the shorter windows."
-            )
-            raise StreamError(message)
+        return self._state.load(self._read, partition)
 
     def _arrived(self, memory: Memory, rows: pa.Table) -> _Part:
         """Judge events, and put those that are fine into memory."""
@@ -199,13 +174,7 @@ class EventWindows:
         forgets = memory.watermark > NEVER and memory.forget(memory.watermark - self._lookback)
         part.partition, part.forgets = partition, memory.kept_from if forgets else None
         part.move = Move(self._as_offset(before), self._offset(memory.version))
-        part.mark = {
-            PARTITION: partition,
-            _VERSION: memory.version,
-            "watermark": memory.watermark,
-            "greatest": memory.greatest,
-            "kept_from": memory.kept_from,
-        }
+        part.mark = self._state.mark(partition, memory)
         return part
 
     def _as_offset(self, version: int | None) -> Offset | None:
@@ -245,23 +214,13 @@ class EventWindows:
 
     def _joined(self, parts: Sequence[_Part]) -> Taken:
         """Put what partitions gave together."""
-        versions = {part.partition: part.mark[_VERSION] for part in parts}
-        forgotten = {self._marks: Forgotten(_VERSION, versions)}
-        bounds = {
-            part.partition: _datetime(part.forgets) for part in parts if part.forgets is not None
-        }
-        if bounds:
-            forgotten[self._states] = Forgotten(self._time, bounds)
         kept = [part.taken for part in parts if part.taken is not None]
-        tables = {
-            self._states: pa.concat_tables([self._events.empty_table(), *kept]),
-            self._marks: pa.Table.from_pylist([part.mark for part in parts], schema=_MARKS),
-        }
+        forgets = {part.partition: part.forgets for part in parts if part.forgets is not None}
         rows = [part.rows for part in parts if part.rows is not None]
         return Taken(
             rows=pa.concat_tables([self.query.columns.empty_table(), *rows]),
             refused=[each for part in parts for each in part.refused],
-            kept=Kept(tables, forgotten),
+            kept=self._state.kept(kept, [part.mark for part in parts], forgets),
             moves={f"{part.partition} windows": part.move for part in parts},
             repeated=sum(part.repeated for part in parts),
         )
@@ -287,18 +246,3 @@ class _Part:
         self.refused.append(
             Refused(row.column(PARTITION)[0].as_py(), row.column(OFFSET)[0].as_py(), reason, *step)
         )
-
-
-_MARKS = pa.schema(
-    [
-        pa.field(PARTITION, pa.string(), nullable=False),
-        pa.field(_VERSION, pa.int64(), nullable=False),
-        pa.field("watermark", pa.int64(), nullable=False),
-        pa.field("greatest", pa.int64(), nullable=False),
-        pa.field("kept_from", pa.int64()),
-    ]
-)
-
-
-def _datetime(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+from datetime import datetime
 
 import duckdb
 import nats
@@ -77,8 +78,8 @@ def write_events(folder, seed, *, append=False):
                 file.write(json.dumps(row) + "\n")
 
 
-def run(folder, registry, more=""):
-    (folder / "worker.toml").write_text(DEFINITION.format(more=more))
+def run(folder, registry, more="", definition=DEFINITION):
+    (folder / "worker.toml").write_text(definition.format(more=more))
     told = []
     worker = Worker(read_definition(folder / "worker.toml"), registry, told=told.append)
     worker.run(until_empty=True)
@@ -178,3 +179,31 @@ def test_alerts_are_published_once_though_the_bus_was_away_or_the_mark_was_lost(
 def test_wrong_alerts_are_refused(registry, tmp_path, more, reason):
     with pytest.raises(StreamError, match=reason):
         run(tmp_path, registry, more)
+
+
+def test_keys_whose_equal_values_differ_are_refused(registry, tmp_path):
+    """NaN is no key: an alert of it would never close."""
+    definition = DEFINITION.replace('key = ["sensor"]', 'key = ["heat"]')
+    with pytest.raises(StreamError, match="key heat is double"):
+        run(tmp_path, registry, definition=definition)
+
+
+def test_an_infinite_score_opens_an_alert_that_is_published(registry, tmp_path, bus):
+    bus.make_stream("ALERTS", ["alerts"])
+    (tmp_path / "events").mkdir()
+    rows = [
+        {"event_id": str(x), "sensor": "a", "t": "2026-01-01T00:00:00", "x": x, "n": 1}
+        for x in (10.0, 5.0, 0.0)
+    ]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / "events" / "p.jsonl").write_text(lines)
+    endless = "CASE WHEN x > 9 THEN 'inf' WHEN x < 1 THEN '-inf' ELSE 'nan' END::DOUBLE"
+    definition = DEFINITION.replace(
+        "predict_heat(e) AS heat FROM", f"predict_heat(e) AS warmth, {endless} AS heat FROM"
+    )
+    run(tmp_path, registry, f'subject = "alerts"\nbus = "{bus.url}"', definition)
+    found = [(body["alert"], body["score"]) for _, body in received(bus)]
+    [(time, _), *_] = read(tmp_path, "SELECT event_time, alert FROM alerts ORDER BY event_time")
+    assert time == datetime(2026, 1, 1)  # noqa: DTZ001 - TIMESTAMP has no zone
+    assert found == [("opened", "Infinity"), ("closed", "-Infinity")]
+    assert [row[4] for row in alerts(tmp_path)] == [float("inf"), float("-inf")]

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from changing_flights import exact
+from mortal_workers import ANSWERED, ASKED, OPEN, until, workers
 from nats_server import NatsServer, nats_server
+from worked_flights import payload as event
 
 from foresql.errors import StreamError
 from foresql.streams.events.dead import dead_schema
@@ -19,8 +22,14 @@ from foresql.streams.events.sinks import open_sink
 from foresql.streams.events.sinks.messages import json_line
 
 ROWS = pa.schema(
-    [("event_partition", pa.string()), ("event_offset", pa.int64()), ("p", pa.float64())]
+    [
+        ("event_partition", pa.string()),
+        ("event_offset", pa.int64()),
+        ("p", pa.float64()),
+        ("note", pa.string()),
+    ]
 )
+LARGE = 1_200_000
 SHAPE = Shape(
     source="w nats:s",
     worker="run",
@@ -60,9 +69,9 @@ def subject(request: pytest.FixtureRequest) -> str:
 
 
 @contextmanager
-def sink(server: NatsServer, subject: str, shape: Shape = SHAPE) -> Iterator[Sink]:
+def sink(server: NatsServer, subject: str, shape: Shape = SHAPE, **options) -> Iterator[Sink]:
     section = SinkSection(to=f"{server.url}/{subject}")
-    opened = open_sink(section, Path())
+    opened = open_sink(section, Path(), **options)
     try:
         opened.open(shape)
         yield opened
@@ -70,10 +79,15 @@ def sink(server: NatsServer, subject: str, shape: Shape = SHAPE) -> Iterator[Sin
         opened.close()
 
 
-def outcome(moves: dict[str, tuple[int | None, int]], dead: int | None = None) -> Outcome:
+def outcome(
+    moves: dict[str, tuple[int | None, int]],
+    dead: int | None = None,
+    note: str | None = None,
+    payload: bytes = b"\xff",
+) -> Outcome:
     """Each partition's events behind the one offset, up to the other."""
     rows = [
-        {"event_partition": name, "event_offset": offset, "p": offset / 7}
+        {"event_partition": name, "event_offset": offset, "p": offset / 7, "note": note}
         for name, (before, after) in moves.items()
         for offset in range((before or 0) + 1, after + 1)
         if offset != dead
@@ -85,7 +99,7 @@ def outcome(moves: dict[str, tuple[int | None, int]], dead: int | None = None) -
             "published": datetime(2026, 1, 1),  # noqa: DTZ001 - UTC, as all columns
             "step": "decode",
             "reason": "no JSON",
-            "payload": b"\xff",
+            "payload": payload,
         }
         for name in (moves if dead is not None else ())
     ]
@@ -99,10 +113,10 @@ def outcome(moves: dict[str, tuple[int | None, int]], dead: int | None = None) -
     )
 
 
-def messages(server: NatsServer, subject: str) -> list[dict]:
+def messages(server: NatsServer, subject: str, stream: str = "out") -> list[dict]:
     async def read(_, js):
         subscription = await js.subscribe(subject, ordered_consumer=True)
-        info = await js.stream_info("out", subjects_filter=subject)
+        info = await js.stream_info(stream, subjects_filter=subject)
         count = (info.state.subjects or {}).get(subject, 0)
         return [json.loads((await subscription.next_msg(timeout=10)).data) for _ in range(count)]
 
@@ -145,6 +159,23 @@ def test_large_batches_go_in_pieces(server, subject):
         opened.write(outcome({"a": (None, 4096)}))
         assert opened.positions(["a"]) == {"a": 4096}
     assert [each["event_offset"] for each in messages(server, subject)] == list(range(1, 4097))
+
+
+@pytest.mark.parametrize("most", [None, 5000])
+def test_what_is_larger_than_a_message_is_a_dead_letter_without_it(server, most):
+    name = f"of{most}"
+    make(server, name, **({"max_msg_size": most} if most else {}))
+    told, large = [], LARGE if most is None else most
+    with sink(server, name, told=told.append) as opened:
+        opened.write(outcome({"a": (None, 1)}, note="x" * large))
+        opened.write(outcome({"a": (1, 2)}, dead=2, payload=b"x" * large))
+        assert opened.positions(["a"]) == {"a": 2}
+    assert messages(server, name, stream=name) == []
+    [first, second] = messages(server, f"{name}.dead", stream=name)
+    assert (first["event_offset"], first["step"], first["payload"]) == (1, "size", None)
+    assert told == [f"The event a at 1 is a dead letter: {first['reason']}."]
+    assert (second["event_offset"], second["step"], second["payload"]) == (2, "decode", None)
+    assert second["reason"] == "no JSON (its payload is more than a message takes)"
 
 
 def test_a_batch_of_no_predictions_moves_the_position(server, subject):
@@ -241,3 +272,34 @@ def test_what_a_subject_cannot_keep_is_refused(server):
 )
 def test_values_are_written_so_that_none_is_lost(value, written):
     assert json_line({"x": value}) == b'{"x":%s}' % written
+
+
+DEATHS = ((OPEN, 1), (OPEN, 3), (ASKED, 2), (ANSWERED, 1))
+FILES = ("a.jsonl", "b.jsonl")
+EACH = 200
+
+
+def test_killed_workers_lose_and_repeat_nothing(flights):
+    for file, begin in zip(FILES, (0, EACH), strict=True):
+        flights.append(map(event, range(begin, begin + EACH)), file)
+        flights.append([b"no JSON"], file)
+    with nats_server() as server:
+        make(server, "out")
+        flights.define(sink=f"{server.url}/out", most=20)
+        with workers(flights.path, flights.registry) as started:
+            for dies in DEATHS:
+                assert started.end(started.start(dies=dies)) < 0, started.log.read_text()
+            there = len(messages(server, "out"))
+            last = started.start("--until-empty")
+            until(lambda: len(messages(server, "out")) > there, started.log.read_text)
+            server.kill()
+            server.start()
+            assert started.end(last) == 0, started.log.read_text()
+        rows = messages(server, "out")
+        dead = messages(server, "out.dead")
+    found = [(row["flight_id"], row["late"], row["p"], row["sign"]) for row in rows]
+    assert exact(found) == flights.expected(range(2 * EACH))
+    assert sorted(each["event_partition"] for each in dead) == list(FILES)
+    for file in FILES:
+        order = [row["event_offset"] for row in rows if row["event_partition"] == file]
+        assert order == sorted(set(order))

@@ -1,6 +1,10 @@
 """Which windows are read: the approved aggregates give one result, the others are refused."""
 
+import os
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -9,10 +13,12 @@ import pytest
 import windowed_events
 
 from foresql.errors import UnsupportedModelError
+from foresql.streams.events.records import Move
 from foresql.streams.events.windows import features, open_windows
 from foresql.streams.events.windows.aggregates import APPROVED
 from foresql.streams.events.windows.memory import Memory
-from foresql.streams.events.windows.query import EVENTS, ROW, read_window_query
+from foresql.streams.events.windows.query import read_window_query
+from foresql.streams.events.windows.stack import EVENTS, ROW
 
 FRAME = "RANGE BETWEEN INTERVAL 5 MINUTES PRECEDING AND"
 WINDOW = f"OVER (PARTITION BY sensor ORDER BY t {FRAME} CURRENT ROW)"
@@ -127,7 +133,7 @@ def test_an_approved_aggregate_depends_on_the_values_in_the_frame_alone(name, mo
         memory = Memory(shuffled, "t", ["sensor"], [])
         asked = draw.choice(ROWS, 150, replace=False)
         found = computed.compute(memory.slice(asked, 300_000_000, ROW)).drop_columns([ROW])
-        rows = bits_of(found)
+        rows = bits_of(duckdb.from_arrow(found).to_arrow_table())
         assert len(rows) > 100
         assert rows == [expected[row[0]] for row in rows]
     computed.close()
@@ -201,12 +207,92 @@ def test_other_windows_are_refused_with_the_way_out(call, reason, way_out):
         ("WITH a(b) AS {} SELECT predict_x(f) AS p FROM a AS f", "names its columns twice"),
         ("SELECT predict_x(f) AS p FROM (SELECT COLUMNS('c') FROM {}) AS f", "COLUMNS"),
         ("SELECT predict_x(f) AS p FROM (SELECT c AS event_offset FROM {}) AS f", "event_offset"),
+        ("SELECT predict_x(f) AS p FROM (SELECT c AS EVENT_OFFSET FROM {}) AS f", "event_offset"),
+        ("SELECT predict_x(f) AS p FROM (SELECT to_json(g) AS j FROM {} AS g) AS f", "g as one"),
+        ("SELECT predict_x(f) AS p FROM (SELECT g AS j FROM {} AS g) AS f", "g as one value"),
+        ("SELECT predict_x(f) AS p, hash(f) AS h FROM {} AS f", "f as one value"),
+        ("SELECT predict_x(f) AS p FROM {} AS f WHERE f IS NOT NULL", "f as one value"),
+        (
+            (f"WITH a AS (SELECT event_id, sensor, t FROM events) SELECT c.t AS t FROM "
+            f"(SELECT max(a) {WINDOW} AS c FROM a) AS f"),
+            "a as one value",
+        ),
+        ((f"WITH a AS (SELECT *, n % 2 AS u FROM events), b AS (SELECT *, sensor AS u FROM a), "
+         f"f AS (SELECT count(*) {WINDOW.replace('sensor', 'u')} AS c FROM b) SELECT c FROM f"),
+         '"u".*gives them twice'),
+        (("WITH a AS (SELECT *, {'sensor': 'k'} AS s FROM events), "
+         "b AS (SELECT * EXCLUDE (sensor), s.* FROM a), "
+         f"f AS (SELECT count(*) {WINDOW} AS c FROM b) SELECT c FROM f"), "s\\.\\* in the query"),
+        (f"SELECT c FROM (SELECT n AS a, x AS a, count(*) {WINDOW} AS c FROM events) AS f",
+         '"a".*gives them twice'),
     ],
-)
+)  # fmt: skip
 def test_queries_of_another_form_are_refused(query, reason):
     inner = f"(SELECT count(*) {WINDOW} AS c FROM events)"
     with pytest.raises(UnsupportedModelError, match=f"(?s){reason}"):
         read(query.replace("{}", inner))
+
+
+def features_of(query, rows):
+    """Compute the features of all rows, and what the query's outermost SELECT makes of them."""
+    windows = open_windows(
+        windowed_events.read_definition_of(query), windowed_events.SCHEMA, "BIGINT"
+    )
+    table = windowed_events.table_of("p", rows, 0)
+    move = Move(None, len(rows) - 1)
+    windows.open(lambda name, _: windows.tables[name].empty_table())
+    windows.take(table, {"p": move})
+    taken = windows.advance(["p"], flush=True)
+    windows.close()
+    with duckdb.connect() as connection:
+        connection.register("f", taken.rows)
+        return connection.sql(windows.query.text).fetchall()
+
+
+def test_sums_of_whole_numbers_stay_whole_in_the_outermost_select():
+    """HUGEINT through Arrow is a DECIMAL unless it is told otherwise, and // divides those."""
+    rows = [
+        {"event_id": "a", "sensor": "s", "t": windowed_events.START, "x": None, "n": 5},
+        {"event_id": "b", "sensor": "s", "t": windowed_events.START, "x": None, "n": 2},
+    ]
+    query = (
+        f"SELECT event_id, s // 2, typeof(s) FROM (SELECT *, sum(n) {WINDOW} AS s FROM events) AS f"
+    )
+    assert features_of(query, rows) == [("a", 3, "HUGEINT"), ("b", 3, "HUGEINT")]
+
+
+def test_features_do_not_depend_on_the_time_zone_of_the_machine():
+    """DuckDB takes TZ once for a process."""
+    code = """
+from test_window_queries import features_of, WINDOW, windowed_events
+rows = [dict(event_id="a", sensor="s", t=windowed_events.START, x=None, n=5)]
+inner = f"SELECT epoch(t::TIMESTAMPTZ) - epoch(t) AS h, count(*) {WINDOW} AS c FROM events"
+print(features_of(f"SELECT h, c FROM ({inner}) AS f", rows))
+"""
+    folders = [str(Path(__file__).parent), *sys.path]
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TZ": "Asia/Tokyo", "PYTHONPATH": os.pathsep.join(folders)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout == "[(0.0, 1)]\n"
+
+
+def test_an_event_whose_partition_cannot_be_computed_costs_no_other_its_features():
+    rows = [
+        {"event_id": name, "sensor": "s", "t": windowed_events.START, "x": None, "n": 5}
+        for name in ("1", "a", "1")
+    ]
+    inner = f"SELECT count(*) {WINDOW.replace('sensor', 'sensor, event_id::INT')} AS c FROM events"
+    assert features_of(f"SELECT c FROM ({inner}) AS f", rows) == [(2,), (2,)]
+
+
+def test_types_that_arrow_does_not_keep_are_refused():
+    inner = f"SELECT 'a'::ENUM('b', 'a') AS e, count(*) {WINDOW} AS c FROM events"
+    with pytest.raises(UnsupportedModelError, match=r"ENUM.*VARCHAR in the outermost SELECT"):
+        read(f"SELECT e < 'b'::ENUM('b', 'a') AS l FROM ({inner}) AS f")
 
 
 def test_a_shorter_bound_and_wrong_columns_are_refused():

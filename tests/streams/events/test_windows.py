@@ -1,5 +1,7 @@
 """Features over windows: each event once, and the bits of the batch, however events arrive."""
 
+from dataclasses import replace
+
 import pytest
 import windowed_events
 from windowed_events import Events, chance
@@ -137,6 +139,24 @@ def test_a_longer_lookback_than_what_was_kept_is_refused(registry, tmp_path, mon
     worker = windowed_events.Worker(definition, registry)
     with pytest.raises(StreamError, match="were forgotten by an earlier query"):
         worker.take({"p0": (150, rows[150:])})
+    worker.close()
+
+
+def test_another_time_of_the_events_is_refused(registry, tmp_path):
+    """What was forgotten and scored went by the one before."""
+    rows = Events(10, count=40, partitions=1).by_partition["p0"]
+    definition = windowed_events.write_definition(tmp_path)
+    worker = windowed_events.Worker(definition, registry)
+    worker.sink.write(worker.take({"p0": (0, rows[:20])}))
+    worker.close()
+    query = windowed_events.QUERY.replace("ORDER BY t", "ORDER BY event_published")
+    query = query.replace("event_id, sensor, t, x,", "event_id, sensor, t, x, event_published,")
+    query = query.replace("ORDER BY c.t", "ORDER BY c.event_published")
+    definition = windowed_events.write_definition(tmp_path, query=query)
+    definition = replace(definition, events=replace(definition.events, time="event_published"))
+    worker = windowed_events.Worker(definition, registry)
+    with pytest.raises(StreamError, match="were kept and scored by t"):
+        worker.take({"p0": (20, rows[20:])})
     worker.close()
 
 
