@@ -96,6 +96,7 @@ def outcome(
     ]
     return Outcome(
         moves={name: Move(*move) for name, move in moves.items()},
+        events={},
         predictions=pa.Table.from_pylist(rows, schema=ROWS),
         dead=pa.Table.from_pylist(letters, schema=dead_schema("BIGINT")),
         tables={},
