@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 _MOST = 900
 """Messages of a piece: JetStream takes batches of up to 1,000."""
-_HEADERS = 4096
-"""Bytes left for a message's headers: the server's limit is for both."""
+_HEADERS = 1024
+"""Bytes left for a message's headers, which take far fewer: a limit is for both."""
 _WRONG_SEQUENCE = (10071, 10164)
 _NO_MESSAGE = 404
 _SHORTEST, _LONGEST = 0.1, 2.0
@@ -64,6 +64,7 @@ class TopicSink:
             raise StreamError(message)
         self._pause, self._told = pause, told
         self._stream = ""
+        self._most_bytes = 0
         self._shape: Shape | None = None
         self._known: dict[str, _Position] = {}
         self._client: Client | None = None
@@ -152,11 +153,6 @@ class TopicSink:
         message = f"The sink {self._bus} was not reached before the worker was to stop."
         raise StreamError(message)
 
-    @property
-    def _most_bytes(self) -> int:
-        limit = 0 if self._client is None else self._client.max_payload
-        return max(limit - _HEADERS, 0)
-
     async def _connected(self) -> Client:
         if self._client is None:
             self._client = await connect_nats(self._bus, "foresql-sink")
@@ -172,6 +168,8 @@ class TopicSink:
         for name in found.get("streams") or ():
             info = await request_api(client, f"STREAM.INFO.{name}", {})
             check_stream(name, info["config"], self._subject)
+            limits = (client.max_payload, info["config"].get("max_msg_size", -1))
+            self._most_bytes = max(min(each for each in limits if each > 0) - _HEADERS, 0)
             return str(name)
         message = f"No stream takes the subject {self._subject}. {_way_out(self._subject)}"
         raise StreamError(message)

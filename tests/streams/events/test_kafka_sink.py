@@ -174,16 +174,10 @@ def test_a_worker_whose_partition_was_moved_publishes_nothing(broker, topic):
     assert offsets(broker, topic) == list(range(1, 21))
 
 
-def test_a_prediction_too_large_for_a_message_is_a_dead_letter(broker, topic):
-    told = []
-    with sink(broker, topic, told=told.append) as opened:
-        opened.write(outcome({"a": (None, 1)}, note="x" * LARGE))
-        assert opened.positions(["a"]) == {"a": 1}
-    assert values(broker, topic) == []
-    [dead] = values(broker, f"{topic}.dead")
-    assert (dead["event_offset"], dead["step"], dead["payload"]) == (1, "sink", None)
-    assert dead["reason"].endswith("is more than a message takes")
-    assert told == [f"The event a at 1 is a dead letter: {dead['reason']}."]
+def test_a_prediction_too_large_for_a_message_is_found_before_it_is_written(broker, topic):
+    with sink(broker, topic) as opened:
+        rows = outcome({"a": (None, 1)}, note="x" * LARGE).predictions
+        assert [(row, why[:12]) for row, why in opened.unfit(rows).items()] == [(0, "Its message ")]
 
 
 def test_a_dead_letter_too_large_for_a_message_is_there_without_its_payload(broker, topic):
