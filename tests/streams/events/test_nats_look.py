@@ -22,5 +22,6 @@ def test_messages_that_come_while_the_server_answers_are_no_other_stream(monkeyp
 
     monkeypatch.setattr(nats_reader, "stream_state", answered_late)
     monkeypatch.setattr(nats_reader, "request_api", consumer)
+    reader._is_silent = True
     asyncio.run(reader._look(None))
     assert reader.lag == 0
