@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from children import PATIENCE
+
 from foresql.streams.events.definition import (
     BatchSection,
     Definition,
@@ -15,8 +17,6 @@ from foresql.streams.events.definition import (
 )
 from foresql.streams.events.records import Offset, Record, Source
 from foresql.streams.events.sources import open_source
-
-PATIENCE = 20.0
 
 
 def definition(bus: str, stream: str, most: int = 4096, **source: Any) -> Definition:

@@ -12,10 +12,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from children import PATIENCE
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 PARTITIONS = 4
-PATIENCE = 30.0
 
 
 class KafkaMock:

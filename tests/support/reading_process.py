@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 30.0
+from children import PATIENCE
 
 
 class ReadingProcess:

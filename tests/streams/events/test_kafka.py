@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from children import PATIENCE
 from confluent_kafka import Consumer, TopicPartition
 from event_sources import Reading, definition, reading
 from google.protobuf import descriptor_pb2
@@ -19,9 +20,6 @@ from foresql.streams.events.formats import open_format
 from foresql.streams.events.kafka_client import client_settings
 from foresql.streams.events.records import Record
 from foresql.streams.events.sources import kafka, open_source
-
-PATIENCE = 60.0
-
 
 LEASE = timedelta(seconds=4)  # the mock lets the first of a group wait for three
 

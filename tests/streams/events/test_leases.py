@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from children import PATIENCE
 from event_sources import definition, reading
 from nats_server import NatsServer, nats_server
 from reading_process import reading_process
@@ -18,7 +19,6 @@ from foresql.streams.events.definition import SinkSection, SourceSection
 
 PARTITIONS = 8
 LEASE = timedelta(seconds=1.5)
-PATIENCE = 30.0
 
 
 @pytest.fixture(scope="module")
