@@ -11,6 +11,8 @@ from rich import box
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from .workspace import Workspace
@@ -66,9 +68,17 @@ def print_next_commands(console: Console, workspace: Workspace) -> None:
         "registry": shorten(workspace.registry),
     }
     console.print(f"\nAll of it is in [bold]{paths['folder']}[/]. Next:")
-    for title, command in NEXT_COMMANDS.items():
-        console.print(f"\n[dim]# {title}[/]")
-        line = command.format(**paths).replace("foresql", program(), 1)
+    print_commands(console, NEXT_COMMANDS, paths)
+
+
+def print_commands(
+    console: Console, commands: Mapping[str, str], values: Mapping[str, object]
+) -> None:
+    """Print commands by their titles, with values in their places; an empty title is not shown."""
+    for title, command in commands.items():
+        if title:
+            console.print(f"\n[dim]# {title}[/]")
+        line = command.format(**values).replace("foresql", program(), 1)
         # Not wrapped: a line that is copied must still be one command.
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich import box
 from rich.table import Table
 
-from ..closing import program, shorten
+from ..closing import print_commands, shorten
 from .view import shown_time
 
 if TYPE_CHECKING:
@@ -114,9 +114,4 @@ def print_next_commands(console: Console, folder: Folder) -> None:
         "port": folder.port,
     }
     console.print(f"All of it is in [bold]{shorten(folder.path)}[/]. Next:")
-    for title, command in _NEXT.items():
-        if title:
-            console.print(f"\n[dim]# {title}[/]")
-        line = command.format(**paths).replace("foresql", program(), 1)
-        # Not wrapped: a line that is copied must still be one command.
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    print_commands(console, _NEXT, paths)

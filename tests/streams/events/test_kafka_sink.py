@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,12 +13,12 @@ import pytest
 from changing_flights import exact
 from kafka_mock import PARTITIONS, KafkaMock, kafka_mock
 from mortal_workers import FLUSHED, MOVED, SENT, workers
+from topic_outcomes import STAMPS, outcome_of
 from worked_flights import PATIENCE, payload, wait_until
 
 from foresql.errors import StreamError
-from foresql.streams.events.dead import dead_schema
 from foresql.streams.events.definition import SinkSection
-from foresql.streams.events.records import Move, MovedError, Outcome, Shape, Sink
+from foresql.streams.events.records import MovedError, Shape, Sink
 from foresql.streams.events.sinks import kafka_positions, kafka_producer, kafka_topic, open_sink
 from foresql.streams.events.sinks.kafka_topic import place_of
 from foresql.streams.events.sinks.layout import check_moves
@@ -34,8 +34,8 @@ ROWS = pa.schema(
         ("run_id", pa.string()),
     ]
 )
-STAMPS = {"model_name": "failure", "model_version": "2", "run_id": "run"}
 LARGE = 1_200_000
+outcome = partial(outcome_of, ROWS, note="")
 
 
 @pytest.fixture(scope="module")
@@ -68,40 +68,6 @@ def sink(broker: KafkaMock, topic: str, given: Shape | None = None, **options) -
         yield opened
     finally:
         opened.close()
-
-
-def outcome(
-    moves: dict[str, tuple[int | None, int]],
-    dead: int | None = None,
-    note: str = "",
-    payload: bytes = b"\xff",
-) -> Outcome:
-    """Each partition's events behind the one offset, up to the other."""
-    rows = [
-        {"event_partition": name, "event_offset": offset, "p": offset / 7, "note": note, **STAMPS}
-        for name, (before, after) in moves.items()
-        for offset in range((before or 0) + 1, after + 1)
-        if offset != dead
-    ]
-    letters = [
-        {
-            "event_partition": name,
-            "event_offset": dead,
-            "published": datetime(2026, 1, 1),  # noqa: DTZ001 - UTC, as all columns
-            "step": "decode",
-            "reason": "no JSON",
-            "payload": payload,
-        }
-        for name in (moves if dead is not None else ())
-    ]
-    return Outcome(
-        moves={name: Move(*move) for name, move in moves.items()},
-        events={},
-        predictions=pa.Table.from_pylist(rows, schema=ROWS),
-        dead=pa.Table.from_pylist(letters, schema=dead_schema("BIGINT")),
-        tables={},
-        forgotten={},
-    )
 
 
 def values(broker: KafkaMock, topic: str) -> list[dict]:

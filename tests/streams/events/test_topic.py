@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,12 +14,12 @@ import pytest
 from changing_flights import exact
 from mortal_workers import ANSWERED, ASKED, OPEN, until, workers
 from nats_server import NatsServer, nats_server
+from topic_outcomes import outcome_of
 from worked_flights import payload as event
 
 from foresql.errors import StreamError
-from foresql.streams.events.dead import dead_schema
 from foresql.streams.events.definition import SinkSection
-from foresql.streams.events.records import Move, MovedError, Outcome, Shape, Sink
+from foresql.streams.events.records import MovedError, Shape, Sink
 from foresql.streams.events.sinks import open_sink
 from foresql.streams.events.sinks.messages import json_line
 
@@ -31,6 +32,7 @@ ROWS = pa.schema(
     ]
 )
 LARGE = 1_200_000
+outcome = partial(outcome_of, ROWS)
 SHAPE = Shape(
     source="w nats:s",
     worker="run",
@@ -78,40 +80,6 @@ def sink(server: NatsServer, subject: str, shape: Shape = SHAPE, **options) -> I
         yield opened
     finally:
         opened.close()
-
-
-def outcome(
-    moves: dict[str, tuple[int | None, int]],
-    dead: int | None = None,
-    note: str | None = None,
-    payload: bytes = b"\xff",
-) -> Outcome:
-    """Each partition's events behind the one offset, up to the other."""
-    rows = [
-        {"event_partition": name, "event_offset": offset, "p": offset / 7, "note": note}
-        for name, (before, after) in moves.items()
-        for offset in range((before or 0) + 1, after + 1)
-        if offset != dead
-    ]
-    letters = [
-        {
-            "event_partition": name,
-            "event_offset": dead,
-            "published": datetime(2026, 1, 1),  # noqa: DTZ001 - UTC, as all columns
-            "step": "decode",
-            "reason": "no JSON",
-            "payload": payload,
-        }
-        for name in (moves if dead is not None else ())
-    ]
-    return Outcome(
-        moves={name: Move(*move) for name, move in moves.items()},
-        events={},
-        predictions=pa.Table.from_pylist(rows, schema=ROWS),
-        dead=pa.Table.from_pylist(letters, schema=dead_schema("BIGINT")),
-        tables={},
-        forgotten={},
-    )
 
 
 def messages(server: NatsServer, subject: str, stream: str = "out") -> list[dict]:
