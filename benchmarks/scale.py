@@ -196,22 +196,31 @@ def of_spark(rows: str, registry: Path, count: int) -> list[Rate]:
     start = perf_counter() - began
     foresql.spark.register(session, f"trees{MANY_TREES}:1", registry=registry)
     sums = ", ".join(f"sum({name})" for name in NAMES)
-    reading = timed(session.sql(f"SELECT {sums} FROM t").collect)
+
+    def ask(text: str) -> float:
+        # Anew each time: a frame that was collected once keeps what its stages gave.
+        return timed(lambda: session.sql(text).collect())
 
     def function(trees: int) -> float:
-        return timed(session.sql(f"SELECT sum(predict_trees{trees}(struct(*))) FROM t").collect)
+        return ask(f"SELECT sum(predict_trees{trees}(struct(*))) FROM t")
 
     def query(trees: int) -> float:
         text = f"SELECT predict_trees{trees}(t) AS p FROM t"
-        scored = foresql.spark.run_query(session, text, registry=registry)
-        return timed(scored.selectExpr("sum(p)").collect)
+
+        def scored() -> list[Any]:
+            frame = foresql.spark.run_query(session, text, registry=registry)
+            return frame.selectExpr("sum(p)").collect()
+
+        return timed(scored)
+
+    reading = ask(f"SELECT {sums} FROM t")
 
     found = [
         Rate(
             engine=engine, start=start, reading=reading * 1e6 / count,
-            few=ask(FEW_TREES) * 1e6 / count, many=ask(MANY_TREES) * 1e6 / count,
+            few=score(FEW_TREES) * 1e6 / count, many=score(MANY_TREES) * 1e6 / count,
         )
-        for engine, ask in (("Spark, function", function), ("Spark, run_query", query))
+        for engine, score in (("Spark, function", function), ("Spark, run_query", query))
     ]  # fmt: skip
     session.stop()
     return found

@@ -1,6 +1,7 @@
 """Changes of any table, by comparison with a copy of its rows as they were at the offset.
 
-A row's fingerprint is compared by key. The copy gives the images before a change.
+A row's fingerprint is compared by key. The copy gives the images before a change, and keeps the
+fingerprints of its rows: they are believed while the same DuckDB compares them that computed them.
 """
 
 from __future__ import annotations
@@ -8,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..udfs.duckdb.macros import quote
-from .bookkeeping import SCHEMA, same_key
-from .fingerprint import halves
-from .metadata import ACTION, DELETE, INSERT, changed_row, refuse
+from .bookkeeping import SCHEMA, STREAMS, same_key
+from .fingerprint import engine, halves
+from .metadata import ACTION, DELETE, HASHES, INSERT, changed_row, refuse
 from .relation import listed
 
 if TYPE_CHECKING:
@@ -27,17 +28,21 @@ def copy_of(stream: Stream) -> str:
     return f"{SCHEMA}.{quote('stream_rows_' + stream.stream_id)}"
 
 
-def changes(stream: Stream, *, is_view: bool = False) -> str:  # noqa: ARG001 - other captures ask
+def changes(stream: Stream, *, is_view: bool = False) -> str:
     """Write the net changes since the offset.
 
     A row is found by key in the table and in the copy, so a table that was replaced by one with the
-    same columns is compared like any other.
+    same columns is compared like any other. A view may be read by another DuckDB than wrote it, so
+    it computes the fingerprints of the copy as well.
     """
+    are_kept = (
+        not is_view and stream.offset is not None and stream.offset == engine(_values(stream))
+    )
     same = [same_key(row, "changed", stream.key) for row in ("t", "o")]
     there = changed_row("t", stream.names, stream.key, INSERT, "changed.was IS NOT NULL")
     gone = changed_row("o", stream.names, stream.key, DELETE, "changed.is_now IS NOT NULL")
     return f"""WITH
-{_changed(stream)},
+{_changed(stream, are_kept=are_kept)},
 {_checked(stream)}
 SELECT {there}
 FROM {stream.table.sql} AS t JOIN changed ON {same[0]}
@@ -48,18 +53,28 @@ FROM {copy_of(stream)} AS o JOIN changed ON {same[1]}
 WHERE changed.was AND (SELECT is_fine FROM checked)"""
 
 
-def _changed(stream: Stream) -> str:
+def _changed(stream: Stream, *, are_kept: bool) -> str:
     """Write the keys whose row is another one, or on one side alone."""
-    values = [column for column in stream.columns if column[0] not in stream.key]
-    first, second = halves(values)
-    row = f"SELECT {listed(stream.key)}, {first} AS h1, {second} AS h2, TRUE AS there"
+    computed = halves(_values(stream))
+    kept = [quote(name) for name in HASHES]
     keys = ", ".join(f"coalesce(n.{quote(k)}, b.{quote(k)}) AS {quote(k)}" for k in stream.key)
     return f"""changed AS MATERIALIZED (
   SELECT {keys}, n.there AS is_now, b.there AS was
-  FROM ({row} FROM {stream.table.sql}) AS n
-  FULL JOIN ({row} FROM {copy_of(stream)}) AS b ON {same_key("n", "b", stream.key)}
+  FROM ({_hashed(stream, computed)} FROM {stream.table.sql}) AS n
+  FULL JOIN ({_hashed(stream, kept if are_kept else computed)} FROM {copy_of(stream)}) AS b
+  ON {same_key("n", "b", stream.key)}
   WHERE n.there IS NULL OR b.there IS NULL OR n.h1 <> b.h1 OR n.h2 <> b.h2
 )"""
+
+
+def _hashed(stream: Stream, hashes: Sequence[str]) -> str:
+    first, second = hashes
+    return f"SELECT {listed(stream.key)}, {first} AS h1, {second} AS h2, TRUE AS there"
+
+
+def _values(stream: Stream) -> list[tuple[str, str]]:
+    """Give the columns that are compared, with their types."""
+    return [column for column in stream.columns if column[0] not in stream.key]
 
 
 def _checked(stream: Stream) -> str:
@@ -108,9 +123,9 @@ def begin(connection: duckdb.DuckDBPyConnection, stream: Stream, *, initial: boo
     """Set the offset to now, or to before the table's first row."""
     rows = "WHERE FALSE" if initial else ""
     connection.execute(
-        f"CREATE TABLE {copy_of(stream)} AS "
-        f"SELECT {listed(stream.names)} FROM {stream.table.sql} {rows}"
+        f"CREATE TABLE {copy_of(stream)} AS {_copied(stream)} FROM {stream.table.sql} {rows}"
     )
+    _keep_engine(connection, stream)
 
 
 def ahead(_connection: duckdb.DuckDBPyConnection, _stream: Stream, _changed: str) -> None:
@@ -122,13 +137,31 @@ def move(
 ) -> None:
     """Bring the copy to the rows of the changes that were read."""
     copy = copy_of(stream)
+    if stream.offset != engine(_values(stream)):
+        connection.execute(f"CREATE OR REPLACE TABLE {copy} AS {_copied(stream)} FROM {copy}")
+        _keep_engine(connection, stream)
     connection.execute(
         f"DELETE FROM {copy} AS o USING {changed} AS c WHERE {same_key('o', 'c', stream.key)} "
         f"AND c.{quote(ACTION)} = '{DELETE}'"
     )
     connection.execute(
-        f"INSERT INTO {copy} SELECT {listed(stream.names)} FROM {changed} "
+        f"INSERT INTO {copy} BY NAME {_copied(stream)} FROM {changed} "
         f"WHERE {quote(ACTION)} = '{INSERT}'"
+    )
+
+
+def _copied(stream: Stream) -> str:
+    """Write a row of the copy: the table's columns, and their fingerprint."""
+    hashes = zip(halves(_values(stream)), HASHES, strict=True)
+    named = ", ".join(f"{value} AS {quote(name)}" for value, name in hashes)
+    return f"SELECT {listed(stream.names)}, {named}"
+
+
+def _keep_engine(connection: duckdb.DuckDBPyConnection, stream: Stream) -> None:
+    """Keep by which DuckDB the fingerprints of the copy are, in the place of an offset."""
+    connection.execute(
+        f'UPDATE {STREAMS} SET "offset" = ? WHERE stream_id = ?',
+        [engine(_values(stream)), stream.stream_id],
     )
 
 

@@ -1,16 +1,19 @@
 """A fingerprint of 128 bits of a row's columns.
 
-The fingerprints of two rows are computed by the same DuckDB in the same statement and never stored,
-so nothing depends on how its ``hash`` works in another release. ``hash`` maps values of up to 64
-bits one to one, but for -0.0 and NaN, whose sign goes in beside them, and NULL, which shares its
+Two fingerprints are compared only where the same DuckDB computed both, since its ``hash`` may work
+in another way in another release: :func:`engine` says which it was. ``hash`` maps values of up to
+64 bits one to one, but for -0.0 and NaN, whose sign goes in beside them, and NULL, which shares its
 hash with one value of 64 bits: so that it is NULL goes in too. Longer values go into the
 second half with a prefix, so that what collides in one half does not do so in the other.
 """
 
 from __future__ import annotations
 
+import platform
 import re
 from typing import TYPE_CHECKING
+
+import duckdb
 
 from ..udfs.duckdb.macros import quote
 
@@ -50,12 +53,23 @@ _NARROW = {
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\d+\)")
 _SHORT_DIGITS = 18
 _PREFIX = "'x'"
+_ZONE = "WITH TIME ZONE"
 
 
 def is_short(type_: str) -> bool:
     """Whether values have at most 64 bits, and are equal only if their bits are."""
     found = _DECIMAL.fullmatch(type_)
     return type_ in _SHORT or (found is not None and int(found[1]) <= _SHORT_DIGITS)
+
+
+def engine(columns: Sequence[tuple[str, str]]) -> str | None:
+    """Name the DuckDB at hand, by which fingerprints of the columns may be kept; None for by none.
+
+    A time with a zone within a list, say, goes in as text, which the session's own zone decides.
+    """
+    if any(_ZONE in type_ and not is_short(type_) for _, type_ in columns):
+        return None
+    return f"DuckDB {duckdb.__version__} {platform.machine()}"
 
 
 def halves(columns: Sequence[tuple[str, str]]) -> tuple[str, str]:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ACTION, IS_UPDATE, ROW_ID = "METADATA$ACTION", "METADATA$ISUPDATE", "METADATA$ROW_ID"
-METADATA = (ACTION, IS_UPDATE, ROW_ID)
+HASHES = ("METADATA$HASH_1", "METADATA$HASH_2")
+"""Both halves of a row's fingerprint, in the copy of a table that a stream keeps."""
+METADATA = (ACTION, IS_UPDATE, ROW_ID, *HASHES)
 INSERT, DELETE = "INSERT", "DELETE"
 REFUSAL = "foresql stream: "
 """How an error that a statement of ours raises begins."""

@@ -9,6 +9,7 @@ import hashlib
 import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
 
 from ..errors import UnsupportedModelError
 from ..registry import Registry
@@ -28,10 +29,15 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
     from ..registry.records import Version
+    from ..udfs.duckdb.ownership import Held
     from .relation import Name
 
 _WAYS_OUT = WaysOut("join in a view, and make the stream on that view.", IN_A_VIEW)
 _HASH_DIGITS = 16
+_held: WeakKeyDictionary[duckdb.DuckDBPyConnection, dict[tuple[object, ...], Held]] = (
+    WeakKeyDictionary()
+)
+"""What was registered in each connection: of which version and registry, under which name."""
 
 
 class Pinned(NamedTuple):
@@ -56,11 +62,18 @@ class Pinned(NamedTuple):
         return tuple(dict.fromkeys(version.reference for _, version in self.functions))
 
     def register(self, connection: duckdb.DuckDBPyConnection, registry: Path) -> None:
-        """Make the functions those of these versions, whatever their aliases mean by now."""
+        """Make the functions those of these versions, whatever their aliases mean by now.
+
+        Those of an earlier run are used again: to see that they are still there takes a third of
+        the time.
+        """
+        kept = _held.setdefault(connection, {})
         for function, version in self.functions:
-            register(
-                connection, version.reference, name=function, registry=registry, temporary=True
-            )
+            made = (function, version.reference, version.digest, registry)
+            if made not in kept or not kept[made].answers_in(connection):
+                kept[made] = register(
+                    connection, version.reference, name=function, registry=registry, temporary=True
+                ).held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from ..errors import ForesqlError, StreamError
-from ..scoring.merging import write_merge
 from ..scoring.query import registry_path
 from ..udfs.duckdb.macros import literal, quote
 from .bookkeeping import HISTORY, TASKS, moment, refuse_transaction, transaction
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 SUCCEEDED, FAILED, SKIPPED = "SUCCEEDED", "FAILED", "SKIPPED"
 CHANGES, ALL = "changes", "all"
-_KEY, _IS_SCORED, _SCORED = "foresql_key_{}", "foresql_is_scored", "foresql_scored"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,51 +203,33 @@ def _run(connection: duckdb.DuckDBPyConnection, work: _Work, *, full: bool) -> R
 
 
 def _score_all(connection: duckdb.DuckDBPyConnection, work: _Work, _changes: Changes) -> int:
-    target, stream = work.task.target.sql, work.stream
-    outputs = ", ".join(f"q.{quote(name)}" for name in work.query.outputs)
-    stored = listed([*work.query.outputs, *work.stamps])
-    connection.execute(f"DELETE FROM {target}")
-    [(rows,)] = connection.execute(
-        f"INSERT INTO {target} ({stored}) SELECT {outputs}, {', '.join(work.stamps.values())} "
-        f"FROM (\n{work.query.over(stream.table.sql)}) AS q"
-    ).fetchall()
-    return rows
+    connection.execute(f"DELETE FROM {work.task.target.sql}")
+    return _add_scores(connection, work, work.stream.table.sql)
 
 
 def _score_changes(connection: duckdb.DuckDBPyConnection, work: _Work, changes: Changes) -> int:
-    """Score the rows that are there now, then bring them in; a key without an answer leaves."""
-    stream = work.stream
-    rows = (
-        f"(SELECT {listed(stream.names)} FROM {changes.table} "
-        f"WHERE {quote(ACTION)} = {literal(INSERT)})"
+    """Take out what was said of the changed keys, and score the rows that are there now.
+
+    DuckDB writes that several times faster than a MERGE that updates rows all over the table.
+    """
+    keys = zip(work.task.target_key, work.stream.key, strict=True)
+    matches = " AND ".join(f"p.{quote(own)} = c.{quote(theirs)}" for own, theirs in keys)
+    connection.execute(
+        f"DELETE FROM {work.task.target.sql} AS p USING {changes.table} AS c WHERE {matches}"
     )
-    [(scored,)] = connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {_SCORED} AS SELECT q.*, TRUE AS {_IS_SCORED} "
-        f"FROM (\n{work.query.over(rows)}) AS q"
+    there = f"WHERE {quote(ACTION)} = {literal(INSERT)}"
+    rows = f"(SELECT {listed(work.stream.names)} FROM {changes.table} {there})"
+    return _add_scores(connection, work, rows)
+
+
+def _add_scores(connection: duckdb.DuckDBPyConnection, work: _Work, rows: str) -> int:
+    outputs = ", ".join(f"q.{quote(name)}" for name in work.query.outputs)
+    stored = listed([*work.query.outputs, *work.stamps])
+    [(added,)] = connection.execute(
+        f"INSERT INTO {work.task.target.sql} ({stored}) "
+        f"SELECT {outputs}, {', '.join(work.stamps.values())} FROM (\n{work.query.over(rows)}) AS q"
     ).fetchall()
-    names = [_KEY.format(index + 1) for index in range(len(stream.key))]
-    keys = ", ".join(f"c.{quote(k)} AS {n}" for k, n in zip(stream.key, names, strict=True))
-    columns = [f"s.{quote(name)}" for name in work.query.outputs]
-    columns += [f"{value} AS {name}" for name, value in work.stamps.items()]
-    matches = " AND ".join(
-        f"c.{n} = s.{quote(k)}" for k, n in zip(work.task.target_key, names, strict=True)
-    )
-    source = (
-        f"SELECT {', '.join(f'c.{n}' for n in names)}, {', '.join(columns)}, s.{_IS_SCORED}\n"
-        f"FROM (SELECT DISTINCT {keys} FROM {changes.table} AS c) AS c\n"
-        f"LEFT JOIN {_SCORED} AS s ON {matches}"
-    )
-    merge = write_merge(
-        work.task.target.sql,
-        source,
-        keys=list(zip(work.task.target_key, names, strict=True)),
-        stored=[*work.query.outputs, *work.stamps],
-        scored=_IS_SCORED,
-        quote=quote,
-    )
-    connection.execute(merge)
-    connection.execute(f"DROP TABLE temp.{_SCORED}")
-    return scored
+    return added
 
 
 def _note_failure(

@@ -40,7 +40,8 @@ class Stream:
     created_on, moved_on, moves
         When it was made, when its offset moved last, and how often it did; UTC.
     offset, old_rows, old_keys
-        For append-only: where new rows begin, and the number and checksum of those before.
+        For append-only: where new rows begin, and the number and checksum of those before. Else a
+        copy of the rows is the offset, and ``offset`` names the DuckDB that made its fingerprints.
     """
 
     name: Name

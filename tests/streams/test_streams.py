@@ -111,7 +111,49 @@ def test_every_change_of_a_value_is_seen(type_, old, new):
         # DuckDB leaves a value that an UPDATE sets to an equal one, such as 0.0 to -0.0.
         con.execute("DELETE FROM t WHERE id = 1")
         con.execute(f"INSERT INTO t VALUES (1, {new}, 1)")
+        assert streams.stream_has_data(con, "changes")
         assert [row[:3] for row in changes_of(con)] == [("DELETE", True, 1), ("INSERT", True, 1)]
+        with streams.consume(con, "changes") as changes:
+            assert (changes.inserted, changes.updated, changes.deleted) == (0, 1, 0)
+        assert not streams.stream_has_data(con, "changes")
+
+
+def spoil(con, stream, engine):
+    """Let the fingerprints that are kept be wrong ones, of another DuckDB."""
+    copy = f"foresql.stream_rows_{stream.stream_id}"
+    con.execute(f'UPDATE {copy} SET "METADATA$HASH_1" = 0')
+    con.execute('UPDATE foresql.streams SET "offset" = ?', [engine])
+
+
+@pytest.mark.parametrize("engine", ["DuckDB 1.4.0 x86_64", None])
+def test_fingerprints_of_another_duckdb_are_not_believed(con, engine):
+    stream = make(con)
+    spoil(con, stream, engine)
+    assert not streams.stream_has_data(con, "changes")
+    con.execute("UPDATE flight_features SET distance = 99 WHERE flight_id = 3")
+    with streams.consume(con, "changes") as changes:
+        assert changes.rows == 1
+    assert not streams.stream_has_data(con, "changes")
+    hashes = (
+        f'SELECT count(*) FROM foresql.stream_rows_{stream.stream_id} WHERE "METADATA$HASH_1"=0'
+    )
+    assert con.execute(hashes).fetchall() == [(0,)]
+
+
+def test_times_that_the_sessions_zone_writes_are_compared_in_one_session(tmp_path):
+    """The text of such a list is another one in each zone, so no fingerprint of it can be kept."""
+    path = tmp_path / "zones.duckdb"
+    with duckdb.connect(path) as con:
+        con.execute("SET TimeZone = 'UTC'")
+        con.execute(
+            "CREATE TABLE t AS SELECT 1 AS id, ['2024-01-01 00:00:00+00'::TIMESTAMPTZ] AS v"
+        )
+        streams.create_stream(con, "changes", on="t", key=["id"])
+    with duckdb.connect(path) as con:
+        con.execute("SET TimeZone = 'America/New_York'")
+        assert not streams.stream_has_data(con, "changes")
+        con.execute("UPDATE t SET v = ['2024-01-01 05:00+00'::TIMESTAMPTZ]")
+        assert streams.stream_has_data(con, "changes")
 
 
 def test_swapped_values_are_changes():

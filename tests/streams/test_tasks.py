@@ -6,8 +6,10 @@ import duckdb
 import pytest
 from changing_flights import QUERY, change, predicted, promote, rescored
 
+import foresql
 from foresql import streams
 from foresql.errors import StreamError, UnsupportedModelError
+from foresql.streams import query as task_query
 
 
 def run(con, registry, **options):
@@ -46,6 +48,30 @@ def test_stamps(flights, registry):
     assert flights.execute(f"SELECT DISTINCT {stamps} FROM predictions").fetchall() == [
         ("delay", "2", done.run_id, done.query_start_time)
     ]
+
+
+def test_functions_that_somebody_replaced_are_not_scored_by(flights, registry):
+    run(flights, registry)
+    flights.execute("UPDATE flight_features SET distance = distance + 1")
+    foresql.register(flights, "delay:1", name="predict_delay", registry=registry, temporary=True)
+    assert run(flights, registry).model_version == "2"
+    check(flights, registry)
+    flights.execute("UPDATE flight_features SET distance = distance + 1")
+    flights.execute("DROP MACRO temp.predict_proba_delay")
+    assert run(flights, registry).scored == "changes"
+    check(flights, registry)
+    flights.execute("UPDATE flight_features SET distance = distance + 1")
+    flights.execute('CREATE OR REPLACE TEMP MACRO predict_delay("row") AS 1.0')
+    assert "function already" in (run(flights, registry).error_message or "")
+
+
+def test_functions_of_the_last_run_are_used_again(flights, registry, monkeypatch):
+    run(flights, registry)
+    flights.execute("UPDATE flight_features SET distance = distance + 1")
+    monkeypatch.setattr(task_query, "register", None)
+    assert run(flights, registry).state == "SUCCEEDED"
+    monkeypatch.undo()
+    check(flights, registry)
 
 
 def test_a_moved_alias_rescores_everything(flights, registry):

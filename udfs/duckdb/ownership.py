@@ -9,7 +9,7 @@ from ...errors import RegistrationError
 from .macros import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import duckdb
 
@@ -59,6 +59,22 @@ class Claim(NamedTuple):
         """Drop the macros: the registration before may have had more functions or columns."""
         for parts in self.macros:
             connection.execute(f"DROP MACRO {'.'.join(map(quote, parts))}")
+
+
+class Held(NamedTuple):
+    """The names of a registration, and the marks of its functions."""
+
+    place: Place
+    marks: Mapping[str, str]
+
+    def answers_in(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        """Whether calls in a connection still mean these temporary functions, all of them."""
+        present = _present(connection, self.place.name)
+        there = {name.lower(): text for database, _, name, text, _ in present if database == "temp"}
+        return all(
+            token_of(marked) in there.get(function_name(self.place.name, kind).lower(), "")
+            for kind, marked in self.marks.items()
+        )
 
 
 def claim(connection: duckdb.DuckDBPyConnection, place: Place, wanted: Iterable[str] = ()) -> Claim:

@@ -30,7 +30,7 @@ from .macros import (
     quote,
 )
 from .native import native_calls
-from .ownership import KINDS, claim, function_name, mark, token_of
+from .ownership import KINDS, Held, claim, function_name, mark, token_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -62,6 +62,8 @@ class Registration:
         function's SQL name.
     omitted
         From kind to the reason why the model has no such function.
+    held
+        Tells later whether they are still what a connection calls by these names.
     """
 
     _place: Place = field(repr=False)
@@ -69,6 +71,7 @@ class Registration:
     omitted: Mapping[str, str]
     _once: OnceScorer = field(repr=False)
     _connection: duckdb.DuckDBPyConnection = field(repr=False)
+    held: Held = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -152,7 +155,7 @@ def register_scorer(  # noqa: PLR0913 - keyword options of one call
         remove_udfs(connection, replaced.udfs)
     remove_at_exit(connection, list(marks.values()))
     _remember(once, label or name, marks.values())
-    return Registration(place, names, omitted, once, connection)
+    return Registration(place, names, omitted, once, connection, Held(place, marks))
 
 
 def registered_model(token: str) -> tuple[Model, str] | None:
