@@ -21,6 +21,20 @@ if TYPE_CHECKING:
 JSON = b"application/json"
 Header = tuple[bytes, bytes]
 _RETRY_SECONDS = b"1"
+_LONGEST_MESSAGE = 800
+"""Characters. gRPC sends it as a header, of which a client takes 8 KiB."""
+
+_ONCE = frozenset(
+    {
+        b"authorization",
+        b"content-encoding",
+        b"content-length",
+        b"host",
+        b"inference-header-content-length",
+        b"transfer-encoding",
+    }
+)
+"""Headers that decide: sent twice, a proxy may believe the one and this server the other."""
 
 
 class Request:
@@ -37,6 +51,22 @@ class Request:
         self.receive = receive
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.parameters: Mapping[str, str] = {}
+
+    def check_headers(self) -> None:
+        """Refuse a request that says twice what can be said once.
+
+        Raises
+        ------
+        Refusal
+            If it does (400).
+        """
+        given = self.scope["headers"]
+        if len(given) == len(self.headers):
+            return
+        names = [name for name, _ in given]
+        for name in _ONCE:
+            if names.count(name) > 1:
+                raise bad(f"The header {name.decode()} was sent twice.")
 
 
 class Response:
@@ -61,6 +91,12 @@ class Response:
             *headers,
         ]
 
+    def replace_body(self, body: bytes, *headers: Header) -> None:
+        """Send another body, and say what it is."""
+        self.body = body
+        others = [each for each in self.headers if each[0] != b"content-length"]
+        self.headers = [*others, (b"content-length", b"%d" % len(body)), *headers]
+
 
 def json_response(value: object, status: int = HTTPStatus.OK) -> Response:
     """Answer in JSON; NaN and infinity, which JSON has not, become null."""
@@ -71,8 +107,9 @@ class Refusal(Exception):  # noqa: N818 - what the client did is no error of our
     """A request that is answered with an error: ``{"error": message}``."""
 
     def __init__(self, status: int, message: str, *headers: Header) -> None:
-        """Say what is wrong, where, and what to do."""
-        super().__init__(message)
+        """Say what is wrong, where, and what to do; what was sent may be part of it, and long."""
+        is_long = len(message) > _LONGEST_MESSAGE
+        super().__init__(f"{message[:_LONGEST_MESSAGE]}…" if is_long else message)
         self.status = int(status)
         self.headers = headers
 

@@ -24,6 +24,8 @@ class Limits:
         The most rows of a request.
     requests
         How many requests may be under way; further ones are answered with 429.
+    connections
+        How many clients may be connected over HTTP; further ones are answered with 503.
     buffered_bytes
         How many bytes of bodies that are still arriving may lie in memory, of all requests.
     queued
@@ -32,15 +34,23 @@ class Limits:
         The most rows that are scored as one batch.
     body_seconds
         How long a body may take to arrive.
+    head_bytes, head_seconds
+        The most bytes of what is no body, and how long they may take to arrive.
+    answer_seconds
+        How long a client may take nothing of its answer.
     """
 
     body_bytes: int = 8 * _MEBIBYTE
     rows: int = 10_000
     requests: int = 1_024
+    connections: int = 4_096
     buffered_bytes: int = 256 * _MEBIBYTE
     queued: int = 256
     batch_rows: int = 16_384
     body_seconds: float = 10.0
+    head_bytes: int = 65_536
+    head_seconds: float = 10.0
+    answer_seconds: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
