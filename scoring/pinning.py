@@ -1,0 +1,64 @@
+"""The versions that a scoring query's models mean now, made functions of a connection."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..registry import Registry
+from .models import register
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import duckdb
+
+    from ..registry.records import Version
+    from .row_by_row import Called
+
+_HASH_DIGITS = 16
+
+
+class Pinned(NamedTuple):
+    """The versions that a run scores by, and what its predictions say of them."""
+
+    functions: tuple[tuple[str, Version], ...]
+    scoring_hash: str
+
+    @property
+    def model_name(self) -> str:
+        """The models, in the order of the query."""
+        return ",".join(version.name for _, version in self.functions)
+
+    @property
+    def model_version(self) -> str:
+        """Their versions, in the same order."""
+        return ",".join(str(version.version) for _, version in self.functions)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The models with their versions, as in ``delay:3``."""
+        return tuple(dict.fromkeys(version.reference for _, version in self.functions))
+
+    def register(self, connection: duckdb.DuckDBPyConnection, registry: Path) -> None:
+        """Make the functions those of these versions, whatever their aliases mean by now."""
+        for function, version in self.functions:
+            register(
+                connection, version.reference, name=function, registry=registry, temporary=True
+            )
+
+
+def pin(models: Iterable[Called], text: str, registry: Path) -> Pinned:
+    """Find the versions that the models of a query mean now.
+
+    Raises
+    ------
+    RegistryError
+        If one is not there.
+    """
+    store = Registry.open(registry)
+    functions = tuple((each.function, store.resolve(each.reference)) for each in models)
+    parts = [text, *(f"{version.reference}#{version.digest}" for _, version in functions)]
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_HASH_DIGITS]
+    return Pinned(functions, digest)
