@@ -7,6 +7,7 @@ __all__ = [
     "BundleError",
     "CertificationError",
     "DeploymentError",
+    "EndpointError",
     "ForesqlError",
     "PublishingError",
     "RegistrationError",
@@ -89,6 +90,10 @@ class DeploymentError(ForesqlError):
 
 class PublishingError(ForesqlError):
     """Tables or functions cannot be published to readers; what they had is unchanged."""
+
+
+class EndpointError(ForesqlError):
+    """An endpoint's definition cannot be served as it stands."""
 
 
 class StreamError(ForesqlError):
