@@ -8,7 +8,9 @@ __all__ = [
     "CertificationError",
     "DeploymentError",
     "EndpointError",
+    "FeatureError",
     "ForesqlError",
+    "MissingEntityError",
     "PublishingError",
     "RegistrationError",
     "RegistryError",
@@ -94,6 +96,12 @@ class PublishingError(ForesqlError):
 
 class EndpointError(ForesqlError):
     """An endpoint's definition cannot be served as it stands."""
+class FeatureError(ForesqlError):
+    """A feature view cannot be materialised or read; what was materialised before stands."""
+
+
+class MissingEntityError(FeatureError):
+    """A feature view has no row for a key, and declares none for such."""
 
 
 class StreamError(ForesqlError):
