@@ -96,6 +96,8 @@ class PublishingError(ForesqlError):
 
 class EndpointError(ForesqlError):
     """An endpoint's definition cannot be served as it stands."""
+
+
 class FeatureError(ForesqlError):
     """A feature view cannot be materialised or read; what was materialised before stands."""
 

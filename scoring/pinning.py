@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..registry import Registry
+from ..udfs.duckdb.ownership import KINDS, function_name
 from .models import register
 
 if TYPE_CHECKING:
@@ -40,6 +41,21 @@ class Pinned(NamedTuple):
     def references(self) -> tuple[str, ...]:
         """The models with their versions, as in ``delay:3``."""
         return tuple(dict.fromkeys(version.reference for _, version in self.functions))
+
+    def columns_of(self, function: str, registry: Path) -> tuple[str, ...]:
+        """Name the columns that a function's model reads, in lower case; none for other functions.
+
+        Raises
+        ------
+        BundleError
+            If the model's bundle is not whole.
+        """
+        wanted = function.casefold()
+        for name, version in self.functions:
+            if wanted in {function_name(name, kind).casefold() for kind in KINDS}:
+                model = Registry.open(registry).load(version).model
+                return tuple(column.casefold() for column in model.signature.names)
+        return ()
 
     def register(self, connection: duckdb.DuckDBPyConnection, registry: Path) -> None:
         """Make the functions those of these versions, whatever their aliases mean by now."""
