@@ -1,24 +1,28 @@
-"""An endpoint's query in DuckDB: planned once for a connection, run for the rows of each request."""
+"""An endpoint's query in DuckDB: planned once, and run for the rows of each request."""
 
 from __future__ import annotations
 
+import itertools
 import warnings
+from http import HTTPStatus
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import duckdb
 import pyarrow as pa
 
-from ...errors import ForesqlError, ScoringError
+from ...errors import ScoringError
 from ...scoring.changing_rows import OF_AN_EVENT, Rows, reason_of
 from ...scoring.query import connect_quietly
 from ...scoring.trees import settle
+from ..http import Refusal
 from .writing import REQUEST, ROW, view_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
+
+    import duckdb
 
     from ...online import FeatureView, OnlineView
     from .query import EndpointQuery, Looked
@@ -46,10 +50,6 @@ class Answered(NamedTuple):
     rows: Sequence[int]
     values: Sequence[Sequence[Any]]
     as_of: Mapping[str, datetime]
-
-
-class ViewChangedError(ForesqlError):
-    """A feature view has other columns than when the query was compiled."""
 
 
 class Engine:
@@ -116,7 +116,7 @@ class Engine:
         as_of = self._look_up()
         found = self._connection.execute(f"EXECUTE {_PLAN}").to_arrow_table()
         order = found[ROW].to_pylist()
-        if any(a > b for a, b in zip(order, order[1:], strict=False)):
+        if any(a > b for a, b in itertools.pairwise(order)):
             found = found.sort_by(ROW)
             order = found[ROW].to_pylist()
         columns = [found[output.name].to_pylist() for output in self._query.outputs]
@@ -133,9 +133,9 @@ class Engine:
                 wanted = dict.fromkeys(zip(*keys[at : at + width], strict=True))
                 at += width
                 whole = [key for key in wanted if None not in key]
-                view, rows = look_up(self._views[looked.view.name], looked.view, whole)
+                view, rows = look_up(self._views[looked.view.name], looked, whole)
                 as_of[view.name] = min(view.as_of, as_of.get(view.name, view.as_of))
-                self._looked[place].table = _as_table(looked, rows)
+                self._looked[place].table = _as_table(view, looked, rows)
         return as_of
 
     def _keys(self, number: int, stage: Stage) -> list[list[Any]]:
@@ -162,7 +162,7 @@ class Engine:
 
 
 def look_up(
-    online: OnlineView, compiled: FeatureView, keys: Sequence[Key]
+    online: OnlineView, looked: Looked, keys: Sequence[Key]
 ) -> tuple[FeatureView, list[tuple[Any, ...]]]:
     """Look entities up in one snapshot, with the declared rows of those that are missing.
 
@@ -172,20 +172,22 @@ def look_up(
     ------
     MissingEntityError
         If one is missing, and that is an error.
-    ViewChangedError
-        If the view has other columns by now.
+    Refusal
+        If the view has other columns by now (503).
     """
+    view = online.view
     for _ in range(_TRIES):
-        view = online.view
         found = online.get(keys) if keys else []
-        if online.view is view:
+        before, view = view, online.view
+        if before is view:
             break
-    if (view.keys, view.columns) != (compiled.keys, compiled.columns):
+    types = {name: looked.view.columns[name] for name in looked.columns}
+    if view.keys != looked.view.keys or not types.items() <= view.columns.items():
         message = (
             f"The feature view {view.name} has other columns than before. The endpoint follows in "
             "a moment: send the request again."
         )
-        raise ViewChangedError(message)
+        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, (b"retry-after", b"1"))
     rows: list[tuple[Any, ...]] = []
     for key, row in zip(keys, found, strict=True):
         if row is not None:
@@ -195,8 +197,8 @@ def look_up(
     return view, rows
 
 
-def _as_table(looked: Looked, rows: Sequence[tuple[Any, ...]]) -> pa.Table:
-    places = [list(looked.view.columns).index(name) for name in looked.columns]
+def _as_table(view: FeatureView, looked: Looked, rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    places = [list(view.columns).index(name) for name in looked.columns]
     arrays = [
         pa.array([row[place] for row in rows], field.type)
         for place, field in zip(places, looked.schema, strict=True)
@@ -210,8 +212,6 @@ class Engines:
     def __init__(self, engines: Sequence[Engine]) -> None:
         """Take the engines."""
         self._free: SimpleQueue[Engine] = SimpleQueue()
-        self._count = len(engines)
-        self._is_closed = False
         for engine in engines:
             self._free.put(engine)
 
@@ -222,14 +222,8 @@ class Engines:
             return engine.run(rows)
         finally:
             self._free.put(engine)
-            if self._is_closed:
-                self._close_free()
 
     def close(self) -> None:
-        """Close all engines; those that are busy when they are done."""
-        self._is_closed = True
-        self._close_free()
-
-    def _close_free(self) -> None:
+        """Close all engines; none is asked any more."""
         while not self._free.empty():
             self._free.get_nowait().close()

@@ -80,6 +80,8 @@ class EndpointQuery:
         The models that it calls, and the versions that they are.
     outputs
         What it answers.
+    types
+        All columns of the request's relation, with their types.
     """
 
     query: Query
@@ -90,6 +92,13 @@ class EndpointQuery:
     models: tuple[Called, ...]
     pinned: Pinned
     outputs: tuple[Output, ...]
+    types: Mapping[str, str]
+
+    @property
+    def interface(self) -> tuple[tuple[str, str], ...]:
+        """What a client sees: the names and types of what comes and of what is answered."""
+        parts = (*self.request, *self.outputs)
+        return tuple((each.name, each.type) for each in parts)
 
     @property
     def schema(self) -> pa.Schema:
@@ -103,8 +112,19 @@ class EndpointQuery:
         return {looked.view.name: looked.view for looked in self.joined}
 
 
-def compile_query(definition: Definition, around: Surroundings) -> EndpointQuery:
+def compile_query(
+    definition: Definition, around: Surroundings, types: Mapping[str, str] | None = None
+) -> EndpointQuery:
     """Compile the query of an endpoint, with the versions that its models mean now.
+
+    Parameters
+    ----------
+    definition
+        The endpoint.
+    around
+        Where it finds models, views and types.
+    types
+        The columns of the request's relation, where they are known already.
 
     Raises
     ------
@@ -112,15 +132,18 @@ def compile_query(definition: Definition, around: Surroundings) -> EndpointQuery
         If a part is refused, with the reason and the way out; or something that it needs is not
         there.
     """
-    connection = connect_quietly(":memory:", registry=around.registry)
+    connection = connect_quietly(":memory:")
     try:
-        return _compiled(connection, definition, around)
+        return _compiled(connection, definition, around, types)
     finally:
         connection.close()
 
 
 def _compiled(
-    connection: duckdb.DuckDBPyConnection, definition: Definition, around: Surroundings
+    connection: duckdb.DuckDBPyConnection,
+    definition: Definition,
+    around: Surroundings,
+    types: Mapping[str, str] | None,
 ) -> EndpointQuery:
     settle(connection)
     query = _parsed(connection, definition)
@@ -129,7 +152,7 @@ def _compiled(
     where = None if around.store is None else around.store.location
     relations = tell_apart(named, definition.request.table, views, where)
     relation = named[relations.request]
-    own = _request_types(definition, relation, around)
+    own = types or _request_types(definition, relation, around)
     columns: dict[tuple[str, ...], Mapping[str, str]] = {
         path: views[name].columns for path, name in relations.views.items()
     }
@@ -138,7 +161,7 @@ def _compiled(
     layers = read_shape(query.root, relations, columns, keys)
     models = callable_models(around.registry)
     called = check_parts(connection, layers, models)
-    pinned = pin(called, f"{definition.text}\n{[*own.items()]}", around.registry)
+    pinned = pin(called, definition.text, around.registry)
     pinned.register(connection, around.registry)
     if definition.request.columns:
         request = [column_of(name, type_) for name, type_ in own.items()]
@@ -159,6 +182,7 @@ def _compiled(
         models=called,
         pinned=pinned,
         outputs=(),
+        types=own,
     )
     return _bound(connection, found, definition)
 
