@@ -12,6 +12,7 @@ from .demo_stream import demo_stream
 from .deploying import deploy, setup, status, undeploy
 from .deploying_sql import deploy_sql
 from .doctor import doctor
+from .endpoint import endpoint
 from .importing import import_command
 from .models import models, promote, rollback, show
 from .options import EXIT_CODES, unwrapped
@@ -67,6 +68,7 @@ for command in (
     task,
     worker,
     serve,
+    endpoint,
     publish_serving,
     schedule,
     report,

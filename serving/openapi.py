@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..ir import ColumnType
 from .access import Anyone, Verb
+from .endpoints.cards import described_answer
 from .http import json_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .http import Request, Response
-    from .models import ServedModel
     from .routing import Route
+    from .served import Served
     from .service import Service
 
 _ROW_PATH = "/predict/{model}"
@@ -65,6 +66,12 @@ async def document(request: Request, service: Service) -> Response:
             operation = _operation(row_route, _row_schema(served), name=f"_{place.name}")
             operation["parameters"] = []
             paths[f"/predict/{place.name}"] = {"post": operation}
+    for served in service.endpoints.served if service.endpoints else ():
+        if request.principal.may(Verb.PREDICT, served.name):
+            operation = _operation(row_route, _row_schema(served), name=f"_{served.name}")
+            operation["parameters"] = []
+            operation["responses"]["200"] = described_answer(served)
+            paths[f"/predict/{served.name}"] = {"post": operation}
     schemas = {"Error": _ERROR, "Tensor": _TENSOR, "InferenceRequest": _INFERENCE}
     components: dict[str, Any] = {"schemas": schemas}
     if service.keys is not None:
@@ -121,7 +128,7 @@ def _rows_schema(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _row_schema(served: ServedModel) -> dict[str, Any]:
+def _row_schema(served: Served) -> dict[str, Any]:
     return {
         "type": "object",
         "required": list(served.kinds),

@@ -30,21 +30,23 @@ class Served(Protocol):
         The columns in Arrow, as they come.
     datatypes
         Of each column, in the Open Inference Protocol.
-    outputs
-        What can be asked for in that protocol, by name.
     rows
         Decodes rows in JSON.
     """
 
     name: str
     reference: str
-    kinds: Mapping[str, ColumnType]
+    kinds: dict[str, ColumnType]
     names: list[str]
     is_numeric: bool
     schema: pa.Schema
-    datatypes: Mapping[str, str]
-    outputs: Mapping[str, Output]
+    datatypes: dict[str, str]
     rows: RowDecoder
+
+    @property
+    def outputs(self) -> Mapping[str, Output]:
+        """What can be asked for in the Open Inference Protocol, by name."""
+        ...
 
     @property
     def version(self) -> int | str:

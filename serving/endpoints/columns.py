@@ -125,16 +125,16 @@ def column_of(name: str, type_: str) -> Column:
     )
 
 
-def declared_columns(columns: Mapping[str, str]) -> list[Column]:
-    """Make columns of types as somebody wrote them.
+def named_types(columns: Mapping[str, str]) -> dict[str, str]:
+    """Give types as DuckDB names them, where somebody wrote them in their own way.
 
     Raises
     ------
     UnsupportedModelError
-        If one is no type, or none that rows of a request can have.
+        If one is no type.
     """
     with duckdb.connect() as connection:
-        return [column_of(name, _named(connection, name, text)) for name, text in columns.items()]
+        return {name: _named(connection, name, text) for name, text in columns.items()}
 
 
 def _named(connection: duckdb.DuckDBPyConnection, name: str, text: str) -> str:

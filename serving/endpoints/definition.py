@@ -62,6 +62,8 @@ class Definition:
         What relative paths begin at.
     place
         The file to look at when something is wrong.
+    known
+        The columns of relations, with their types, where the project says them.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Definition:
     place: Path
     request: RequestSection
     answer: AnswerSection
+    known: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def read_definition(path: Path) -> Definition:

@@ -15,12 +15,13 @@ from ..features import arrow_schema
 from ..row_decoder import RowDecoder
 from .engine import Engine, Engines
 from .outputs import encode
+from .routes import row_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from ...online import OnlineView
+    from ...online import FeatureView, OnlineView
     from ..features import Features
     from ..output_tensors import Output as Tensor
     from ..workers import Workers
@@ -67,6 +68,7 @@ class ServedEndpoint:
         self.models = {v.name: v.version for _, v in query.pinned.functions}
         self._views = {name: views[name] for name in query.views}
         self._own = pa.schema([(column.name, column.arrow) for column in self.columns])
+        self._route = row_program(query, registry)
         self._workers, self._observe = workers, observe
         engines = [Engine(query, registry, self._views) for _ in range(threads)]
         self._warm(engines)
@@ -76,8 +78,18 @@ class ServedEndpoint:
 
     @property
     def route(self) -> str:
-        """Which way rows are answered."""
-        return "DuckDB"
+        """Which way few rows are answered: row by row, or by DuckDB."""
+        return self._route.route
+
+    @property
+    def why_duckdb(self) -> str | None:
+        """Why only DuckDB answers, or None."""
+        return self._route.why_duckdb
+
+    @property
+    def current_views(self) -> dict[str, FeatureView]:
+        """The feature views that it reads, as they are now."""
+        return {name: online.view for name, online in self._views.items()}
 
     async def score(self, features: Features) -> Answered:
         """Answer rows.
@@ -101,16 +113,16 @@ class ServedEndpoint:
         return self._engines.run(pa.RecordBatch.from_arrays(arrays, schema=self._own))
 
     def encode(
-        self, answered: Answered, wanted: Mapping[str, bool]
+        self, answers: Answered, wanted: Mapping[str, bool]
     ) -> tuple[list[dict[str, Any]], list[bytes]]:
         """Give the answers as tensors, and the bytes of those that go behind JSON."""
-        return encode(self.query.outputs, answered.values, wanted)
+        return encode(self.query.outputs, answers.values, wanted)
 
-    def notes(self, answered: Answered) -> dict[str, str]:
+    def notes(self, answers: Answered) -> dict[str, str]:
         """Say beside tensors which models answered, and of which rows; parameters are texts."""
-        as_of = {f"as_of.{name}": moment.isoformat() for name, moment in answered.as_of.items()}
+        as_of = {f"as_of.{name}": moment.isoformat() for name, moment in answers.as_of.items()}
         models = ",".join(self.query.pinned.references)
-        return {"models": models, "rows": ",".join(map(str, answered.rows)), **as_of}
+        return {"models": models, "rows": ",".join(map(str, answers.rows)), **as_of}
 
     def _warm(self, engines: Iterable[Engine]) -> None:
         """Run each engine once, over a row of NULLs."""

@@ -11,6 +11,8 @@ from .shelf import EndpointShelf
 from .sources import Folder, Several
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..service import Service
     from ..settings import Endpoints
     from .definition import Definition
@@ -30,12 +32,8 @@ def open_endpoints(service: Service) -> EndpointShelf:
     if wanted is None:
         message = "The settings name no endpoints."
         raise EndpointError(message)
-    store = None
-    if wanted.online is not None:
-        from ...online import open_online
-
-        store = open_online(wanted.online)
-    around = Surroundings(settings.registry, store, wanted.database)
+    around = around_of(wanted, settings.registry)
+    store = around.store
 
     def make(definition: Definition, query: EndpointQuery) -> ServedEndpoint:
         return ServedEndpoint(
@@ -52,6 +50,22 @@ def open_endpoints(service: Service) -> EndpointShelf:
         return frozenset(place.name for place in service.shelf.places.values())
 
     return EndpointShelf(source_of(wanted), around, make, models)
+
+
+def around_of(wanted: Endpoints, registry: Path) -> Surroundings:
+    """Open the feature views of endpoints.
+
+    Raises
+    ------
+    FeatureError
+        If they cannot be read.
+    """
+    store = None
+    if wanted.online is not None:
+        from ...online import open_online
+
+        store = open_online(wanted.online)
+    return Surroundings(registry, store, wanted.database)
 
 
 def source_of(wanted: Endpoints) -> Source:

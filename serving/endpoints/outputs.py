@@ -181,7 +181,11 @@ def encode(
             raise bad(f"The output {name!r} is {output.type}: ask /predict for it.")
         column = [row[place] for row in values]
         datatype = output.tensor.datatype
-        tensor = {"name": name, "datatype": datatype, "shape": output.tensor.shape(len(column))}
+        tensor: dict[str, Any] = {
+            "name": name,
+            "datatype": datatype,
+            "shape": output.tensor.shape(len(column)),
+        }
         if output.tensor.width is not None:
             column = _flat(column, output.tensor.width)
         if in_bytes:

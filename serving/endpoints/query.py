@@ -13,7 +13,7 @@ from ...scoring.pinning import pin
 from ...scoring.query import callable_models, connect_quietly
 from ...scoring.rewriting.syntax import column_path, parse, parts_of
 from ...scoring.trees import folded, settle
-from .columns import Column, arrow_type, column_of, declared_columns
+from .columns import Column, arrow_type, column_of, named_types
 from .outputs import Output, output_of
 from .parts import check_parts, is_model
 from .relations import named_relations, tell_apart
@@ -207,10 +207,13 @@ def _request_types(
     """Give all columns of the request's relation: the declared ones, or those of the warehouse."""
     request = definition.request
     if request.columns:
-        return {each.name: each.type for each in declared_columns(request.columns)}
+        return named_types(request.columns)
     database = around.database
     if request.database is not None:
         database = definition.folder / request.database
+    known = definition.known.get(relation.rpartition(".")[2])
+    if database is None and known is not None:
+        return named_types(known)
     if database is None:
         raise UnsupportedModelError(
             f"{relation}, the request's rows",

@@ -39,8 +39,9 @@ class Known:
         own = folded(path)
         self.named.setdefault(own, ".".join(path))
         found = self._columns.get(own)
-        columns = found and {name.casefold(): (name, type_) for name, type_ in found.items()}
-        return columns, None, True
+        if found is None:
+            return None, None, True
+        return {name.casefold(): (name, type_) for name, type_ in found.items()}, None, True
 
 
 def named_relations(root: Node) -> dict[Path, str]:

@@ -84,6 +84,11 @@ class EndpointShelf:
         return found if found is None or version in {None, found.version} else None
 
     @property
+    def served(self) -> list[ServedEndpoint]:
+        """List the endpoints that answer."""
+        return list(self._found.values())
+
+    @property
     def store(self) -> OnlineStore | None:
         """The feature views."""
         return self._around.store
@@ -139,12 +144,14 @@ class EndpointShelf:
             before.problem is None or time.monotonic() < before.again_at
         ):
             return before
-        is_same_file = served is not None and before.stamp == stamp
-        definition = served.definition if is_same_file else self._source.read(name)
-        types = served.query.types if is_same_file else None
-        query = compile_query(definition, self._around, types)
-        if is_same_file and query.interface != served.query.interface:
-            raise EndpointError(_other_interface(served.query, query))
+        if served is None or before.stamp != stamp:
+            definition = self._source.read(name)
+            query = compile_query(definition, self._around)
+        else:
+            definition = served.definition
+            query = compile_query(definition, self._around, served.query.types)
+            if query.interface != served.query.interface:
+                raise EndpointError(_other_interface(served.query, query))
         made = self._make(definition, query)
         if self.places:
             _LOG.info("The endpoint %s is %s.", name, ", ".join(query.pinned.references))
