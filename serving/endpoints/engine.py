@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     Key = tuple[Any, ...]
 
 _PLAN, _STAGE = "foresql_plan", "foresql_stage_{}"
-_TRIES = 3
 
 
 class Answered(NamedTuple):
@@ -114,7 +113,7 @@ class Engine:
         numbers = pa.array(range(first, first + rows.num_rows), pa.int64())
         self._request.table = rows.append_column(ROW, numbers)
         as_of = self._look_up()
-        found = self._connection.execute(f"EXECUTE {_PLAN}").to_arrow_table()
+        found = self._executed(_PLAN)
         order = found[ROW].to_pylist()
         if any(a > b for a, b in itertools.pairwise(order)):
             found = found.sort_by(ROW)
@@ -143,9 +142,11 @@ class Engine:
             table = self._request.table
             names = {name.casefold(): name for name in table.column_names}
             return [table[names[name]].to_pylist() for name in stage.columns]
-        statement = f"EXECUTE {_STAGE.format(number)}"
-        found = self._connection.execute(statement).to_arrow_table()
+        found = self._executed(_STAGE.format(number))
         return [column.to_pylist() for column in found.columns]
+
+    def _executed(self, plan: str) -> pa.Table:
+        return self._connection.execute(f"EXECUTE {plan}").to_arrow_table()
 
     def _refused(self, rows: pa.Table, error: duckdb.Error) -> ScoringError:
         """Say which row is refused: halves are asked until it is alone."""
@@ -175,12 +176,7 @@ def look_up(
     Refusal
         If the view has other columns by now (503).
     """
-    view = online.view
-    for _ in range(_TRIES):
-        found = online.get(keys) if keys else []
-        before, view = view, online.view
-        if before is view:
-            break
+    view, found = _of_one_snapshot(online, keys)
     types = {name: looked.view.columns[name] for name in looked.columns}
     if view.keys != looked.view.keys or not types.items() <= view.columns.items():
         message = (
@@ -195,6 +191,17 @@ def look_up(
         elif view.missing.kind != "null":
             rows.append(view.missing_row(key))
     return view, rows
+
+
+def _of_one_snapshot(
+    online: OnlineView, keys: Sequence[Key]
+) -> tuple[FeatureView, list[tuple[Any, ...] | None]]:
+    """Look entities up, and say in which snapshot, though another may be swapped in meanwhile."""
+    while True:
+        view = online.view
+        found = online.get(keys) if keys else []
+        if online.view == view:
+            return view, found
 
 
 def _as_table(view: FeatureView, looked: Looked, rows: Sequence[tuple[Any, ...]]) -> pa.Table:
