@@ -14,7 +14,9 @@ from .deploying_sql import deploy_sql
 from .doctor import doctor
 from .endpoint import endpoint
 from .importing import import_command
+from .materialize import materialize
 from .models import models, promote, rollback, show
+from .online import online
 from .options import EXIT_CODES, unwrapped
 from .publish_serving import publish_serving
 from .publishing import certify, publish
@@ -70,6 +72,8 @@ for command in (
     serve,
     endpoint,
     publish_serving,
+    materialize,
+    online,
     schedule,
     report,
 ):

@@ -1,6 +1,7 @@
 """Online features: views of the warehouse as snapshots, looked up by key in microseconds."""
 
 from .definition import Definition, Wanted, read_definition
+from .manifest import parse_key
 from .materialize import Materialized, materialize
 from .opening import open_online
 from .view import (
@@ -26,5 +27,6 @@ __all__ = [
     "find_view",
     "materialize",
     "open_online",
+    "parse_key",
     "read_definition",
 ]

@@ -173,6 +173,20 @@ def read_missing(kind: str, texts: Mapping[str, str | None], view: FeatureView) 
     return Missing(meant, defaults)
 
 
+def parse_key(view: FeatureView, texts: Sequence[str]) -> tuple[Any, ...]:
+    """Read a key that somebody typed.
+
+    Raises
+    ------
+    FeatureError
+        If there are more or fewer values than key columns, or one is not of its column's type.
+    """
+    if len(texts) != len(view.keys):
+        message = f"The key of {view.name} is {', '.join(view.keys)}: give a value for each."
+        raise FeatureError(message)
+    return tuple(_parse(text, key, view) for text, key in zip(texts, view.keys, strict=True))
+
+
 def text_of(value: Any) -> str:
     """Write a value so that its type's ``parse`` gives it back."""
     match value:
@@ -192,8 +206,8 @@ def _parse(text: str, column: str, view: FeatureView) -> Any:
         return kind.parse(text) if kind else None
     except (ValueError, KeyError, OverflowError, ArithmeticError) as error:
         message = (
-            f"The default of {column} of {view.name} is {text[:80]!r}, which is no "
-            f"{view.columns[column]}."
+            f"{column} of {view.name} is {view.columns[column]}, and {text[:80]!r} is no value of "
+            "that."
         )
         raise FeatureError(message) from error
 

@@ -137,6 +137,7 @@ def _materialize(
     by_name = {name.lower(): name for name in columns}
     keys = tuple(by_name.get(key.lower(), key) for key in wanted.keys)
     check_columns(columns, keys, wanted.title)
+    warehouse.check_collations(wanted, columns)
     plain = FeatureView(wanted.name, keys, columns, Missing(), as_of)
     missing = read_missing(wanted.missing, wanted.defaults, plain)
     view = FeatureView(wanted.name, keys, columns, missing, as_of)

@@ -27,7 +27,7 @@ def open_online(location: str) -> OnlineStore:
         If it cannot be read. A single snapshot that is broken is in ``problems`` instead.
     """
     if location.startswith(REDIS):
-        from .redis import RedisStore
+        from .redis_store import RedisStore
 
         return RedisStore(location)
     return FolderStore(location)

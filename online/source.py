@@ -19,13 +19,15 @@ from ..udfs.duckdb.macros import quote
 from .kinds import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from .definition import Wanted
     from .view import FeatureView
 
 BATCH_ROWS = 16_384
 _PAUSE = 0.2
+# Equal where case, accents, or the way of writing an accent do not count.
+_ALIKE = (("A", "a"), ("é", "e"), ("\u00e9", "e\u0301"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,38 @@ class Warehouse:
             raise FeatureError(message)
         return columns
 
+    def check_collations(self, wanted: Wanted, columns: Mapping[str, str]) -> None:
+        """Refuse text that DuckDB compares otherwise than by its bytes, as lookups do.
+
+        Raises
+        ------
+        FeatureError
+            For the first column of a collation.
+        """
+        texts = [name for name, type_ in columns.items() if type_ == "VARCHAR"]
+        if not texts:
+            return
+        # A row of NULLs has the columns' collations, whatever is in the relation.
+        selected = ", ".join(
+            " OR ".join(f"coalesce({quote(name)}, '{one}') = '{other}'" for one, other in _ALIKE)
+            for name in texts
+        )
+        query = f"""
+            SELECT {selected} FROM (SELECT 1) LEFT JOIN (
+                SELECT {", ".join(map(quote, texts))} FROM (\n{self._query(wanted)}\n) LIMIT 0
+            ) ON true
+        """  # noqa: S608 - quoted; the query is the user's
+        with self.reading(wanted):
+            [found] = self.connection.execute(query).fetchall()
+        for name, is_collated in zip(texts, found, strict=True):
+            if is_collated:
+                message = (
+                    f"Column {name!r} of {wanted.title} has a collation, by which texts that "
+                    "differ are equal; a lookup compares bytes.\n  What to do: SELECT "
+                    f"{quote(name)} COLLATE C AS {quote(name)} in a view, or in --query."
+                )
+                raise FeatureError(message)
+
     def batches(self, wanted: Wanted, view: FeatureView) -> Iterator[pa.RecordBatch]:
         """Read all rows in the order of the key; no two batches are held at once.
 
@@ -66,11 +100,7 @@ class Warehouse:
             If DuckDB ends the query, or a value is none of Python's.
         """
         columns = ", ".join(quote(name) for name in view.columns)
-        # Sorted by bytes, whatever collation the column has: equal keys must be neighbours.
-        order = ", ".join(
-            f"encode({quote(key)})" if view.columns[key] == "VARCHAR" else quote(key)
-            for key in view.keys
-        )
+        order = ", ".join(quote(key) for key in view.keys)
         with self.reading(wanted):
             relation = self.connection.sql(
                 f"SELECT {columns} FROM (\n{self._query(wanted)}\n) AS r ORDER BY {order}"  # noqa: S608 - quoted; the query is the user's

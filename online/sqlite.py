@@ -76,7 +76,6 @@ class SqliteRows:
         try:
             self._lanes = (_Lane(path), _Lane(path))
             [(application,)] = self._lanes[0].connection.execute("PRAGMA application_id")
-            self._lanes[0].connection.execute(_LOOK_UP, (0,)).fetchone()
         except sqlite3.Error as error:
             message = f"{path} is no file of a snapshot: {error}."
             raise FeatureError(message) from error
@@ -87,7 +86,7 @@ class SqliteRows:
     def get(self, keys: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...] | None]:
         """Look keys up."""
         lane = self._lanes[0 if len(keys) <= _FEW else 1]
-        encode, decode, execute = self._keys.encode, self._rows.decode, lane.connection.execute
+        encode, decode, execute = self._keys.encode, self._rows.decode, lane.execute
         answer: list[tuple[Any, ...] | None] = []
         try:
             with lane.lock:
@@ -103,10 +102,11 @@ class SqliteRows:
 class _Lane:
     """A connection, and who may use it now. It is closed when nobody has it any more."""
 
-    __slots__ = ("connection", "lock")
+    __slots__ = ("connection", "execute", "lock")
 
     def __init__(self, path: Path) -> None:
-        # Immutable: the file is never changed, so SQLite needs no lock and no look at it.
+        # Immutable: the file is never changed, so SQLite needs no lock and no look at it. It is not
+        # mapped: whoever cuts a file that is mapped kills who reads it.
         self.connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro&immutable=1",
             uri=True,
@@ -115,6 +115,10 @@ class _Lane:
         )
         self.connection.execute("PRAGMA trusted_schema = OFF")
         self.connection.execute(f"PRAGMA cache_size = -{_CACHED_KIB}")
+        # One transaction and one cursor for all lookups: beginning anew costs as much as finding.
+        self.connection.execute("BEGIN")
+        self.execute = self.connection.cursor().execute
+        self.execute(_LOOK_UP, (None,)).fetchone()
         self.lock = threading.Lock()
 
     def __del__(self) -> None:
