@@ -8,12 +8,18 @@ import duckdb
 
 from ...errors import EndpointError, RegistrationError, UnsupportedModelError
 from ...scoring.query import open_database
-from ...scoring.rewriting.scopes import Catalog
 from ...udfs.duckdb.macros import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+_COLLATED = """
+    SELECT count(*) FROM (
+        SELECT sql FROM duckdb_tables() UNION ALL
+        SELECT sql FROM duckdb_views() WHERE NOT internal
+    ) AS defined WHERE contains(lower(sql), 'collate')
+"""
 
 
 def read_columns(database: Path, relation: str) -> Mapping[str, str]:
@@ -34,20 +40,20 @@ def read_columns(database: Path, relation: str) -> Mapping[str, str]:
             '[request] columns = { distance = "DOUBLE", … }.'
         )
         raise EndpointError(message) from error
-    path = relation.split(".")
     try:
-        rows = connection.execute(f"DESCRIBE FROM {'.'.join(map(quote, path))}").fetchall()
-        known, _, _ = Catalog(connection).look_up(path)
+        path = ".".join(map(quote, relation.split(".")))
+        rows = connection.execute(f"DESCRIBE FROM {path}").fetchall()
+        is_collated = connection.execute(_COLLATED).fetchall() != [(0,)]
     except duckdb.Error as error:
         message = f"{database} does not say which columns {relation} has: {error}"
         raise EndpointError(message) from error
     finally:
         connection.close()
-    for name, type_ in (known or {}).values():
-        if type_ is None:
-            raise UnsupportedModelError(
-                f"the column {name} of {relation}",
-                "it may have a collation, by which texts are equal that differ.",
-                "declare the columns beside the query, if it has none.",
-            )
-    return {str(row[0]): str(row[1]) for row in rows}
+    columns = {str(row[0]): str(row[1]) for row in rows}
+    if is_collated and "VARCHAR" in columns.values():
+        raise UnsupportedModelError(
+            f"{relation} in {database}",
+            "a table or view there has a COLLATE, by which texts are equal that differ.",
+            'declare the columns, if they have none: [request] columns = { … = "VARCHAR" }.',
+        )
+    return columns
