@@ -7,7 +7,10 @@ __all__ = [
     "BundleError",
     "CertificationError",
     "DeploymentError",
+    "EndpointError",
+    "FeatureError",
     "ForesqlError",
+    "MissingEntityError",
     "PublishingError",
     "RegistrationError",
     "RegistryError",
@@ -89,6 +92,18 @@ class DeploymentError(ForesqlError):
 
 class PublishingError(ForesqlError):
     """Tables or functions cannot be published to readers; what they had is unchanged."""
+
+
+class EndpointError(ForesqlError):
+    """An endpoint's definition cannot be served as it stands."""
+
+
+class FeatureError(ForesqlError):
+    """A feature view cannot be materialised or read; what was materialised before stands."""
+
+
+class MissingEntityError(FeatureError):
+    """A feature view has no row for a key, and declares none for such."""
 
 
 class StreamError(ForesqlError):

@@ -12,8 +12,11 @@ from .demo_stream import demo_stream
 from .deploying import deploy, setup, status, undeploy
 from .deploying_sql import deploy_sql
 from .doctor import doctor
+from .endpoint import endpoint
 from .importing import import_command
+from .materialize import materialize
 from .models import models, promote, rollback, show
+from .online import online
 from .options import EXIT_CODES, unwrapped
 from .publish_serving import publish_serving
 from .publishing import certify, publish
@@ -67,7 +70,10 @@ for command in (
     task,
     worker,
     serve,
+    endpoint,
     publish_serving,
+    materialize,
+    online,
     schedule,
     report,
 ):

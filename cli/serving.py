@@ -12,10 +12,11 @@ import click
 
 from ..errors import ForesqlError
 from ..registry import default_path
+from .endpoint import endpoint_options
 from .options import explained, json_option, print_json, registry_option, say
 
 if TYPE_CHECKING:
-    from ..serving import App
+    from ..serving import App, Endpoints
 
 _MEBIBYTE = 2**20
 
@@ -77,6 +78,7 @@ _MEBIBYTE = 2**20
 @registry_option
 @json_option
 @explained
+@endpoint_options
 def serve(
     host: str,
     port: int,
@@ -88,6 +90,7 @@ def serve(
     client_ca: Path | None,
     max_rows: int,
     max_body: int,
+    endpoints: Endpoints | None,
     registry: str | None,
     as_json: bool,
 ) -> None:
@@ -100,6 +103,7 @@ def serve(
     \b
     foresql serve
     foresql serve --models delay,late@challenger --port 9000
+    foresql serve --endpoints serving/ --online online/ --database flights.duckdb
     foresql serve --host 0.0.0.0 --keys keys.toml
     foresql serve --host 0.0.0.0 --keys keys.toml --tls server.pem server.key --client-ca ca.pem
     """
@@ -122,6 +126,7 @@ def serve(
         keys,
         audit_log,
         limits=Limits(rows=max_rows, body_bytes=max_body * _MEBIBYTE),
+        endpoints=endpoints,
     )
     _log_to_stderr()
     files = None if tls is None else Tls(*tls, client_ca)
@@ -147,6 +152,8 @@ def _announce(app: App, url: str, grpc: str | None, *, as_json: bool) -> None:
         for reference, place in service.shelf.places.items()
         if place.served
     }
+    if service.endpoints is not None:
+        served |= {each.name: each.version for each in service.endpoints.served}
     has_keys = service.keys is not None
     if as_json:
         announced = {"url": url, "grpc": grpc, "models": served, "keys": has_keys}
@@ -156,5 +163,5 @@ def _announce(app: App, url: str, grpc: str | None, *, as_json: bool) -> None:
         say(f"Serving {names or 'no model yet'} at {url}" + (f", gRPC at {grpc}" if grpc else ""))
         if not has_keys:
             say("Without keys: this machine alone is answered. Others need --keys FILE.")
-    for problem in service.shelf.problems:
+    for problem in service.problems:
         click.echo(f"Warning: {problem}.", err=True)

@@ -2,6 +2,6 @@
 
 from .app import App
 from .server import Address, serve
-from .settings import Limits, Settings, Tls
+from .settings import Endpoints, Limits, Settings, Tls
 
-__all__ = ["Address", "App", "Limits", "Settings", "Tls", "serve"]
+__all__ = ["Address", "App", "Endpoints", "Limits", "Settings", "Tls", "serve"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from .endpoints.cards import endpoint_card, list_endpoints
+from .endpoints.endpoint import ServedEndpoint
 from .http import json_response
 
 if TYPE_CHECKING:
     from .http import Request, Response
+    from .models import ServedModel
     from .service import Service
     from .shelf import Place
 
@@ -18,7 +21,10 @@ async def list_models(request: Request, service: Service) -> Response:
     for place in service.shelf.places.values():
         if request.principal.sees(place.name):
             places.setdefault(place.name, []).append(place)
-    return json_response({"models": [_listed(name, each) for name, each in places.items()]})
+    listed = [_listed(name, each) for name, each in places.items()]
+    if service.endpoints is not None:
+        listed += list_endpoints(service.endpoints, request.principal)
+    return json_response({"models": listed})
 
 
 def _listed(name: str, places: list[Place]) -> dict[str, Any]:
@@ -33,6 +39,12 @@ def _listed(name: str, places: list[Place]) -> dict[str, Any]:
 async def show_model(request: Request, service: Service) -> Response:
     """Show a version's model card: its columns, what it answers, where it comes from."""
     served = request.served
+    if isinstance(served, ServedEndpoint):
+        return json_response(endpoint_card(served))
+    return _card(cast("ServedModel", served), service)
+
+
+def _card(served: ServedModel, service: Service) -> Response:
     aliases = [
         place.alias
         for place in service.shelf.places.values()

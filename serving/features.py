@@ -41,7 +41,12 @@ def kinds_of(model: Model) -> dict[str, ColumnType]:
 
 def schema_of(model: Model) -> pa.Schema:
     """Give the Arrow schema of the batches of a model, the same for each request."""
-    return pa.schema([(name, _ARROW[kind]) for name, kind in kinds_of(model).items()])
+    return arrow_schema(kinds_of(model))
+
+
+def arrow_schema(kinds: Mapping[str, ColumnType]) -> pa.Schema:
+    """Give the Arrow schema of columns that come as these types."""
+    return pa.schema([(name, _ARROW[kind]) for name, kind in kinds.items()])
 
 
 class Features(Protocol):

@@ -6,7 +6,7 @@ import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, assert_never
 
-from ..errors import ForesqlError, SignatureError
+from ..errors import FeatureError, ForesqlError, MissingEntityError, SignatureError
 from .access import NOBODY, Anyone, AnyPrincipal, OnModel, OnServer
 from .http import Refusal, busy, not_found
 
@@ -61,7 +61,7 @@ def authorise(decision: Decision, request: Request, service: Service) -> None:
     match decision:
         case OnModel():
             model = request.parameters["model"]
-            served = service.shelf.find(model, request.parameters.get("version"))
+            served = service.find(model, request.parameters.get("version"))
             if served is None or not principal.may(decision.verb, served.name):
                 raise not_found(model)
             request.served = served
@@ -82,6 +82,10 @@ def refusal_of(error: Exception, route: str) -> Refusal:
             return error
         case SignatureError():
             return Refusal(HTTPStatus.BAD_REQUEST, str(error))
+        case FeatureError() if not isinstance(error, MissingEntityError):
+            _LOG.error("A request to %s failed: %s", route, error)
+            message = "The feature views cannot be read now. The server's log says why."
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message)
         case ForesqlError():
             return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
         case _:

@@ -9,7 +9,7 @@ from .access import Anyone, AnyPrincipal, OnModel, Verb
 from .grpc_messages import message_class
 from .http import bad
 from .oip import described
-from .output_tensors import check_output, encode_outputs
+from .output_tensors import check_output
 from .rows_form import check_rows
 from .tensors import InputTensor, TensorParameters, read_inputs
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .access import Decision
     from .http import Request
-    from .models import ServedModel
+    from .served import Served
     from .service import Service
 
     Handler = Callable[[Any, Request, Service], Awaitable[Any]]
@@ -93,7 +93,7 @@ async def infer(message: Any, request: Request, service: Service) -> Any:
     features = read_inputs(tensors, raw, served)
     check_rows(features.rows, service)
     wanted = _wanted(message, served)
-    outputs, blobs = encode_outputs(await served.score(features), wanted, served)
+    outputs, blobs = served.encode(await served.score(features), wanted)
     return message_class("ModelInferResponse")(
         model_name=served.name,
         model_version=str(served.version),
@@ -141,7 +141,7 @@ def _of_elements(tensor: Any) -> InputTensor:
     return InputTensor(tensor.name, list(tensor.shape), tensor.datatype, None, elements)
 
 
-def _wanted(message: Any, served: ServedModel) -> dict[str, bool]:
+def _wanted(message: Any, served: Served) -> dict[str, bool]:
     """Say which outputs are sent: all as bytes."""
     names = [each.name for each in message.outputs] or served.outputs
     for name in names:

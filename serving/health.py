@@ -26,7 +26,7 @@ async def ready(request: Request, service: Service) -> Response:
     body: dict[str, object] = {
         "ready": problem is None,
         "live": True,
-        "degraded": bool(service.shelf.problems) or not service.shelf.is_current,
+        "degraded": bool(service.problems) or not service.is_current,
     }
     if problem is not None:
         return json_response(body | {"error": f"Not ready: {problem}."}, _UNAVAILABLE)

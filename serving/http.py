@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 
     from .access import Principal
-    from .models import ServedModel
+    from .served import Served
 
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
@@ -43,7 +43,7 @@ class Request:
     __slots__ = ("headers", "parameters", "principal", "receive", "scope", "served")
 
     principal: Principal
-    served: ServedModel
+    served: Served
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         """Read the headers; the body is read by whoever needs it."""

@@ -19,7 +19,7 @@ from .answers import Answering, Answers, joined
 from .batching import Batcher
 from .datatypes import OF_COLUMN
 from .features import kinds_of, schema_of
-from .output_tensors import outputs_of
+from .output_tensors import encode_outputs, outputs_of
 from .row_decoder import RowDecoder
 
 if TYPE_CHECKING:
@@ -94,6 +94,15 @@ class ServedModel:
             answering, answers = self.answering, self._row_answers
             return joined([answering.of_row(answers(row)) for row in features.tuples()])
         return self.answering.of_scores(await self.batcher.score(features))
+
+    def encode(
+        self, answers: Answers, wanted: Mapping[str, bool]
+    ) -> tuple[list[dict[str, Any]], list[bytes]]:
+        """Give the answers as tensors, and the bytes of those that go behind JSON."""
+        return encode_outputs(answers, wanted, self)
+
+    def notes(self, answers: Answers) -> None:
+        """Say what stands beside tensors: nothing."""
 
     async def explain(self, features: Features) -> list[dict[str, Any]]:
         """Give each row's contributions, as ``explain_<model>`` does in DuckDB."""

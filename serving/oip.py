@@ -8,13 +8,13 @@ import msgspec
 
 from .binary_tensors import HEADER, split_body
 from .http import Response, bad, json_response
-from .output_tensors import check_output, encode_outputs
+from .output_tensors import check_output
 from .rows_form import check_rows
 from .tensors import InputTensor, read_inputs
 
 if TYPE_CHECKING:
     from .http import Request
-    from .models import ServedModel
+    from .served import Served
     from .service import Service
 
 _BINARY = b"application/octet-stream"
@@ -60,10 +60,14 @@ async def infer(request: Request, service: Service) -> Response:
     features = read_inputs(asked.inputs, binary, served)
     check_rows(features.rows, service)
     wanted = _wanted(asked, served)
-    outputs, blobs = encode_outputs(await served.score(features), wanted, served)
+    answers = await served.score(features)
+    outputs, blobs = served.encode(answers, wanted)
     content: dict[str, Any] = {"model_name": served.name, "model_version": str(served.version)}
     if asked.id is not None:
         content["id"] = asked.id
+    notes = served.notes(answers)
+    if notes is not None:
+        content["parameters"] = notes
     content["outputs"] = outputs
     answer = msgspec.json.encode(content)
     if not blobs:
@@ -79,7 +83,7 @@ def _decoded(text: bytes) -> InferenceRequest:
         raise bad(f"The body is no inference request: {error}.") from error
 
 
-def _wanted(asked: InferenceRequest, served: ServedModel) -> dict[str, bool]:
+def _wanted(asked: InferenceRequest, served: Served) -> dict[str, bool]:
     """Say which outputs are sent, and whether as bytes."""
     in_bytes = asked.parameters is not None and asked.parameters.binary_data_output
     if not asked.outputs:
@@ -105,7 +109,7 @@ async def model_metadata(request: Request, service: Service) -> Response:
     return json_response(described(request.served))
 
 
-def described(served: ServedModel) -> dict[str, Any]:
+def described(served: Served) -> dict[str, Any]:
     """Give a model's metadata, as the protocol has it."""
     return {
         "name": served.name,

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from .access import Anyone, OnModel, OnServer, Verb
+from .endpoints.cards import described_answer
 from .http import json_response
 from .openapi_schemas import (
     BINARY,
@@ -21,8 +22,8 @@ from .openapi_schemas import (
 
 if TYPE_CHECKING:
     from .http import Request, Response
-    from .models import ServedModel
     from .routing import Route
+    from .served import Served
     from .service import Service
 
 _ROW_PATH = "/predict/{model}"
@@ -48,6 +49,13 @@ async def document(request: Request, service: Service) -> Response:
             operation["operationId"] += f"_{place.name}"
             operation["parameters"] = []
             paths[f"/predict/{place.name}"] = {"post": operation}
+    for served in service.endpoints.served if service.endpoints else ():
+        if request.principal.may(Verb.PREDICT, served.name):
+            operation = _operation(row_route, has_keys, row=_row_schema(served))
+            operation["operationId"] += f"_{served.name}"
+            operation["parameters"] = []
+            operation["responses"]["200"] = described_answer(served)
+            paths[f"/predict/{served.name}"] = {"post": operation}
     components: dict[str, Any] = {"schemas": SCHEMAS, "responses": refusals()}
     if has_keys:
         components["securitySchemes"] = {
@@ -127,5 +135,5 @@ def _rows_schema(row: Schema) -> Schema:
     )
 
 
-def _row_schema(served: ServedModel) -> Schema:
+def _row_schema(served: Served) -> Schema:
     return record({name: COLUMNS[kind] for name, kind in served.kinds.items()})

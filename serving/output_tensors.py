@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .answers import Answering, Answers
     from .models import ServedModel
+    from .served import Served
 
 PREDICT, PROBA = "predict", "predict_proba"
 _BINARY = 2
@@ -53,7 +54,7 @@ def outputs_of(answering: Answering) -> Mapping[str, Output]:
     return outputs
 
 
-def check_output(name: str, served: ServedModel) -> None:
+def check_output(name: str, served: Served) -> None:
     """Check that a model has an output.
 
     Raises

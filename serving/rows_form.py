@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from .answers import explanation_in_json
+from .endpoints.endpoint import ServedEndpoint
+from .endpoints.rows import answer_rows
 from .features import RowFeatures
 from .http import JSON, Refusal, Response, bad
 
@@ -27,6 +29,14 @@ async def predict(request: Request, service: Service) -> Response:
     body = await service.bodies.read(request)
     rows, explains, level = served.rows.decode(body)
     check_rows(len(rows), service)
+    if isinstance(served, ServedEndpoint):
+        return await answer_rows(served, rows, explains, level)
+    return await _predict(cast("ServedModel", served), rows, explains, level)
+
+
+async def _predict(
+    served: ServedModel, rows: list[tuple[Any, ...]], explains: bool, level: float | None
+) -> Response:
     if explains:
         _check_explains(served)
     width = None if level is None else _half_width(served, level)

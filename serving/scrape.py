@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .endpoints.scrape import endpoint_metrics
 from .http import Response
 from .metrics import samples
 
@@ -18,6 +19,8 @@ async def scrape(request: Request, service: Service) -> Response:
     """Write all metrics for Prometheus."""
     del request
     text = service.metrics.text() + _models(service) + _state(service)
+    if service.endpoints is not None:
+        text += endpoint_metrics(service.endpoints)
     return Response(text.encode(), content_type=_TEXT)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .access import LocalAccess
 from .audit import AuditLog
 from .bodies import Bodies
+from .endpoints.opening import open_endpoints
 from .identity import Identity
 from .metrics import Metrics
 from .models import ServedModel
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..scoring.models import OpenModel
     from .access import Authenticator
     from .routing import Route
+    from .served import Served
     from .settings import Settings
 
 
@@ -43,8 +45,10 @@ class Service:
         self.access: Authenticator = self.keys or LocalAccess()
         self.rates = Rates()
         self.shelf = Shelf(settings, self._made)
+        self.endpoints = open_endpoints(self) if settings.endpoints else None
         self.audit = None if settings.audit_log is None else AuditLog(settings.audit_log)
         looks = [self.shelf.refresh]
+        looks += [self.endpoints.refresh] if self.endpoints else []
         looks += [self.keys.reload] if self.keys else []
         looks += [self.audit.reopen] if self.audit else []
         self._watcher = Watcher(settings.poll_seconds, *looks)
@@ -63,6 +67,22 @@ class Service:
         self._is_running = False
         self._watcher.stop()
         self.workers.stop()
+
+    def find(self, name: str, version: str | None = None) -> Served | None:
+        """Give what a name and, perhaps, a version mean; None for what is not served."""
+        if self.endpoints is not None and (found := self.endpoints.find(name, version)):
+            return found
+        return self.shelf.find(name, version)
+
+    @property
+    def problems(self) -> list[str]:
+        """List what is not as the registry, and the files of endpoints, want it."""
+        return self.shelf.problems + (self.endpoints.problems if self.endpoints else [])
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the registry and the endpoints could be looked at."""
+        return self.shelf.is_current and (self.endpoints is None or self.endpoints.is_current)
 
     @property
     def problem(self) -> str | None:

@@ -71,6 +71,29 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Which scoring queries are served.
+
+    Attributes
+    ----------
+    folder
+        Whose ``NAME.sql`` are endpoints.
+    dbt, dbt_models
+        A dbt project that was compiled, and which of its models are endpoints.
+    online
+        Where feature views are: a folder, or ``redis://…``.
+    database
+        The warehouse's file, which says the types of requests.
+    """
+
+    folder: Path | None = None
+    dbt: Path | None = None
+    dbt_models: tuple[str, ...] = ()
+    online: str | None = None
+    database: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How a server runs.
 
@@ -89,6 +112,8 @@ class Settings:
         How often the registry and the file of keys are looked at.
     threads
         How many threads score what takes long; one a core, eight at most, by default.
+    endpoints
+        The scoring queries that are served beside the models.
     """
 
     registry: Path
@@ -98,3 +123,4 @@ class Settings:
     poll_seconds: float = 1.0
     threads: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
     limits: Limits = field(default_factory=Limits)
+    endpoints: Endpoints | None = None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .datatypes import Datatype
     from .http import Refusal
-    from .models import ServedModel
+    from .served import Served
 
 _MATRIX = 2
 _NUMBERS = frozenset({float, int})
@@ -46,9 +46,7 @@ class InputTensor(msgspec.Struct):
     data: list[Any] | None = None
 
 
-def read_inputs(
-    inputs: Sequence[InputTensor], binary: bytes, served: ServedModel
-) -> ColumnFeatures:
+def read_inputs(inputs: Sequence[InputTensor], binary: bytes, served: Served) -> ColumnFeatures:
     """Read the columns of a model out of the tensors of a request.
 
     Raises
@@ -90,7 +88,7 @@ def read_inputs(
         raise bad(f"Input {error.args[0]!r} is missing. {_inputs(served)}") from error
 
 
-def _plain_columns(inputs: Sequence[InputTensor], served: ServedModel) -> list[Any] | None:
+def _plain_columns(inputs: Sequence[InputTensor], served: Served) -> list[Any] | None:
     """Check all tensors at once, where each is in its place and of floats alone: most are.
 
     None where one is not, and has to be looked at by itself.
@@ -110,7 +108,7 @@ def _plain_columns(inputs: Sequence[InputTensor], served: ServedModel) -> list[A
     return columns if is_plain else None
 
 
-def _unexpected(tensor: InputTensor, served: ServedModel) -> Refusal:
+def _unexpected(tensor: InputTensor, served: Served) -> Refusal:
     if tensor.name in served.kinds:
         return bad(f"Input {tensor.name!r} is given twice.")
     return bad(f"{served.reference} has no input {tensor.name[:200]!r}. {_inputs(served)}")
@@ -225,7 +223,7 @@ def _as_int64(name: str, elements: list[Any] | NDArray[Any]) -> list[Any] | NDAr
     return elements if isinstance(elements, list) else elements.astype(np.int64)
 
 
-def _inputs(served: ServedModel) -> str:
+def _inputs(served: Served) -> str:
     names = list(served.kinds)
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""  # noqa: PLR2004 - a message is short
     return f"Its inputs are {', '.join(map(repr, names[:20]))}{more}."

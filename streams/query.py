@@ -5,21 +5,18 @@ DuckDB's own parser says what each part is, and the text stays the user's but fo
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING
 
 from ..errors import UnsupportedModelError
-from ..registry import Registry
-from ..scoring.models import register
+from ..scoring.pinning import Pinned, pin
 from ..scoring.query import callable_models
 from ..scoring.rewriting.syntax import Edit, Query, Span, parse, span_of
+from ..scoring.row_by_row import IN_A_VIEW, Called, check_row_by_row
 from ..scoring.row_query import WaysOut, check_names, named_output, parse_row_query
 from ..udfs.duckdb.macros import quote
 from .relation import folded
-from .row_by_row import IN_A_VIEW, Called, check_row_by_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,52 +25,9 @@ if TYPE_CHECKING:
     import duckdb
     from sqlglot import exp
 
-    from ..registry.records import Version
-    from ..udfs.duckdb.ownership import Held
     from .relation import Name
 
 _WAYS_OUT = WaysOut("join in a view, and make the stream on that view.", IN_A_VIEW)
-_HASH_DIGITS = 16
-_held: WeakKeyDictionary[duckdb.DuckDBPyConnection, dict[tuple[object, ...], Held]] = (
-    WeakKeyDictionary()
-)
-"""What was registered in each connection: of which version and registry, under which name."""
-
-
-class Pinned(NamedTuple):
-    """The versions that a run scores by, and what its predictions say of them."""
-
-    functions: tuple[tuple[str, Version], ...]
-    scoring_hash: str
-
-    @property
-    def model_name(self) -> str:
-        """The models, in the order of the query."""
-        return ",".join(version.name for _, version in self.functions)
-
-    @property
-    def model_version(self) -> str:
-        """Their versions, in the same order."""
-        return ",".join(str(version.version) for _, version in self.functions)
-
-    @property
-    def references(self) -> tuple[str, ...]:
-        """The models with their versions, as in ``delay:3``."""
-        return tuple(dict.fromkeys(version.reference for _, version in self.functions))
-
-    def register(self, connection: duckdb.DuckDBPyConnection, registry: Path) -> None:
-        """Make the functions those of these versions, whatever their aliases mean by now.
-
-        Those of an earlier run are used again: to see that they are still there takes a third of
-        the time.
-        """
-        kept = _held.setdefault(connection, {})
-        for function, version in self.functions:
-            made = (function, version.reference, version.digest, registry)
-            if made not in kept or not kept[made].answers_in(connection):
-                kept[made] = register(
-                    connection, version.reference, name=function, registry=registry, temporary=True
-                ).held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +74,7 @@ class RowQuery:
 
     def pin(self, registry: Path) -> Pinned:
         """Find the versions that its models mean now."""
-        store = Registry.open(registry)
-        functions = tuple((each.function, store.resolve(each.reference)) for each in self.models)
-        parts = [self.text, *(f"{version.reference}#{version.digest}" for _, version in functions)]
-        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_HASH_DIGITS]
-        return Pinned(functions, digest)
+        return pin(self.models, self.text, registry)
 
 
 def read_row_query(

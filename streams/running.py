@@ -14,7 +14,7 @@ from ..udfs.duckdb.macros import literal, quote
 from .bookkeeping import HISTORY, TASKS, moment, refuse_transaction, transaction
 from .consuming import Changes, explained, open_changes
 from .metadata import ACTION, INSERT
-from .query import Pinned, RowQuery, read_row_query
+from .query import RowQuery, read_row_query
 from .relation import find_relation, listed
 from .stream import Stream, check_fresh, find_stream
 from .task import STAMPS, SUSPENDED, Task, find_task
@@ -22,6 +22,8 @@ from .task import STAMPS, SUSPENDED, Task, find_task
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
+
+    from ..scoring.pinning import Pinned
 
 SUCCEEDED, FAILED, SKIPPED = "SUCCEEDED", "FAILED", "SKIPPED"
 CHANGES, ALL = "changes", "all"

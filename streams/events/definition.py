@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ...errors import StreamError
-from .sections import ONE_OF, At, read_section
+from ...scoring.sections import ONE_OF, At, read_section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,13 +14,13 @@ import duckdb
 import pyarrow as pa
 
 from ...errors import ForesqlError, UnsupportedModelError
+from ...scoring.changing_rows import OF_AN_EVENT, Rows, reason_of
 from ...scoring.query import connect_quietly, registry_path
 from ...scoring.row_query import WaysOut
 from ...udfs.duckdb.macros import quote
 from ..bookkeeping import moment
 from ..query import read_row_query
 from ..task import MODEL_NAME, MODEL_VERSION, RUN_ID, SCORED_AT, SCORING_HASH, STAMPS
-from .computing import OF_AN_EVENT, Rows, reason_of
 from .dead import TIMESTAMP
 from .definition import OFFSET, PARTITION
 from .stages import Refused
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from ..query import Pinned, RowQuery
+    from ...scoring.pinning import Pinned
+    from ..query import RowQuery
     from .stages import Query
 
 LOOK_EVERY = 1.0

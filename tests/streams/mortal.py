@@ -16,6 +16,7 @@ from pathlib import Path
 from changing_flights import MAKE, QUERY, change, predicted, promote, rescored
 
 from foresql import streams
+from foresql.scoring.pinning import Pinned
 from foresql.streams import running
 from foresql.streams.stream import find_stream
 
@@ -77,8 +78,8 @@ def live(path, registry, seed, dies_at, told):
 
 def keep_models_from_dying():
     """Register models by the real connection: DuckDB looks at its class."""
-    pin = running.Pinned.register
-    running.Pinned.register = lambda pinned, con, path: pin(pinned, con._connection, path)
+    pin = Pinned.register
+    Pinned.register = lambda pinned, con, path: pin(pinned, con._connection, path)
     read = running.read_row_query
     running.read_row_query = lambda con, *rest: read(con._connection, *rest)
     running.registry_path = lambda _, path: path

@@ -9,7 +9,7 @@ from changing_flights import QUERY, change, predicted, promote, rescored
 import foresql
 from foresql import streams
 from foresql.errors import StreamError, UnsupportedModelError
-from foresql.streams import query as task_query
+from foresql.scoring import pinning
 
 
 def run(con, registry, **options):
@@ -68,7 +68,7 @@ def test_functions_that_somebody_replaced_are_not_scored_by(flights, registry):
 def test_functions_of_the_last_run_are_used_again(flights, registry, monkeypatch):
     run(flights, registry)
     flights.execute("UPDATE flight_features SET distance = distance + 1")
-    monkeypatch.setattr(task_query, "register", None)
+    monkeypatch.setattr(pinning, "register", None)
     assert run(flights, registry).state == "SUCCEEDED"
     monkeypatch.undo()
     check(flights, registry)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from ....scoring.changing_rows import OF_AN_EVENT, Rows, reason_of
 from ....scoring.query import connect_quietly
-from ..computing import OF_AN_EVENT, Rows, reason_of
+from ....scoring.trees import settle
 from .stack import EVENTS, ROW
-from .syntax import settle
 
 if TYPE_CHECKING:
     from .memory import Slice

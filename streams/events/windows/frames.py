@@ -9,7 +9,7 @@ import duckdb
 
 from ....errors import UnsupportedModelError
 from ....scoring.rewriting.syntax import column_path, parts_of
-from .syntax import folded, plain_select
+from ....scoring.trees import folded, plain_select
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

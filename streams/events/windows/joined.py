@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from .syntax import column, giving, placeless, plain_select, reading, unnamed, write
+from ....scoring.trees import column, giving, placeless, plain_select, reading, unnamed, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from ....errors import UnsupportedModelError
 from ....scoring.rewriting.syntax import column_path, parts_of
-from .syntax import folded
+from ....scoring.trees import folded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

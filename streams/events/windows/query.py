@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from ....errors import UnsupportedModelError
 from ....scoring.rewriting.syntax import parse, parts_of
+from ....scoring.trees import reading, settle, write
 from .layers import read_chain
 from .parts import check_whole_rows, modelless
 from .stack import Stack
-from .syntax import reading, settle, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,14 +10,14 @@ import pyarrow as pa
 
 from ....errors import UnsupportedModelError
 from ....scoring.rewriting.syntax import column_path, parts_of, queries_in
+from ....scoring.row_by_row import Reader
 from ....scoring.row_query import check_names
-from ...row_by_row import Reader
+from ....scoring.trees import column, folded, giving, reading, unnamed, write
 from ..definition import OFFSET, PARTITION, PUBLISHED
 from .aggregates import check_aggregate
 from .frames import check_window
 from .joined import write_joined
 from .parts import check_part, check_star, check_types, check_whole_rows, starless
-from .syntax import column, folded, giving, reading, unnamed, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

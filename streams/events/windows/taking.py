@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ....errors import StreamError
-from ..computing import OF_AN_EVENT, reason_of
+from ....scoring.changing_rows import OF_AN_EVENT, reason_of
 from ..dead import LATE, TIME
 from ..definition import OFFSET, PARTITION
 from ..records import Move

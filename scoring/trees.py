@@ -6,14 +6,14 @@ import copy
 import json
 from typing import TYPE_CHECKING, Any
 
-from ....errors import UnsupportedModelError
+from ..errors import UnsupportedModelError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import duckdb
 
-    from ....scoring.rewriting.syntax import Node
+    from .rewriting.syntax import Node
 
 
 def settle(connection: duckdb.DuckDBPyConnection) -> None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import RegistrationError, UnsupportedModelError
-from ..scoring.rewriting.syntax import Query, parse, parts_of, queries_in
 from ..udfs.duckdb.ownership import KINDS, function_name
+from .rewriting.syntax import Query, parse, parts_of, queries_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     import duckdb
 
-    from ..scoring.rewriting.syntax import Node
+    from .rewriting.syntax import Node
 
 IN_A_VIEW = "compute it in a view, and make the stream on that view."
 _OF_MODELS = ("predict", "explain", "interval", "version", "foresql")
@@ -27,6 +27,31 @@ _FUNCTION = """
     SELECT DISTINCT function_type, coalesce(stability, ''), macro_definition, parameters
     FROM duckdb_functions() WHERE lower(function_name) = ?
 """
+
+
+class Words(NamedTuple):
+    """How refusals say where the query is run.
+
+    Attributes
+    ----------
+    others
+        Why other rows cannot be read.
+    inner
+        What is wrong with a subquery.
+    table
+        Whose columns may be named.
+    """
+
+    others: str
+    inner: str
+    table: str
+
+
+_OF_A_STREAM = Words(
+    "a stream has the changed ones alone",
+    "a change in what it reads would not rescore a row",
+    "the stream's table",
+)
 
 
 class Called(NamedTuple):
@@ -83,11 +108,13 @@ class Reader:
         way_out: str,
         *,
         windows: bool = False,
+        words: Words = _OF_A_STREAM,
     ) -> None:
         """Take a connection's functions, the models, and what to do about the rest.
 
         With ``windows`` those are checked elsewhere.
         """
+        self._words = words
         self._connection = connection
         self._way_out = way_out
         self._windows = windows
@@ -104,7 +131,7 @@ class Reader:
         if any(True for _ in queries_in(node)):
             raise UnsupportedModelError(
                 "a subquery in the query",
-                "a change in what it reads would not rescore a row.",
+                f"{self._words.inner}.",
                 self._way_out,
             )
         parts = list(parts_of(node))
@@ -117,7 +144,7 @@ class Reader:
             case "WINDOW" if not self._windows:
                 raise UnsupportedModelError(
                     f"{part['function_name']} OVER in the query",
-                    "it reads other rows, and a stream has the changed ones alone.",
+                    f"it reads other rows, and {self._words.others}.",
                     self._way_out,
                 )
             case "STAR" | "POSITIONAL_REFERENCE" | "PARAMETER" | "DEFAULT":
@@ -139,7 +166,7 @@ class Reader:
         if first.casefold() not in names:
             raise UnsupportedModelError(
                 first,
-                "it is no column of the stream's table.",
+                f"it is no column of {self._words.table}.",
                 f"name a column, or {self._way_out}",
             )
 
@@ -175,7 +202,7 @@ class Reader:
         types = {type_ for type_, *_ in overloads}
         if {"aggregate", "window"} & types:
             raise UnsupportedModelError(
-                name, "it reads many rows, and a stream has the changed ones alone.", self._way_out
+                name, f"it reads many rows, and {self._words.others}.", self._way_out
             )
         if types == {"macro"}:
             for _, _, definition, parameters in overloads:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from ...errors import StreamError
+from ..errors import ForesqlError, StreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -33,26 +33,27 @@ _SECRETS = ("password", "passwd", "token", "secret", "credential")
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """A place in a definition: the file and the section."""
+    """A place in a definition: the file, the section, and the kind of its errors."""
 
     file: str
     name: str = ""
+    kind: type[ForesqlError] = StreamError
 
     def section(self, name: str) -> At:
         """Go to a section."""
-        return At(self.file, f"[{name}] ")
+        return At(self.file, f"[{name}] ", self.kind)
 
-    def error(self, key: str, problem: str) -> StreamError:
+    def error(self, key: str, problem: str) -> ForesqlError:
         """Say what is wrong with a key."""
-        return StreamError(f"{self.file}, {self.name}{key}: {problem}.")
+        return self.kind(f"{self.file}, {self.name}{key}: {problem}.")
 
     def check_known(self, table: Iterable[str], known: Collection[str]) -> None:
         """Refuse keys that mean nothing, and say which was probably meant.
 
         Raises
         ------
-        StreamError
-            For the first of them.
+        ForesqlError
+            For the first of them, of the definition's kind.
         """
         for key in table:
             if key not in known:
@@ -65,7 +66,7 @@ class At:
 
         Raises
         ------
-        StreamError
+        ForesqlError
             If it has, without the address.
         """
         for part in address.split(","):  # an address may have several servers, with a scheme each
@@ -99,12 +100,12 @@ def read_section(class_: type[_Section], table: object, at: At) -> _Section:
 
     Raises
     ------
-    StreamError
-        If a key is unknown or missing, or has a wrong value.
+    ForesqlError
+        If a key is unknown or missing, or has a wrong value; of the definition's kind.
     """
     if not isinstance(table, dict):
         message = f"{at.file}, {at.name.strip()}: must be a table."
-        raise StreamError(message)
+        raise at.kind(message)
     known = {each.name: each for each in fields(class_)}  # pyright: ignore[reportArgumentType]
     at.check_known(table, tuple(known))
     values: dict[str, Any] = {}
