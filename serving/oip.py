@@ -11,9 +11,10 @@ from .http import Response, bad, json_response
 from .output_tensors import check_output, encode_outputs
 from .rows_form import check_rows
 from .tensors import InputTensor, read_inputs
+from .traffic.rules import ENTITY
 
 if TYPE_CHECKING:
-    from .http import Request
+    from .http import Header, Request
     from .models import ServedModel
     from .service import Service
 
@@ -37,6 +38,7 @@ class RequestParameters(msgspec.Struct):
     """How all outputs are to be sent, unless one says otherwise."""
 
     binary_data_output: bool = False
+    entity: int | str | None = msgspec.field(name=ENTITY, default=None)
 
 
 class InferenceRequest(msgspec.Struct):
@@ -60,16 +62,27 @@ async def infer(request: Request, service: Service) -> Response:
     features = read_inputs(asked.inputs, binary, served)
     check_rows(features.rows, service)
     wanted = _wanted(asked, served)
-    outputs, blobs = encode_outputs(await served.score(features), wanted, served)
+    split = None
+    if service.traffic is None:
+        answers = await served.score(features)
+    else:
+        entity = asked.parameters and asked.parameters.entity
+        split = service.traffic.split(request, features, whole=True, entity=entity)
+        served, answers = await split.score_whole()
+    outputs, blobs = encode_outputs(answers, wanted, served)
     content: dict[str, Any] = {"model_name": served.name, "model_version": str(served.version)}
     if asked.id is not None:
         content["id"] = asked.id
     content["outputs"] = outputs
     answer = msgspec.json.encode(content)
+    headers: tuple[Header, ...] = ()
+    if split is not None:
+        headers = split.headers
+        split.note()
     if not blobs:
-        return Response(answer)
-    length = (HEADER, b"%d" % len(answer))
-    return Response(b"".join([answer, *blobs]), content_type=_BINARY, headers=(length,))
+        return Response(answer, headers=headers)
+    headers = ((HEADER, b"%d" % len(answer)), *headers)
+    return Response(b"".join([answer, *blobs]), content_type=_BINARY, headers=headers)
 
 
 def _decoded(text: bytes) -> InferenceRequest:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .http import Response
 from .metrics import samples
+from .traffic.metrics import traffic_metrics
 
 if TYPE_CHECKING:
     from .http import Request
@@ -18,6 +19,8 @@ async def scrape(request: Request, service: Service) -> Response:
     """Write all metrics for Prometheus."""
     del request
     text = service.metrics.text() + _models(service) + _state(service)
+    if service.traffic is not None:
+        text += traffic_metrics(service.traffic)
     return Response(text.encode(), content_type=_TEXT)
 
 
