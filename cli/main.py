@@ -24,6 +24,7 @@ from .serving import serve
 from .stream import stream
 from .tasks import task
 from .terminating import Terminable
+from .traffic import traffic
 from .worker import worker
 
 
@@ -67,6 +68,7 @@ for command in (
     task,
     worker,
     serve,
+    traffic,
     publish_serving,
     schedule,
     report,

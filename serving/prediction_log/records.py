@@ -84,7 +84,7 @@ class LogTable:
             return pa.array(values, kind).take(pa.array(places))
 
         columns = {
-            "at": repeated([record.at for record in records], pa.timestamp("us", "UTC")),
+            "answered_at": repeated([record.at for record in records], pa.timestamp("us", "UTC")),
             "request_id": repeated([record.request_id for record in records], pa.string()),
             "row": pa.array(chain.from_iterable(r.places for r in records), pa.int64()),
             "model_name": pa.repeat(self._served.name, rows),
@@ -137,4 +137,4 @@ class LogTable:
     def _of_rows(self, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
         if rows:
             return RowFeatures(self._served.schema, rows).batch()
-        return self._served.schema.empty_table().to_batches()[0]
+        return pa.RecordBatch.from_pylist([], self._served.schema)
