@@ -71,11 +71,10 @@ def compare(
 
 
 def _print_shares(found: Traffic) -> None:
-    table = Table("model", "version", "role", "rows", "requests", "entities", "first", "last")
+    table = Table("model", "version", "role", "rows", "requests", "entities")
     for each in found.shares:
-        times = (f"{moment:%Y-%m-%d %H:%M:%S}" for moment in (each.first, each.last))
         counts = (f"{count:,}" for count in (each.rows, each.requests, each.entities))
-        table.add_row(each.model, str(each.version), each.role, *counts, *times)
+        table.add_row(each.model, str(each.version), each.role, *counts)
     OUTPUT.print(table)
 
 
@@ -93,6 +92,11 @@ def _print_comparison(comparison: Comparison) -> None:
     for each in c.examples:
         kind = "prediction" if each["probability"] is None else "probability"
         shown = (each["entity"], each[kind], each[f"shadow_{kind}"], each["difference"])
-        texts = (Text("-" if value is None else str(value)) for value in shown)
-        table.add_row(each["request_id"], str(each["row"]), *texts)
+        table.add_row(Text(each["request_id"]), str(each["row"]), *map(_text, shown))
     OUTPUT.print(table)
+
+
+def _text(value: object) -> Text:
+    if value is None:
+        return Text("-")
+    return Text(f"{value:.10g}" if isinstance(value, float) else str(value))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..udfs.duckdb.macros import quote
+from .manifest import ANSWER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -114,8 +114,8 @@ def _compare_model(  # noqa: PLR0913, PLR0917 - all that is asked for
         for row in rows_of(
             connection,
             "SELECT role, count(*) AS rows, count(DISTINCT request_id) AS requests, "
-            "count(DISTINCT entity) AS entities, min(answered_at) AS first, max(answered_at) AS last "
-            f"FROM {relation} GROUP BY role ORDER BY role",
+            "count(DISTINCT entity) AS entities, min(answered_at) AS first, "
+            f"max(answered_at) AS last FROM {relation} GROUP BY role ORDER BY role",
         ):
             found.shares.append(Share(name, version, **row))
             has_shadow += [version] if row["role"] == "shadow" else []
