@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from random import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..shelf import CHAMPION
 from .assignment import PLACES, key_of, place_of
@@ -31,8 +30,7 @@ class Role(StrEnum):
     DIRECT = "direct"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """Rows of a request that one version answers.
 
     Attributes

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
@@ -26,8 +25,7 @@ _BATCH_ROWS = 1_024
 _LOG = logging.getLogger("foresql.serving")
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """Rows of a request, as the shadow reads them."""
 
     request_id: str
