@@ -27,6 +27,7 @@ from .serving import serve
 from .stream import stream
 from .tasks import task
 from .terminating import Terminable
+from .traffic import traffic
 from .worker import worker
 
 
@@ -71,6 +72,7 @@ for command in (
     worker,
     serve,
     endpoint,
+    traffic,
     publish_serving,
     materialize,
     online,

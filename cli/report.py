@@ -23,8 +23,8 @@ EXIT_DRIFT = 4
 @click.option(
     "--database",
     required=True,
-    type=click.Path(dir_okay=False),
-    help="A DuckDB file with the predictions; it is opened read-only.",
+    type=click.Path(),
+    help="A DuckDB file with the predictions, opened read-only, or the folder of a prediction log.",
 )
 @click.option("--predictions", metavar="TABLE", help="The table of predictions.")
 @click.option("--features", metavar="TABLE", help="The table that was scored.")

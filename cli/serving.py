@@ -49,6 +49,32 @@ _MEBIBYTE = 2**20
     help="Note who asked for what, a line of JSON each.",
 )
 @click.option(
+    "--traffic",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A TOML file of which share of the requests other versions answer, or shadow.",
+)
+@click.option(
+    "--prediction-log",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep each answer in Parquet files in this folder.",
+)
+@click.option(
+    "--prediction-log-features",
+    metavar="none|all|NAMES",
+    help="With --prediction-log: the features that are kept too, by commas.  [default: none]",
+)
+@click.option(
+    "--prediction-log-seconds",
+    type=click.FloatRange(1, 86_400),
+    metavar="SECONDS",
+    help="With --prediction-log: how long a file is written before it is closed.  [default: 300]",
+)
+@click.option(
+    "--traces",
+    is_flag=True,
+    help="Send OpenTelemetry traces, as OTEL_EXPORTER_OTLP_… say; needs the extra foresql[otel].",
+)
+@click.option(
     "--tls",
     nargs=2,
     metavar="CERTIFICATE KEY",
@@ -86,6 +112,11 @@ def serve(
     models: str | None,
     keys: Path | None,
     audit_log: Path | None,
+    traffic: Path | None,
+    prediction_log: Path | None,
+    prediction_log_features: str | None,
+    prediction_log_seconds: float | None,
+    traces: bool,
     tls: tuple[Path, Path] | None,
     client_ca: Path | None,
     max_rows: int,
@@ -113,6 +144,7 @@ def serve(
     try:
         from ..serving import Address, Limits, Settings, Tls
         from ..serving import serve as run
+        from ..serving.settings import log_settings
     except ImportError as error:
         message = f"{error.name} is not installed: pip install 'foresql[serving]'"
         raise ForesqlError(message) from error
@@ -127,6 +159,11 @@ def serve(
         audit_log,
         limits=Limits(rows=max_rows, body_bytes=max_body * _MEBIBYTE),
         endpoints=endpoints,
+        traffic=traffic,
+        prediction_log=log_settings(
+            prediction_log, prediction_log_features, prediction_log_seconds
+        ),
+        traces=traces,
     )
     _log_to_stderr()
     files = None if tls is None else Tls(*tls, client_ca)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Hints", "read_hints"]
 
+ANSWER = "answer_id"
+"""What tells the rows of a prediction log apart: the request's id, and the row's place in it."""
+
 _PLACES = ("dbt_project/target/manifest.json", "target/manifest.json", "../target/manifest.json")
 
 
@@ -28,7 +31,12 @@ class Hints:
 
 
 def read_hints(database: Path, name: str, alias: str | None) -> Hints:
-    """Read the manifest of the dbt project beside a database; nothing where there is none."""
+    """Read the manifest of the dbt project beside a database; nothing where there is none.
+
+    A folder is a prediction log, whose views are known.
+    """
+    if database.is_dir():
+        return Hints(f"{name}_predictions", f"{name}_features", (ANSWER,))
     for place in _PLACES:
         path = database.parent / place
         try:

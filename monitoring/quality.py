@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..udfs.duckdb.macros import quote
+from .manifest import ANSWER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,9 @@ def _conditions(
             "Probabilities below 0 or above 1",
             (outside, "Name the column of the probability with --score: this one is none."),
         )
-    if version is not None and table.find("model_version"):
+    # A log holds what was answered then, and nobody scores it again.
+    is_log = sources.key == (ANSWER,)
+    if version is not None and table.find("model_version") and not is_log:
         stale = f"model_version IS DISTINCT FROM {version}"
         way_out = "Run the scoring job: it scores rows of other versions again."
         yield "Predictions of another version than the one that answers now", (stale, way_out)

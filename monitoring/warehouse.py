@@ -15,6 +15,7 @@ from ..udfs.duckdb import interruptible
 from ..udfs.duckdb.holder import find_holder
 from ..udfs.duckdb.macros import literal, quote
 from .errors import MonitoringError
+from .prediction_log import connect_log
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -96,7 +97,9 @@ class Warehouse:
 
 @contextmanager
 def open_warehouse(path: str | Path) -> Generator[Warehouse]:
-    """Open a DuckDB file read-only; what a query cannot hold in memory goes to a temporary folder.
+    """Open a DuckDB file read-only, or the folder of a prediction log.
+
+    What a query cannot hold in memory goes to a temporary folder.
 
     Raises
     ------
@@ -119,6 +122,8 @@ def open_warehouse(path: str | Path) -> Generator[Warehouse]:
 
 
 def _connect(file: Path) -> duckdb.DuckDBPyConnection:
+    if file.is_dir():
+        return interruptible(connect_log(file))
     try:
         return interruptible(duckdb.connect(str(file), read_only=True))
     except duckdb.Error as error:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from ..ir import Model
 
+# What Python's objects take, roughly and rather more than less.
+_ROW_BYTES, _VALUE_BYTES, _TEXT_BYTES = 128, 40, 4
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?", re.ASCII)
 _ARROW: Mapping[ColumnType, pa.DataType] = {
     ColumnType.DOUBLE: pa.float64(),
@@ -65,6 +67,20 @@ class Features(Protocol):
         """Give the rows as a batch of the model's schema."""
         ...
 
+    def column(self, place: int) -> Sequence[Any]:
+        """Give a column's values."""
+        ...
+
+    def picked(
+        self, schema: pa.Schema, order: Sequence[int], places: Sequence[int] | None
+    ) -> Features:
+        """Give the rows at some places, or all, with the columns that another model reads."""
+        ...
+
+    def weight(self) -> int:
+        """Estimate the bytes that keeping the rows takes."""
+        ...
+
 
 class RowFeatures:
     """Rows that came row by row."""
@@ -89,6 +105,24 @@ class RowFeatures:
             for column, field in zip(columns, self._schema, strict=True)
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+    def column(self, place: int) -> Sequence[Any]:
+        """Give a column's values."""
+        return [row[place] for row in self._rows]
+
+    def picked(
+        self, schema: pa.Schema, order: Sequence[int], places: Sequence[int] | None
+    ) -> RowFeatures:
+        """Give rows with the columns that another model reads."""
+        rows = self._rows if places is None else [self._rows[place] for place in places]
+        if list(order) != list(range(len(self._schema))):
+            rows = [tuple(row[place] for place in order) for row in rows]
+        return RowFeatures(schema, rows)
+
+    def weight(self) -> int:
+        """Estimate the bytes that keeping the rows takes."""
+        texts = sum(len(v) for row in self._rows for v in row if type(v) is str)
+        return self.rows * (_ROW_BYTES + _VALUE_BYTES * len(self._schema)) + _TEXT_BYTES * texts
 
 
 class ColumnFeatures:
@@ -116,6 +150,35 @@ class ColumnFeatures:
             for column, field in zip(self._columns, self._schema, strict=True)
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+    def column(self, place: int) -> Sequence[Any]:
+        """Give a column's values."""
+        column = self._columns[place]
+        return column if isinstance(column, list) else column.tolist()
+
+    def picked(
+        self, schema: pa.Schema, order: Sequence[int], places: Sequence[int] | None
+    ) -> ColumnFeatures:
+        """Give rows with the columns that another model reads."""
+        columns = [self._columns[place] for place in order]
+        if places is None:
+            return ColumnFeatures(schema, columns, self.rows)
+        chosen = [
+            [column[place] for place in places] if isinstance(column, list) else column[[*places]]
+            for column in columns
+        ]
+        return ColumnFeatures(schema, chosen, len(places))
+
+    def weight(self) -> int:
+        """Estimate the bytes that keeping the rows takes."""
+        weight = _ROW_BYTES * self.rows
+        for column in self._columns:
+            if isinstance(column, list):
+                texts = sum(len(value) for value in column if type(value) is str)
+                weight += _VALUE_BYTES * len(column) + _TEXT_BYTES * texts
+            else:
+                weight += column.nbytes
+        return weight
 
 
 def read_time(text: str | None, name: str) -> datetime | None:

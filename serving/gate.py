@@ -100,5 +100,7 @@ def note(request: Request, service: Service, route: str, status: int, seconds: f
     model, version = (served.name, str(served.version)) if served else ("", "")
     service.metrics.count(route, model, version, status, seconds)
     # Health says nothing of anybody, and is asked every few seconds.
+    if service.tracing is not None and getattr(request, "principal", None) is not NOBODY:
+        service.tracing.note(request, route, status, seconds)
     if service.audit and getattr(request, "principal", None) is not NOBODY:
         service.audit.write(request, route, status, seconds)

@@ -2,7 +2,7 @@
 
 Specification: https://github.com/kserve/open-inference-protocol, ``inference`` version 2. A table
 of the fields that are read or written stands for generated code; what else a client sends, such as
-parameters, protobuf skips.
+parameters of tensors, protobuf skips.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ SERVICE = f"{PACKAGE}.GRPCInferenceService"
 
 _TENSOR = ((1, "name", "string"), (2, "datatype", "string"), (3, "shape", "*int64"))
 _OF_MODEL = ((1, "name", "string"), (2, "version", "string"))
+_ENTRY = ((1, "key", "string"), (2, "value", "InferParameter"))
+_ONE_OF = {"InferParameter": "parameter_choice"}
+"""Messages that have one of their fields."""
+
 _MESSAGES: Mapping[str, tuple[tuple[int, str, str], ...]] = {
     "ServerLiveRequest": (),
     "ServerLiveResponse": ((1, "live", "bool"),),
@@ -47,12 +51,20 @@ _MESSAGES: Mapping[str, tuple[tuple[int, str, str], ...]] = {
         (7, "fp64_contents", "*double"),
         (8, "bytes_contents", "*bytes"),
     ),
+    "InferParameter": (
+        (1, "bool_param", "bool"),
+        (2, "int64_param", "int64"),
+        (3, "string_param", "string"),
+    ),
+    "ModelInferRequest.ParametersEntry": _ENTRY,
+    "ModelInferResponse.ParametersEntry": _ENTRY,
     "ModelInferRequest.InferInputTensor": (*_TENSOR, (5, "contents", "InferTensorContents")),
     "ModelInferRequest.InferRequestedOutputTensor": ((1, "name", "string"),),
     "ModelInferRequest": (
         (1, "model_name", "string"),
         (2, "model_version", "string"),
         (3, "id", "string"),
+        (4, "parameters", "*ModelInferRequest.ParametersEntry"),
         (5, "inputs", "*ModelInferRequest.InferInputTensor"),
         (6, "outputs", "*ModelInferRequest.InferRequestedOutputTensor"),
         (7, "raw_input_contents", "*bytes"),
@@ -62,6 +74,7 @@ _MESSAGES: Mapping[str, tuple[tuple[int, str, str], ...]] = {
         (1, "model_name", "string"),
         (2, "model_version", "string"),
         (3, "id", "string"),
+        (4, "parameters", "*ModelInferResponse.ParametersEntry"),
         (5, "outputs", "*ModelInferResponse.InferOutputTensor"),
         (6, "raw_output_contents", "*bytes"),
     ),
@@ -78,6 +91,9 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
         outer, _, inner = name.partition(".")
         message = places[outer].nested_type.add() if inner else file.message_type.add()
         message.name = inner or outer
+        message.options.map_entry = _MESSAGES[name] is _ENTRY
+        if name in _ONE_OF:
+            message.oneof_decl.add(name=_ONE_OF[name])
         places[name] = message
         for number, field, kind in _MESSAGES[name]:
             _add_field(message, number, field, kind)
@@ -88,6 +104,8 @@ def _add_field(message: Any, number: int, name: str, kind: str) -> None:
     field = message.field.add(name=name, number=number)
     names = descriptor_pb2.FieldDescriptorProto
     field.label = names.LABEL_REPEATED if kind.startswith("*") else names.LABEL_OPTIONAL
+    if message.name in _ONE_OF:
+        field.oneof_index = 0
     kind = kind.removeprefix("*")
     if kind in _MESSAGES:
         field.type = names.TYPE_MESSAGE

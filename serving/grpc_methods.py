@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from .access import Anyone, AnyPrincipal, OnModel, Verb
 from .grpc_messages import message_class
 from .http import bad
+from .models import ServedModel
 from .oip import described
 from .output_tensors import check_output
 from .rows_form import check_rows
 from .tensors import InputTensor, TensorParameters, read_inputs
+from .traffic.rules import ENTITY, REQUEST_ID
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -93,14 +95,36 @@ async def infer(message: Any, request: Request, service: Service) -> Any:
     features = read_inputs(tensors, raw, served)
     check_rows(features.rows, service)
     wanted = _wanted(message, served)
-    outputs, blobs = served.encode(await served.score(features), wanted)
-    return message_class("ModelInferResponse")(
+    split = None
+    if service.traffic is None or not isinstance(served, ServedModel):
+        answers = await served.score(features)
+    else:
+        entity = _entity(message)
+        split = service.traffic.split(request, served, features, whole=True, entity=entity)
+        served, answers = await split.score_whole()
+    outputs, blobs = served.encode(answers, wanted)
+    response = message_class("ModelInferResponse")(
         model_name=served.name,
         model_version=str(served.version),
         id=message.id,
         outputs=[_tensor(each) for each in outputs],
         raw_output_contents=blobs,
     )
+    if split is not None:
+        response.parameters[REQUEST_ID].string_param = split.request_id
+        split.note()
+    return response
+
+
+def _entity(message: Any) -> str | int | None:
+    """Give the request's parameter that names its entity; None without one."""
+    if ENTITY not in message.parameters:
+        return None
+    parameter = message.parameters[ENTITY]
+    which = parameter.WhichOneof("parameter_choice")
+    if which not in {"string_param", "int64_param"}:
+        raise bad(f"The parameter {ENTITY} is a string_param or an int64_param.")
+    return getattr(parameter, which)
 
 
 def _inputs(message: Any) -> tuple[list[InputTensor], bytes]:

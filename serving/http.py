@@ -38,12 +38,16 @@ _ONCE = frozenset(
 
 
 class Request:
-    """One request. ``principal`` and ``served`` are set once it is authorised."""
+    """One request. ``principal`` and ``served`` are set once it is authorised.
 
-    __slots__ = ("headers", "parameters", "principal", "receive", "scope", "served")
+    ``marks`` are moments of the clock, where the request is traced.
+    """
+
+    __slots__ = ("headers", "marks", "parameters", "principal", "receive", "scope", "served")
 
     principal: Principal
     served: Served
+    marks: dict[str, float]
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         """Read the headers; the body is read by whoever needs it."""

@@ -8,12 +8,14 @@ import msgspec
 
 from .binary_tensors import HEADER, split_body
 from .http import Response, bad, json_response
+from .models import ServedModel
 from .output_tensors import check_output
 from .rows_form import check_rows
 from .tensors import InputTensor, read_inputs
+from .traffic.rules import ENTITY
 
 if TYPE_CHECKING:
-    from .http import Request
+    from .http import Header, Request
     from .served import Served
     from .service import Service
 
@@ -37,6 +39,7 @@ class RequestParameters(msgspec.Struct):
     """How all outputs are to be sent, unless one says otherwise."""
 
     binary_data_output: bool = False
+    entity: int | str | None = msgspec.field(name=ENTITY, default=None)
 
 
 class InferenceRequest(msgspec.Struct):
@@ -60,7 +63,13 @@ async def infer(request: Request, service: Service) -> Response:
     features = read_inputs(asked.inputs, binary, served)
     check_rows(features.rows, service)
     wanted = _wanted(asked, served)
-    answers = await served.score(features)
+    split = None
+    if service.traffic is None or not isinstance(served, ServedModel):
+        answers = await served.score(features)
+    else:
+        entity = asked.parameters and asked.parameters.entity
+        split = service.traffic.split(request, served, features, whole=True, entity=entity)
+        served, answers = await split.score_whole()
     outputs, blobs = served.encode(answers, wanted)
     content: dict[str, Any] = {"model_name": served.name, "model_version": str(served.version)}
     if asked.id is not None:
@@ -70,10 +79,14 @@ async def infer(request: Request, service: Service) -> Response:
         content["parameters"] = notes
     content["outputs"] = outputs
     answer = msgspec.json.encode(content)
+    headers: tuple[Header, ...] = ()
+    if split is not None:
+        headers = split.headers
+        split.note()
     if not blobs:
-        return Response(answer)
-    length = (HEADER, b"%d" % len(answer))
-    return Response(b"".join([answer, *blobs]), content_type=_BINARY, headers=(length,))
+        return Response(answer, headers=headers)
+    headers = ((HEADER, b"%d" % len(answer)), *headers)
+    return Response(b"".join([answer, *blobs]), content_type=_BINARY, headers=headers)
 
 
 def _decoded(text: bytes) -> InferenceRequest:

@@ -16,9 +16,11 @@ from .http import JSON, Refusal, Response, bad
 
 if TYPE_CHECKING:
     from .answers import Answers
+    from .features import Features
     from .http import Request
     from .models import ServedModel
     from .service import Service
+    from .traffic.splitting import Split
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -31,23 +33,54 @@ async def predict(request: Request, service: Service) -> Response:
     check_rows(len(rows), service)
     if isinstance(served, ServedEndpoint):
         return await answer_rows(served, rows, explains, level)
-    return await _predict(cast("ServedModel", served), rows, explains, level)
+    model = cast("ServedModel", served)
+    features = RowFeatures(model.schema, rows)
+    if explains:
+        _check_explains(model)
+    if service.traffic is not None:
+        split = service.traffic.split(request, model, features)
+        return await _predict_parts(split, explains, level)
+    return await _predict(model, features, explains, level)
 
 
 async def _predict(
-    served: ServedModel, rows: list[tuple[Any, ...]], explains: bool, level: float | None
+    served: ServedModel, features: Features, explains: bool, level: float | None
 ) -> Response:
-    if explains:
-        _check_explains(served)
     width = None if level is None else _half_width(served, level)
-    features = RowFeatures(served.schema, rows)
     answers = await served.score(features)
     shown = _shown(served, answers, width)
     if explains:
-        for row, explanation in zip(shown, await served.explain(features), strict=True):
-            row["explanation"] = explanation_in_json(explanation)
+        await _explain(served, features, shown)
     content = {"model": served.name, "version": served.version, "answers": shown}
     return Response(_ENCODER.encode(content), content_type=JSON)
+
+
+async def _predict_parts(split: Split, explains: bool, level: float | None) -> Response:
+    """Answer each part of a request by its version, and say by which where there may be two."""
+    answered: dict[int, dict[str, Any]] = {}
+    for part in split.parts:
+        served = part.served
+        width = None if level is None else _half_width(served, level)
+        shown = _shown(served, await split.score(part), width)
+        if explains:
+            await _explain(served, part.features, shown)
+        for place, row in zip(part.places, shown, strict=True):
+            answered[place] = row | {"version": served.version} if split.may_differ else row
+    split.scored()
+    versions = {part.served.version for part in split.parts}
+    content = {
+        "model": split.parts[0].served.name,
+        "version": versions.pop() if len(versions) == 1 else None,
+        "answers": [answered[place] for place in sorted(answered)],
+    }
+    response = Response(_ENCODER.encode(content), content_type=JSON, headers=split.headers)
+    split.note()
+    return response
+
+
+async def _explain(served: ServedModel, features: Features, shown: list[dict[str, Any]]) -> None:
+    for row, explanation in zip(shown, await served.explain(features), strict=True):
+        row["explanation"] = explanation_in_json(explanation)
 
 
 def check_rows(rows: int, service: Service) -> None:

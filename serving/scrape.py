@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .endpoints.scrape import endpoint_metrics
 from .http import Response
 from .metrics import samples
+from .traffic.metrics import traffic_metrics
 
 if TYPE_CHECKING:
     from .http import Request
@@ -21,6 +22,8 @@ async def scrape(request: Request, service: Service) -> Response:
     text = service.metrics.text() + _models(service) + _state(service)
     if service.endpoints is not None:
         text += endpoint_metrics(service.endpoints)
+    if service.traffic is not None:
+        text += traffic_metrics(service.traffic)
     return Response(text.encode(), content_type=_TEXT)
 
 

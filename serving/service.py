@@ -14,6 +14,8 @@ from .metrics import Metrics
 from .models import ServedModel
 from .rates import Rates
 from .shelf import Shelf
+from .tracing import Tracing
+from .traffic.traffic import Traffic
 from .watching import Watcher
 from .workers import Workers
 
@@ -47,10 +49,16 @@ class Service:
         self.shelf = Shelf(settings, self._made)
         self.endpoints = open_endpoints(self) if settings.endpoints else None
         self.audit = None if settings.audit_log is None else AuditLog(settings.audit_log)
+        # The plain server has neither, and asks for each just once a request.
+        self.traffic = _traffic(settings, self.shelf)
+        self.tracing = Tracing(self.version) if settings.traces else None
+        if self.tracing is not None:
+            self.bodies = self.tracing.bodies(settings.limits)
         looks = [self.shelf.refresh]
         looks += [self.endpoints.refresh] if self.endpoints else []
         looks += [self.keys.reload] if self.keys else []
         looks += [self.audit.reopen] if self.audit else []
+        looks += [self.traffic.look] if self.traffic else []
         self._watcher = Watcher(settings.poll_seconds, *looks)
         self.routes: tuple[Route, ...] = ()
         self.in_flight = 0
@@ -59,6 +67,10 @@ class Service:
     def start(self) -> None:
         """Start the threads."""
         self.workers.start()
+        if self.tracing is not None:
+            self.tracing.start()
+        if self.traffic is not None:
+            self.traffic.start()
         self._watcher.start()
         self._is_running = True
 
@@ -67,6 +79,10 @@ class Service:
         self._is_running = False
         self._watcher.stop()
         self.workers.stop()
+        if self.traffic is not None:
+            self.traffic.stop()
+        if self.tracing is not None:
+            self.tracing.stop()
 
     def find(self, name: str, version: str | None = None) -> Served | None:
         """Give what a name and, perhaps, a version mean; None for what is not served."""
@@ -96,3 +112,10 @@ class Service:
     def _made(self, opened: OpenModel) -> ServedModel:
         limits = self.settings.limits
         return ServedModel(opened, self.workers, limits, self.metrics.observe_batch)
+
+
+def _traffic(settings: Settings, shelf: Shelf) -> Traffic | None:
+    """Prepare what is done beside the answers, where anything is."""
+    if settings.traffic is None and settings.prediction_log is None and not settings.traces:
+        return None
+    return Traffic(settings, shelf)

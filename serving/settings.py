@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..errors import ForesqlError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -94,6 +96,47 @@ class Endpoints:
 
 
 @dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is kept of each answer, and where.
+
+    Attributes
+    ----------
+    folder
+        Where the Parquet files go.
+    features
+        The features that are kept: by their names, or ``("*",)`` for all. Their values are
+        sensitive, so by default there are none.
+    seconds
+        How long a file is written before it is closed, and can be read.
+    """
+
+    folder: Path
+    features: tuple[str, ...] = ()
+    seconds: float = 300.0
+
+
+def log_settings(
+    folder: Path | None, features: str | None, seconds: float | None
+) -> LogSettings | None:
+    """Read what the command says of the prediction log.
+
+    Raises
+    ------
+    ForesqlError
+        If there is something to be kept, and no folder for it.
+    """
+    if folder is None:
+        if features is not None or seconds is not None:
+            message = "--prediction-log-… goes with --prediction-log FOLDER."
+            raise ForesqlError(message)
+        return None
+    names = tuple(name for each in (features or "none").split(",") if (name := each.strip()))
+    if names in {("none",), ("all",)}:
+        names = () if names == ("none",) else ("*",)
+    return LogSettings(folder, names, 300.0 if seconds is None else seconds)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How a server runs.
 
@@ -114,6 +157,12 @@ class Settings:
         How many threads score what takes long; one a core, eight at most, by default.
     endpoints
         The scoring queries that are served beside the models.
+    traffic
+        The file of rules for canary and shadow traffic.
+    prediction_log
+        What is kept of each answer; nothing without it.
+    traces
+        Whether traces are sent by OpenTelemetry, as its environment variables say.
     """
 
     registry: Path
@@ -124,3 +173,6 @@ class Settings:
     threads: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
     limits: Limits = field(default_factory=Limits)
     endpoints: Endpoints | None = None
+    traffic: Path | None = None
+    prediction_log: LogSettings | None = None
+    traces: bool = False

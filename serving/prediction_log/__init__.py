@@ -1,0 +1,1 @@
+"""The prediction log: what was answered, row by row, in Parquet files."""
