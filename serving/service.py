@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from .identity import Identity
 from .metrics import Metrics
 from .models import ServedModel
 from .rates import Rates
+from .scrape import tell
 from .shelf import Shelf
 from .watching import Watcher
 from .workers import Workers
@@ -36,7 +38,7 @@ class Service:
         """
         self.settings = settings
         self.version = version_of("foresql")
-        self.metrics = Metrics()
+        self.metrics = Metrics(settings.shared)
         self.bodies = Bodies(settings.limits)
         self.workers = Workers(settings.threads, settings.limits.queued)
         self.keys = None if settings.keys is None else Identity(settings.keys)
@@ -47,6 +49,7 @@ class Service:
         looks = [self.shelf.refresh]
         looks += [self.keys.reload] if self.keys else []
         looks += [self.audit.reopen] if self.audit else []
+        looks += [partial(tell, self)] if settings.shared else []
         self._watcher = Watcher(settings.poll_seconds, *looks)
         self.routes: tuple[Route, ...] = ()
         self.in_flight = 0
@@ -57,6 +60,7 @@ class Service:
         self.workers.start()
         self._watcher.start()
         self._is_running = True
+        tell(self)
 
     def stop(self) -> None:
         """End the threads; nothing is ready any more."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .processes.shared import Shared
+
 _MEBIBYTE = 2**20
 
 
@@ -79,6 +81,8 @@ class Settings:
         How often the registry and the file of keys are looked at.
     threads
         How many threads score what takes long; one a core, eight at most, by default.
+    shared
+        Where this process counts, if it is one of several behind one port.
     """
 
     registry: Path
@@ -88,3 +92,4 @@ class Settings:
     poll_seconds: float = 1.0
     threads: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
     limits: Limits = field(default_factory=Limits)
+    shared: Shared | None = None
