@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .bench import bench
 from .compiling import compile_command
 from .dbt_macros import dbt_macros_command
 from .dbt_package import dbt_package_command
@@ -67,6 +68,7 @@ for command in (
     task,
     worker,
     serve,
+    bench,
     publish_serving,
     schedule,
     report,

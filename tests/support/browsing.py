@@ -25,7 +25,7 @@ FLAGS = (
     # This machine alone is there.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
-_KEYS = {"Tab": (9, ""), "Enter": (13, "\r"), " ": (32, " ")}
+_KEYS = {"Tab": ("Tab", 9, ""), "Enter": ("Enter", 13, "\r"), " ": ("Space", 32, " ")}
 
 
 class Browser:
@@ -46,7 +46,7 @@ class Browser:
 
         self._process = subprocess.Popen(
             [program, *FLAGS, f"--user-data-dir={self._folder.name}/profile"],
-            preexec_fn=place,
+            preexec_fn=place,  # noqa: PLW1509 - it calls the system alone
             close_fds=False,
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -65,6 +65,7 @@ class Browser:
         self._session = {"sessionId": attached["sessionId"]}
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.do(f"{domain}.enable")
+        self.do("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def do(self, method: str, **parameters):
         self._number += 1
@@ -91,13 +92,12 @@ class Browser:
         assert "exceptionDetails" not in done, done
         return done["result"].get("value")
 
-    def wait_for(self, script: str):
+    def wait_for(self, script: str) -> None:
         """Wait until an expression is true."""
         end = time.monotonic() + PATIENCE / 2
-        while not (found := self.run(script)):
+        while not self.run(f"Boolean({script})"):
             assert time.monotonic() < end, f"{script}\n{self.run('document.body.innerText')}"
             time.sleep(0.02)
-        return found
 
     def open(self, url: str) -> None:
         self.events.clear()
@@ -109,8 +109,8 @@ class Browser:
         self.do("Input.insertText", text=text)
 
     def press(self, key: str) -> None:
-        code, text = _KEYS[key]
-        about = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+        code, number, text = _KEYS[key]
+        about = {"key": key, "code": code, "windowsVirtualKeyCode": number}
         self.do("Input.dispatchKeyEvent", type="keyDown", text=text, **about)
         self.do("Input.dispatchKeyEvent", type="keyUp", **about)
 
