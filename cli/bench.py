@@ -191,18 +191,27 @@ def _server(model: str, processes: int, registry: str | None) -> Generator[str]:
     command += ["--registry", path, "--models", model, "--processes", str(processes)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
         try:
-            said = json.loads((process.stdout.readline() if process.stdout else "") or "{}")
-            if "url" not in said:
-                reason = said.get("error", {}).get("message", "see above")
-                message = f"The server did not start: {reason}"
-                raise ForesqlError(message)
-            yield said["url"]
+            yield _announced(process)
         finally:
             process.terminate()
             try:
                 process.wait(_END_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _announced(process: subprocess.Popen[str]) -> str:
+    """Read the address that a server announces: one line, or an error of several."""
+    lines = process.stdout
+    said = "" if lines is None else lines.readline()
+    if lines is not None and '"url"' not in said:
+        said += lines.read()
+    found = json.loads(said or "{}")
+    if "url" not in found:
+        reason = found.get("error", {}).get("message", "see above")
+        message = f"The server did not start: {reason}"
+        raise ForesqlError(message)
+    return found["url"]
 
 
 def _measured(
@@ -227,7 +236,7 @@ def _print(about: dict[str, Any], stages: Sequence[Stage]) -> None:
         f"{about['rows_each']} a request, {about['seconds']:g} s each, {about['clients']} "
         f"asking process{'es' * (about['clients'] > 1)}, {about['cores']} cores."
     )
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for name in _COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
     for stage in stages:
