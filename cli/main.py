@@ -21,6 +21,7 @@ from .publishing import certify, publish
 from .report import report
 from .schedule import schedule
 from .scoring import score, sql
+from .serve_files import serve_files
 from .serving import serve
 from .stream import stream
 from .tasks import task
@@ -68,6 +69,7 @@ for command in (
     task,
     worker,
     serve,
+    serve_files,
     bench,
     publish_serving,
     schedule,

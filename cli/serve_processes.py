@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +14,12 @@ import click
 from ..errors import ForesqlError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from ..serving import Address, App, Settings
     from ..serving.processes import Worker
 
-__all__ = ["read_worker", "run_processes", "run_worker", "who_logs"]
+__all__ = ["read_worker", "run_processes", "run_worker", "tell_systemd", "who_logs", "words_of"]
 
 _WORKERS_OWN = {"processes", "port", "grpc_port", "as_json"}
 
@@ -41,7 +43,8 @@ def run_processes(count: int, address: Address, announce: Callable[[dict[str, An
 
     def command(grpc_port: int | None) -> list[str]:
         # -P: what lies in the current folder is not imported.
-        own = [sys.executable, "-P", "-m", "foresql.cli", "serve", *_words(context)]
+        words = words_of(context, context.params.keys() - _WORKERS_OWN)
+        own = [sys.executable, "-P", "-m", "foresql.cli", "serve", *words]
         return [*own, *([] if grpc_port is None else ["--grpc-port", str(grpc_port)])]
 
     supervise(command, count, address, announce)
@@ -73,12 +76,23 @@ def who_logs() -> str:
     return "" if given is None else f"[worker {given.slot}] "
 
 
-def _words(context: click.Context) -> list[str]:
-    """Write the options of the command again."""
+def tell_systemd() -> None:
+    """Say to systemd that requests are answered, where its unit is of the type notify."""
+    place = os.environ.pop("NOTIFY_SOCKET", None)
+    if place is None or sys.platform == "win32":
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as telling, suppress(OSError):
+        # A name that begins with @ is none of the file system.
+        telling.connect("\0" + place[1:] if place.startswith("@") else place)
+        telling.sendall(b"READY=1")
+
+
+def words_of(context: click.Context, names: Collection[str]) -> list[str]:
+    """Write the options of a command again, those of these names."""
     words: list[str] = []
     for option in context.command.params:
         value = context.params.get(option.name or "")
-        if value in (None, False) or option.name in _WORKERS_OWN:
+        if value in (None, False) or option.name not in names:
             continue
         each = value if isinstance(value, tuple) else (value,)
         name = option.opts[0]

@@ -13,7 +13,7 @@ import click
 from ..errors import ForesqlError
 from ..registry import default_path
 from .options import explained, json_option, print_json, registry_option, say
-from .serve_processes import read_worker, run_processes, run_worker, who_logs
+from .serve_processes import read_worker, run_processes, run_worker, tell_systemd, who_logs
 
 if TYPE_CHECKING:
     from ..serving import App
@@ -185,5 +185,6 @@ def _announce(described: dict[str, Any], *, as_json: bool) -> None:
         say(f"Serving {names or 'no model yet'} at {url}" + (f", gRPC at {grpc}" if grpc else ""))
         if not described["keys"]:
             say("Without keys: this machine alone is answered. Others need --keys FILE.")
+    tell_systemd()
     for problem in problems:
         click.echo(f"Warning: {problem}.", err=True)

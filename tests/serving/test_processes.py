@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from serving_process import FORESQL, call, sha256
 
 import foresql
-from foresql.cli.serve_processes import _words
+from foresql.cli.serve_processes import _WORKERS_OWN, words_of
 from foresql.cli.serving import serve as serve_command
 from foresql.errors import ForesqlError
 from foresql.serving.metrics import Metrics
@@ -338,7 +338,7 @@ def test_a_worker_gets_the_options_of_the_command():
         "--tls", "a b.pem", "key.pem", "--grpc-port", "7", "--max-rows", "5",
     ]  # fmt: skip
     context = serve_command.make_context("serve", given, parent=click.Context(serve_command))
-    words = _words(context)
+    words = words_of(context, context.params.keys() - _WORKERS_OWN)
     again = serve_command.make_context("serve", [*words, "--processes", "3"])
     left = {"port": 8000, "grpc_port": None, "as_json": False}
     assert again.params == context.params | left
