@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from ...errors import ForesqlError
 from .asked import PAUSE, PORT
 
 if TYPE_CHECKING:
@@ -94,10 +96,23 @@ def write_systemd(
 
 
 def quote(word: str) -> str:
-    """Write an argument for ExecStart: % begins a specifier there, and $ a variable."""
+    """Write an argument for ExecStart: % begins a specifier there, and $ a variable.
+
+    Raises
+    ------
+    ForesqlError
+        If it has more than one line: there it would end the setting.
+    """
+    if not word.isprintable():
+        message = f"{word!r} cannot stand in a unit: it must be one line of text."
+        raise ForesqlError(message)
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{escaped}"'
 
 
 def _path(path: Path) -> str:
+    """Write a path where systemd takes no quotes around it."""
+    if not re.fullmatch(r"[\w./@+:%,=-]+", str(path)):
+        message = f"--keys {str(path)!r}: a unit takes letters, digits and ./_@+:%,=- there."
+        raise ForesqlError(message)
     return str(path).replace("%", "%%")
