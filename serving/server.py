@@ -161,16 +161,17 @@ class _Server(uvicorn.Server):
             follow = _follow(address.tls, self.config.ssl, self._app.service.settings.poll_seconds)
             self._following = asyncio.create_task(follow)
         if self._worker is not None:
-            asyncio.get_running_loop().add_reader(self._worker.control, self._left_alone)
+            control = self._worker.control
+            asyncio.get_running_loop().add_reader(control, self._left_alone, control)
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         host = f"[{host}]" if ":" in host else host
         scheme = "https" if self.config.is_ssl else "http"
         grpc = f"{host}:{self._grpc.port}" if self._grpc else None
         self._announce(self._app, f"{scheme}://{host}:{port}", grpc)
 
-    def _left_alone(self) -> None:
+    def _left_alone(self, control: socket.socket) -> None:
         """End when the supervisor is gone: it says nothing else once the worker serves."""
-        asyncio.get_running_loop().remove_reader(self._worker.control)
+        asyncio.get_running_loop().remove_reader(control)
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
