@@ -1,7 +1,11 @@
-"""One row a request over HTTP: ours, FastAPI and MLServer with the same LightGBM model."""
+"""One row a request over HTTP: ours, FastAPI and MLServer with the same LightGBM model.
+
+And ours against itself: with all that a request can pass, and from two processes.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -9,7 +13,7 @@ import statistics
 import sys
 import urllib.request
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -24,6 +28,8 @@ from measuring.rows import Row
 import foresql
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import lightgbm as lgb
 
 ROUNDS = 5
@@ -31,14 +37,19 @@ SECONDS = 1
 MANY = 16
 CHECKED_ROWS = 500
 OURS, FASTAPI, MLSERVER = "ours", "FastAPI", "MLServer"
+PLAIN = "ours, plain"
+MOST_OF_PLAIN = 1.5
+"""With keys, features and a chained model: no more than so many times the plain median."""
+KEY = "the benchmark's key"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a server is asked, and with which body."""
+    """Where a server is asked, with which body, and by whom."""
 
     url: str
     body: Path
+    key: str | None = None
 
 
 def main() -> None:
@@ -64,6 +75,9 @@ def main() -> None:
                 rows += against(wrk, peer, ours, theirs, bars, difference)
             except PeerError as error:
                 rows.append(refused("one row a request", peer, str(error), bar=bars[0]))
+        for case, fuller in fuller_cases(stack, folder, registry, frame):
+            rows.append(beside_plain(wrk, case, fuller, by_row, difference))
+        rows.append(from_two(stack, wrk, folder, registry, by_row, difference))
     report("serving", rows)
 
 
@@ -76,7 +90,7 @@ def against(  # noqa: PLR0913, PLR0917 - the parts of a comparison
         taken: list[list[float]] = []
         for number in range(ROUNDS + 1):
             loads = [
-                wrk.post(t.url, t.body, connections=connections, seconds=SECONDS if number else 1)
+                wrk.post(t.url, t.body, connections=connections, seconds=SECONDS, key=t.key)
                 for t in (ours, theirs)
             ]
             each = [load.p50 if connections == 1 else load.seconds_each for load in loads]
@@ -88,16 +102,61 @@ def against(  # noqa: PLR0913, PLR0917 - the parts of a comparison
     return rows
 
 
+def fuller_cases(
+    stack: ExitStack, folder: Path, registry: Path, frame: pd.DataFrame
+) -> Iterator[tuple[str, Target]]:
+    """Start servers that do more for a request than the plain one, and name what.
+
+    What joins here: an endpoint that looks up stored features and feeds one model to another.
+    """
+    home = made(folder / "fuller")
+    digest = hashlib.sha256(KEY.encode()).hexdigest()
+    keys = home / "keys.toml"
+    keys.write_text(
+        f"[bench]\nsha256 = '{digest}'\nmodels = {{ small = ['predict'] }}\n"
+        "requests_per_second = 1e6\n"
+    )
+    options = ("--keys", str(keys), "--audit-log", str(home / "audit.jsonl"))
+    url = start_server(stack, home, registry, *options)
+    body = written(folder / "fuller.json", {"rows": [frame.iloc[0].to_dict()]})
+    yield "keys, a rate and the audit log", Target(f"{url}/predict/small", body, KEY)
+
+
+def beside_plain(wrk: Wrk, case: str, fuller: Target, plain: Target, difference: float) -> Row:
+    """Compare the median of a lone connection with that of the plain server."""
+    bars = (0.0, 1 / MOST_OF_PLAIN)
+    *_, row = against(wrk, PLAIN, fuller, plain, bars, difference)
+    return replace(row, case=f"{row.case}, with {case}")
+
+
+def from_two(  # noqa: PLR0913, PLR0917 - the parts of a comparison
+    stack: ExitStack, wrk: Wrk, folder: Path, registry: Path, plain: Target, difference: float
+) -> Row:
+    """Compare two processes with one, for information: on two cores the client has one of them."""
+    options = ("--processes", "2")
+    url = start_server(stack, made(folder / "two"), registry, *options, pinned=False)
+    two = Target(f"{url}/predict/small", plain.body)
+    row, _ = against(wrk, PLAIN, two, plain, (0.0, 0.0), difference)
+    return replace(row, case=f"{row.case}, two processes", note="not pinned to cores")
+
+
+def start_server(
+    stack: ExitStack, home: Path, registry: Path, *options: str, pinned: bool = True
+) -> str:
+    """Serve the registry, and give the address."""
+    port = free_port()
+    command = [sys.executable, "-m", "foresql.cli", "serve", "--registry", str(registry)]
+    url = f"http://127.0.0.1:{port}"
+    command += ["--port", str(port), *options]
+    stack.enter_context(server(command, f"{url}/v2/health/ready", home, pinned=pinned))
+    return url
+
+
 def start_ours(
     stack: ExitStack, folder: Path, registry: Path, frame: pd.DataFrame
 ) -> tuple[Target, Target]:
     """Serve the registry; asked by row, and by the protocol with a tensor for each column."""
-    port = free_port()
-    command = [sys.executable, "-m", "foresql.cli", "serve", "--registry", str(registry)]
-    url = f"http://127.0.0.1:{port}"
-    stack.enter_context(
-        server([*command, "--port", str(port)], f"{url}/v2/health/ready", made(folder / "ours"))
-    )
+    url = start_server(stack, made(folder / "ours"), registry)
     first = frame.iloc[0].to_dict()
     tensors = [
         {"name": name, "shape": [1], "datatype": "FP64", "data": [value]}

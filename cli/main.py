@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .bench import bench
 from .compiling import compile_command
 from .dbt_macros import dbt_macros_command
 from .dbt_package import dbt_package_command
@@ -23,6 +24,7 @@ from .publishing import certify, publish
 from .report import report
 from .schedule import schedule
 from .scoring import score, sql
+from .serve_files import serve_files
 from .serving import serve
 from .stream import stream
 from .tasks import task
@@ -73,6 +75,8 @@ for command in (
     serve,
     endpoint,
     traffic,
+    serve_files,
+    bench,
     publish_serving,
     materialize,
     online,

@@ -6,7 +6,7 @@ import logging
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,7 @@ from ..errors import ForesqlError
 from ..registry import default_path
 from .endpoint import endpoint_options
 from .options import explained, json_option, print_json, registry_option, say
+from .serve_processes import read_worker, run_processes, run_worker, tell_systemd, who_logs
 
 if TYPE_CHECKING:
     from ..serving import App, Endpoints
@@ -101,6 +102,13 @@ _MEBIBYTE = 2**20
     metavar="MIB",
     help="The most mebibytes of a request.",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="How many processes answer; one for each core that may be used.",
+)
 @registry_option
 @json_option
 @explained
@@ -122,6 +130,7 @@ def serve(
     max_rows: int,
     max_body: int,
     endpoints: Endpoints | None,
+    processes: int,
     registry: str | None,
     as_json: bool,
 ) -> None:
@@ -135,6 +144,7 @@ def serve(
     foresql serve
     foresql serve --models delay,late@challenger --port 9000
     foresql serve --endpoints serving/ --online online/ --database flights.duckdb
+    foresql serve --processes 4
     foresql serve --host 0.0.0.0 --keys keys.toml
     foresql serve --host 0.0.0.0 --keys keys.toml --tls server.pem server.key --client-ca ca.pem
     """
@@ -143,7 +153,6 @@ def serve(
         raise ForesqlError(message)
     try:
         from ..serving import Address, Limits, Settings, Tls
-        from ..serving import serve as run
         from ..serving.settings import log_settings
     except ImportError as error:
         message = f"{error.name} is not installed: pip install 'foresql[serving]'"
@@ -152,6 +161,13 @@ def serve(
     if client_ca is not None and (tls is None or keys is None):
         message = "--client-ca goes with --tls, and with --keys, which says what clients may do."
         raise ForesqlError(message)
+    files = None if tls is None else Tls(*tls, client_ca)
+    address = Address(host, port, grpc_port, files)
+    _log_to_stderr()
+    worker = read_worker()
+    if processes > 1 and worker is None:
+        run_processes(processes, address, partial(_announce, as_json=as_json))
+        return
     settings = Settings(
         Path(registry) if registry else default_path(),
         tuple(name for name in (models or "").split(",") if name),
@@ -165,23 +181,25 @@ def serve(
         ),
         traces=traces,
     )
-    _log_to_stderr()
-    files = None if tls is None else Tls(*tls, client_ca)
-    address = Address(host, port, grpc_port, files)
-    run(settings, address, partial(_announce, as_json=as_json))
+    if worker is None:
+        from ..serving import serve as run
+
+        run(settings, address, lambda *served: _announce(_described(*served), as_json=as_json))
+    else:
+        run_worker(worker, settings, address, _described)
 
 
 def _log_to_stderr() -> None:
-    """Write what happens to the models and keys, with the time."""
+    """Write what happens to the models and keys, with the time and, of several, the process."""
     log = logging.getLogger("foresql.serving")
     log.setLevel(logging.INFO)
     log.propagate = False
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s {who_logs()}%(message)s"))
     log.handlers = [handler]
 
 
-def _announce(app: App, url: str, grpc: str | None, *, as_json: bool) -> None:
+def _described(app: App, url: str, grpc: str | None) -> dict[str, Any]:
     """Say what is served where, and to whom."""
     service = app.service
     served = {
@@ -191,14 +209,26 @@ def _announce(app: App, url: str, grpc: str | None, *, as_json: bool) -> None:
     }
     if service.endpoints is not None:
         served |= {each.name: each.version for each in service.endpoints.served}
-    has_keys = service.keys is not None
+    return {
+        "url": url,
+        "grpc": grpc,
+        "models": served,
+        "keys": service.keys is not None,
+        "problems": service.problems,
+    }
+
+
+def _announce(described: dict[str, Any], *, as_json: bool) -> None:
+    """Print what is served."""
+    problems = described.pop("problems")
+    url, grpc = described["url"], described["grpc"]
     if as_json:
-        announced = {"url": url, "grpc": grpc, "models": served, "keys": has_keys}
-        print_json(announced, on_one_line=True)
+        print_json(described, on_one_line=True)
     else:
-        names = ", ".join(f"{name} (version {number})" for name, number in served.items())
+        names = ", ".join(f"{name} (version {n})" for name, n in described["models"].items())
         say(f"Serving {names or 'no model yet'} at {url}" + (f", gRPC at {grpc}" if grpc else ""))
-        if not has_keys:
+        if not described["keys"]:
             say("Without keys: this machine alone is answered. Others need --keys FILE.")
-    for problem in service.problems:
+    tell_systemd()
+    for problem in problems:
         click.echo(f"Warning: {problem}.", err=True)

@@ -36,7 +36,7 @@ class ServerVerb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Anyone:
-    """The route answers everybody, without a key: health alone."""
+    """The route answers everybody, without a key: health, and the page, which holds nothing."""
 
 
 @dataclass(frozen=True, slots=True)

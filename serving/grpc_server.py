@@ -43,8 +43,18 @@ _GIVEN_UP = 499
 class GrpcServer:
     """Answers the methods of the Open Inference Protocol. Belongs to one event loop."""
 
-    def __init__(self, service: Service, host: str, port: int, tls: Tls | None = None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        host: str,
+        port: int,
+        tls: Tls | None = None,
+        *,
+        is_shared: bool = False,
+    ) -> None:
         """Listen to the address; nothing is answered before :meth:`start`.
+
+        ``is_shared``: other workers of the same supervisor, which holds the port, listen to it too.
 
         Raises
         ------
@@ -55,8 +65,8 @@ class GrpcServer:
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", limits.body_bytes),
-                # A port that another process has is an error, not shared.
-                ("grpc.so_reuseport", 0),
+                # A port that another process has is an error; a supervisor has made sure of that.
+                ("grpc.so_reuseport", int(is_shared)),
             ],
             maximum_concurrent_rpcs=limits.requests,
         )

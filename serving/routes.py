@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from . import cards, health, oip, openapi, rows_form, scrape
+from . import cards, health, oip, openapi, page, rows_form, scrape
 from .access import Anyone, AnyPrincipal, OnModel, OnServer, ServerVerb, Verb
 from .routing import Route
 
 _READ, _PREDICT = OnModel(Verb.READ), OnModel(Verb.PREDICT)
 
 ROUTES = (
+    Route("GET", "/", Anyone(), page.show),
     Route("GET", "/v2", AnyPrincipal(), oip.server_metadata),
     Route("GET", "/v2/health/live", Anyone(), health.live),
     Route("GET", "/v2/health/ready", Anyone(), health.ready),

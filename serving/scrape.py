@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from .endpoints.scrape import endpoint_metrics
@@ -10,6 +11,8 @@ from .metrics import samples
 from .traffic.metrics import traffic_metrics
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .http import Request
     from .service import Service
 
@@ -19,12 +22,55 @@ _TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 async def scrape(request: Request, service: Service) -> Response:
     """Write all metrics for Prometheus."""
     del request
-    text = service.metrics.text() + _models(service) + _state(service)
+    text = service.metrics.text()
+    shared = service.settings.shared
+    if shared is None:
+        text += _standing(service)
+    else:
+        tell(service)
+        text += by_process(shared.said(), shared.areas - 1)
+    return Response(text.encode(), content_type=_TEXT)
+
+
+def tell(service: Service) -> None:
+    """Say to the other processes how this one stands, for whichever of them is scraped."""
+    if service.settings.shared is not None:
+        service.settings.shared.say(_standing(service))
+
+
+def by_process(texts: Mapping[int, str], supervisor: int) -> str:
+    """Put texts of several processes together: each sample says of which worker it is."""
+    families: dict[str, tuple[list[str], list[str]]] = {}
+    for area, text in texts.items():
+        name = ""
+        for line in text.splitlines():
+            if line.startswith("#"):
+                name = line.split(" ", 3)[2]
+                heads, _ = families.setdefault(name, ([], []))
+                heads += [line] if line not in heads else []
+            else:
+                families[name][1].append(line if area == supervisor else _labelled(line, area))
+    lines = [line for heads, samples_ in families.values() for line in (*heads, *samples_)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _labelled(sample: str, area: int) -> str:
+    """Add the label to a sample; a name ends before the first brace or space."""
+    label = f'process="{area}"'
+    name, brace, rest = sample.partition("{")
+    if brace and " " not in name:
+        return f"{name}{{{label}" + ("" if rest.startswith("}") else ",") + rest
+    name, _, rest = sample.partition(" ")
+    return f"{name}{{{label}}} {rest}"
+
+
+def _standing(service: Service) -> str:
+    text = _models(service) + _state(service)
     if service.endpoints is not None:
         text += endpoint_metrics(service.endpoints)
     if service.traffic is not None:
         text += traffic_metrics(service.traffic)
-    return Response(text.encode(), content_type=_TEXT)
+    return text
 
 
 def _models(service: Service) -> str:
@@ -58,6 +104,12 @@ def _state(service: Service) -> str:
     )
     text = "".join(
         samples(name, "gauge", meaning, {(): float(value)}) for name, meaning, value in gauges
+    )
+    text += samples(
+        "process_cpu_seconds_total",
+        "counter",
+        "Seconds of processors that the process has taken.",
+        {(): time.process_time()},
     )
     text += samples(
         "foresql_model_load_failures_total",

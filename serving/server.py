@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .grpc_server import GrpcServer
+    from .processes.handover import Worker
     from .settings import Settings, Tls
 
 KEEP_ALIVE_SECONDS = 75
@@ -51,11 +52,15 @@ class Address:
 
 
 def serve(
-    settings: Settings, address: Address, announce: Callable[[App, str, str | None], None]
+    settings: Settings,
+    address: Address,
+    announce: Callable[[App, str, str | None], None],
+    worker: Worker | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    ``announce`` is told the addresses of HTTP and gRPC once they are listened to.
+    ``announce`` is told the addresses of HTTP and gRPC once they are listened to. A ``worker``
+    listens to what it inherited, and ends when its supervisor does.
 
     Raises
     ------
@@ -70,12 +75,14 @@ def serve(
     # What is loaded now stays: looking through it for garbage would hold up requests.
     gc.collect()
     gc.freeze()
-    server = _Server(_config(app, host, port, options), app, address, announce)
+    server = _Server(_config(app, host, port, options), app, address, announce, worker)
+    if worker is not None:
+        worker.wait_to_begin()
     # uvicorn ends gracefully, and then raises the signal again for whoever handled it before.
     numbers = (signal.SIGTERM, signal.SIGINT)
     handlers = [signal.signal(number, signal.SIG_IGN) for number in numbers]
     try:
-        server.run()
+        server.run(None if worker is None else worker.sockets)
     except SystemExit as error:
         message = f"{host}:{port} cannot be listened to: is it in use, and is it this machine's?"
         raise ForesqlError(message) from error
@@ -126,11 +133,13 @@ class _Server(uvicorn.Server):
         app: App,
         address: Address,
         announce: Callable[[App, str, str | None], None],
+        worker: Worker | None,
     ) -> None:
         super().__init__(config)
         self._app = app
         self._address = address
         self._announce = announce
+        self._worker = worker
         self._grpc: GrpcServer | None = None
         self._following: asyncio.Task[None] | None = None
 
@@ -139,18 +148,28 @@ class _Server(uvicorn.Server):
         if address.grpc_port is not None:
             from .grpc_server import GrpcServer
 
-            self._grpc = GrpcServer(self._app.service, address.host, address.grpc_port, address.tls)
+            place = (address.host, address.grpc_port, address.tls)
+            is_shared = self._worker is not None
+            self._grpc = GrpcServer(self._app.service, *place, is_shared=is_shared)
         await super().startup(sockets)
         if self._grpc is not None:
             await self._grpc.start()
         if address.tls is not None and self.config.ssl is not None:
             follow = _follow(address.tls, self.config.ssl, self._app.service.settings.poll_seconds)
             self._following = asyncio.create_task(follow)
+        if self._worker is not None:
+            control = self._worker.control
+            asyncio.get_running_loop().add_reader(control, self._left_alone, control)
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         host = f"[{host}]" if ":" in host else host
         scheme = "https" if self.config.is_ssl else "http"
         grpc = f"{host}:{self._grpc.port}" if self._grpc else None
         self._announce(self._app, f"{scheme}://{host}:{port}", grpc)
+
+    def _left_alone(self, control: socket.socket) -> None:
+        """End when the supervisor is gone: it says nothing else once the worker serves."""
+        asyncio.get_running_loop().remove_reader(control)
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take nothing new, over HTTP and gRPC at once; the application ends behind both."""

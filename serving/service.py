@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from .identity import Identity
 from .metrics import Metrics
 from .models import ServedModel
 from .rates import Rates
+from .scrape import tell
 from .shelf import Shelf
 from .tracing import Tracing
 from .traffic.traffic import Traffic
@@ -40,7 +42,7 @@ class Service:
         """
         self.settings = settings
         self.version = version_of("foresql")
-        self.metrics = Metrics()
+        self.metrics = Metrics(settings.shared)
         self.bodies = Bodies(settings.limits)
         self.workers = Workers(settings.threads, settings.limits.queued)
         self.keys = None if settings.keys is None else Identity(settings.keys)
@@ -59,6 +61,7 @@ class Service:
         looks += [self.keys.reload] if self.keys else []
         looks += [self.audit.reopen] if self.audit else []
         looks += [self.traffic.look] if self.traffic else []
+        looks += [partial(tell, self)] if settings.shared else []
         self._watcher = Watcher(settings.poll_seconds, *looks)
         self.routes: tuple[Route, ...] = ()
         self.in_flight = 0
@@ -73,6 +76,7 @@ class Service:
             self.traffic.start()
         self._watcher.start()
         self._is_running = True
+        tell(self)
 
     def stop(self) -> None:
         """End the threads; nothing is ready any more."""

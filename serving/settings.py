@@ -11,6 +11,8 @@ from ..errors import ForesqlError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .processes.shared import Shared
+
 _MEBIBYTE = 2**20
 
 
@@ -163,6 +165,8 @@ class Settings:
         What is kept of each answer; nothing without it.
     traces
         Whether traces are sent by OpenTelemetry, as its environment variables say.
+    shared
+        Where this process counts, if it is one of several behind one port.
     """
 
     registry: Path
@@ -176,3 +180,4 @@ class Settings:
     traffic: Path | None = None
     prediction_log: LogSettings | None = None
     traces: bool = False
+    shared: Shared | None = None

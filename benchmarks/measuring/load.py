@@ -28,6 +28,9 @@ _SCRIPT = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 wrk.body = io.open(os.getenv("LOAD_BODY"), "rb"):read("*a")
+if os.getenv("LOAD_KEY") then
+    wrk.headers["Authorization"] = "Bearer " .. os.getenv("LOAD_KEY")
+end
 """
 
 
@@ -57,8 +60,10 @@ class Wrk:
         libraries = (str(path) for path in (FOLDER / "wrk/root/usr/lib").glob("*-linux-gnu"))
         self._environment = os.environ | ({} if found else {"LD_LIBRARY_PATH": ":".join(libraries)})
 
-    def post(self, url: str, body: Path, *, connections: int, seconds: int) -> Load:
-        """Send the same body again and again.
+    def post(
+        self, url: str, body: Path, *, connections: int, seconds: int, key: str | None = None
+    ) -> Load:
+        """Send the same body again and again, with a key where there is one.
 
         Raises
         ------
@@ -68,7 +73,9 @@ class Wrk:
         command = [self._command, "--latency", "-t1", f"-c{connections}", f"-d{seconds}s"]
         done = subprocess.run(  # noqa: S603 - a command of ours
             [*command, "-s", str(self._script), url],
-            env=self._environment | {"LOAD_BODY": str(body)},
+            env=self._environment
+            | {"LOAD_BODY": str(body)}
+            | ({} if key is None else {"LOAD_KEY": key}),
             capture_output=True,
             text=True,
             check=False,
