@@ -129,8 +129,9 @@ def read(location, stop):
                 while not stop.exists() and not failed:
                     keys = KEYS if count is None else source.choices(KEYS, k=count)
                     seen.add(generation_of(online.get(keys), keys))
-                    now = online.view.as_of
-                    assert now <= online.view.as_of
+                    view, rows = online.look_up(keys[:1])
+                    generation_of(rows, keys[:1])
+                    assert view.as_of <= online.view.as_of
                     time.sleep(0.002)
             except BaseException as error:
                 failed.append(error)
