@@ -132,7 +132,7 @@ def read(location, stop):
                     view, rows = online.look_up(keys[:1])
                     generation_of(rows, keys[:1])
                     assert view.as_of <= online.view.as_of
-                    time.sleep(0.002)
+                    time.sleep(0.005)
             except BaseException as error:
                 failed.append(error)
                 raise
@@ -143,7 +143,7 @@ def read(location, stop):
         while not stop.exists() and not failed:
             store.refresh()
             assert store.problems == {}, store.problems
-            time.sleep(0.005)
+            time.sleep(0.01)
         for thread in threads:
             thread.join()
     if not failed:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from foresql.errors import FeatureError
-from foresql.online import find_view, open_online
+from foresql.online import find_view, folder, open_online
 
 ONE = "SELECT i AS id, i * 1.5::DOUBLE AS x FROM range(5000) t(i)"
 TWO = "SELECT i AS id, i * 2.5::DOUBLE AS x FROM range(5000) t(i)"
@@ -162,6 +162,7 @@ EDITS = [
     ({"rows": -1}, "is no count"),
     ({"rows": True}, "is no count"),
     ({"bytes": 1}, "it is not whole"),
+    ({"bytes": 2**40}, "are read"),
     ({"sha256": "0" * 64}, "is not what was written"),
     ({"sha256": "x"}, "sha256 is none"),
     ({"source": {"query": 1}}, "is no text"),
@@ -240,6 +241,22 @@ def test_a_manifest_that_is_gone_is_a_problem_and_no_failure(folder_shop):
         store.refresh()
         assert "is gone" in store.problems["v"]
         assert store.views["v"].get([(1,)]) == [(1,)]
+
+
+def test_a_file_that_goes_while_it_is_opened(folder_shop, monkeypatch):
+    """A newer snapshot came between the check and the opening: that one is taken."""
+    folder_shop.materialize("v", "id", query=ONE)
+    check = folder.check_file
+
+    def check_and_replace(file, manifest):
+        check(file, manifest)
+        monkeypatch.setattr(folder, "check_file", check)
+        folder_shop.materialize("v", "id", query=TWO)
+
+    monkeypatch.setattr(folder, "check_file", check_and_replace)
+    with folder_shop.open() as store:
+        assert store.problems == {}
+        assert store.views["v"].get([(4,)]) == [(4, 10.0)]
 
 
 def test_a_file_that_is_cut_while_it_is_read_kills_nobody(folder_shop):

@@ -8,7 +8,7 @@ from pathlib import Path
 from children import PATIENCE, child
 
 SCRIPT = Path(__file__).with_name("generations.py")
-READERS, TIMES, KILLS = 2, 10, 6
+READERS, TIMES, KILLS = 2, 6, 5
 
 
 def run(*arguments):
