@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ class FolderStore:
         self._views: dict[str, SnapshotView] = {}
         self._problems: dict[str, str] = {}
         self._seen: dict[str, Stamp] = {}
+        self._refreshing = threading.Lock()
         if not self._folder.is_dir():
             message = (
                 f"There is no folder of snapshots {folder}.\n"
@@ -72,7 +74,10 @@ class FolderStore:
 
     def refresh(self) -> None:
         """Look for newer snapshots and take them over."""
-        there = manifests_in(self._folder)
+        with self._refreshing:
+            self._refresh(manifests_in(self._folder))
+
+    def _refresh(self, there: Mapping[str, Path]) -> None:
         for name in self._views.keys() - there.keys():
             self._note(name, f"{self._folder / name}{MANIFEST} is gone")
             self._seen.pop(name, None)
@@ -194,7 +199,13 @@ def open_snapshot(path: Path, manifest: Manifest) -> Snapshot:
         raise FeatureError(message) from error
     view = manifest.view
     keys = KeyCodec(view.name, view.keys, view.columns)
-    return Snapshot(manifest, SqliteRows(file, view.name, keys, RowCodec(view.columns)))
+    try:
+        rows = SqliteRows(file, view.name, keys, RowCodec(view.columns))
+    except FeatureError as error:
+        if not file.exists():  # it was replaced since it was checked
+            raise FileNotFoundError(file) from error
+        raise
+    return Snapshot(manifest, rows)
 
 
 def check_file(file: Path, manifest: Manifest) -> None:

@@ -200,9 +200,11 @@ def _time_of(raw: int) -> datetime:
     return _EPOCH + timedelta(microseconds=raw)
 
 
-def _time_raw(value: Any) -> int:
+def _time_raw(value: Any) -> Any:
     if not isinstance(value, datetime) or value.tzinfo is not None:
         raise _unlike("datetime without a time zone")
+    if getattr(value, "nanosecond", 0):  # of pandas; DuckDB's TIMESTAMP has microseconds
+        return NO_VALUE
     return (value - _EPOCH) // _MICROSECOND
 
 

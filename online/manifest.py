@@ -21,6 +21,8 @@ FORMAT, VERSION = "foresql feature snapshot", 1
 MOST_BYTES = 2**20
 """The longest manifest that is read."""
 MOST_COLUMNS = 2_000
+MOST_ROW_BYTES = 2**36
+"""The largest snapshot that is read: to check it, all of it is read."""
 _NAME = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*){0,2}", re.ASCII)
 _MOST_NAME = 180
 _KINDS: Mapping[str, Literal["error", "null", "defaults"]] = {
@@ -240,6 +242,8 @@ def _manifest(found: Mapping[str, Any]) -> Manifest:
     missing = read_missing(_text(found["missing"]), defaults, view)
     view = FeatureView(name, keys, columns, missing, view.as_of)
     rows, size = _count(found["rows"]), _count(found["bytes"])
+    if size > MOST_ROW_BYTES:
+        raise ValueError(f"its rows have {size:,} bytes, and at most {MOST_ROW_BYTES:,} are read")
     if not _SHA256.fullmatch(_text(found["sha256"])):
         raise ValueError("sha256 is none")
     source = {_text(k): _text(v) for k, v in found["source"].items()}

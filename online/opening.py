@@ -15,6 +15,8 @@ REDIS = ("redis://", "rediss://")
 def open_online(location: str) -> OnlineStore:
     """Open the snapshots of a folder, or of a Redis server.
 
+    Open them in the process that reads: no connection survives a fork.
+
     Parameters
     ----------
     location

@@ -28,6 +28,7 @@ MARK = b"m"
 USER, PASSWORD = "FORESQL_REDIS_USER", "FORESQL_REDIS_PASSWORD"
 _PORT = 6379
 _TIMEOUT = 10.0
+_MOST_SAID = 300
 _PREFIX = re.compile(r"[A-Za-z0-9_.{}-]{1,100}", re.ASCII)
 _DATABASE = re.compile(r"/?(\d{0,5})", re.ASCII)
 
@@ -69,7 +70,7 @@ def read_address(location: str) -> Address:
     """
     try:
         parts = urlsplit(location)
-        query = parse_qs(parts.query, strict_parsing=bool(parts.query))
+        query = parse_qs(parts.query, keep_blank_values=True)
         host, port = parts.hostname, parts.port
         database = _DATABASE.fullmatch(parts.path)
     except ValueError:
@@ -133,8 +134,10 @@ def explained(address: Address, doing: str) -> Generator[None]:
     try:
         yield
     except redis.RedisError as error:
+        # A pipeline quotes the command, with rows in it, before it says what is wrong.
+        said = str(error).rsplit("of pipeline caused error: ", maxsplit=1)[-1][:_MOST_SAID]
         message = (
-            f"{doing} {address.title} failed: {error}\n  What to do: check that the server is "
+            f"{doing} {address.title} failed: {said}\n  What to do: check that the server is "
             f"there, has memory left, and knows {USER} and {PASSWORD}."
         )
         raise FeatureError(message) from error

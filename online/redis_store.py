@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import redis
 
+    from .view import FeatureView
+
 _CHUNK = 1_000
 _ATTEMPTS = 3
 
@@ -135,10 +137,16 @@ class RedisView(SnapshotView):
 
     def get(self, keys: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...] | None]:
         """Look entities up in one snapshot."""
+        return self.look_up(keys)[1]
+
+    def look_up(
+        self, keys: Sequence[tuple[Any, ...]]
+    ) -> tuple[FeatureView, list[tuple[Any, ...] | None]]:
+        """Look entities up in one snapshot, and say in which."""
         for _ in range(_ATTEMPTS):
             snapshot = self._current
             try:
-                return snapshot.kept.get(keys)
+                return super().look_up(keys)
             except SnapshotGoneError:
                 self._store.refresh()
                 if self._current is snapshot:

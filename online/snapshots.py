@@ -59,6 +59,13 @@ class SnapshotView:
         """Look entities up in one snapshot."""
         return self._current.kept.get(keys)
 
+    def look_up(
+        self, keys: Sequence[tuple[Any, ...]]
+    ) -> tuple[FeatureView, list[tuple[Any, ...] | None]]:
+        """Look entities up in one snapshot, and say in which."""
+        snapshot = self._current
+        return snapshot.manifest.view, snapshot.kept.get(keys)
+
     def check(self, newer: Manifest) -> None:
         """Refuse a snapshot of other columns: who reads this view was made for those of now.
 

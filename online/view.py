@@ -124,6 +124,12 @@ class OnlineView(Protocol):
         """
         ...
 
+    def look_up(
+        self, keys: Sequence[tuple[Any, ...]]
+    ) -> tuple[FeatureView, list[tuple[Any, ...] | None]]:
+        """Look entities up as :meth:`get` does, and say in which snapshot."""
+        ...
+
 
 class OnlineStore(Protocol):
     """Where snapshots are read. It may be used by several threads."""
@@ -172,10 +178,9 @@ def complete_rows(online: OnlineView, keys: Sequence[tuple[Any, ...]]) -> list[R
     MissingEntityError
         If one is missing, and the view declares no row for such.
     """
-    view = online.view
+    view, rows = online.look_up(keys)
     return [
-        view.missing_row(key) if row is None else row
-        for key, row in zip(keys, online.get(keys), strict=True)
+        view.missing_row(key) if row is None else row for key, row in zip(keys, rows, strict=True)
     ]
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -247,6 +248,13 @@ def test_keys_that_no_entity_can_have_are_missing(shop, stored, asked):
     shop.materialize("v", "id", query=f"SELECT {stored} AS id, 2 AS x")
     with shop.open() as store:
         assert store.views["v"].get([(asked,)]) == [None]
+
+
+def test_a_time_of_pandas_has_nanoseconds(folder_shop):
+    folder_shop.materialize("v", "id", query="SELECT TIMESTAMP '2020-01-01' AS id")
+    with folder_shop.open() as store:
+        asked = [(pd.Timestamp("2020-01-01"),), (pd.Timestamp("2020-01-01") + pd.Timedelta(1),)]
+        assert store.views["v"].get(asked) == [(datetime(2020, 1, 1),), None]  # noqa: DTZ001
 
 
 def test_a_key_has_all_its_values(folder_shop):
