@@ -153,6 +153,7 @@ def _compiled(
     relations = tell_apart(named, definition.request.table, views, where)
     relation = named[relations.request]
     own = types or _request_types(definition, relation, around)
+    declared = [column_of(name, own[name]) for name in definition.request.columns]
     columns: dict[tuple[str, ...], Mapping[str, str]] = {
         path: views[name].columns for path, name in relations.views.items()
     }
@@ -163,11 +164,8 @@ def _compiled(
     called = check_parts(connection, layers, models)
     pinned = pin(called, definition.text, around.registry)
     pinned.register(connection, around.registry)
-    if definition.request.columns:
-        request = [column_of(name, type_) for name, type_ in own.items()]
-    else:
-        read = _read(layers, 0, layers[0].row, own, around.registry, pinned)
-        request = [column_of(name, own[name]) for name in read]
+    read = _read(layers, 0, layers[0].row, own, around.registry, pinned)
+    request = declared or [column_of(name, own[name]) for name in read]
     _check_keys(definition, request)
     joined = tuple(_looked(layers, views, around.registry, pinned))
     statements = write_statements(

@@ -227,6 +227,12 @@ def _joined(scope: Scope, node: Node, relations: Relations) -> Source:
     if is_table and folded(right["qualified_name"]["path"]) in relations.views:
         _check_plain(right)
         return sources[0]
+    if is_table and folded(right["qualified_name"]["path"]) == relations.request:
+        raise UnsupportedModelError(
+            f"the join of {name} in the query",
+            "it is the request's rows.",
+            "begin FROM with those, once, and JOIN feature views to them.",
+        )
     raise UnsupportedModelError(
         f"the join of {name} in the query",
         "it is no feature view by its own name.",
