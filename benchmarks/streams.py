@@ -82,7 +82,15 @@ def publish(folder: Path) -> lgb.Booster:
 def against(folder: Path, booster: lgb.Booster, size: int) -> list[Row]:
     """Compare on tables of one size: one that changes anywhere, and two that grow."""
     path, registry = folder / f"{size}.duckdb", folder / "registry"
-    con = streams.open_to_write(path, create=True)
+    with streams.open_to_write(path, create=True) as con:
+        found = _against(con, booster, registry, size)
+    path.unlink()
+    return found
+
+
+def _against(
+    con: duckdb.DuckDBPyConnection, booster: lgb.Booster, registry: Path, size: int
+) -> list[Row]:
     con.execute(f"SET preserve_insertion_order = true; SET threads = {THREADS}")
     numbers = ", ".join(f"random() * 6 - 3 AS {name}" for name in COLUMNS)
     for case in CASES:
@@ -94,10 +102,7 @@ def against(folder: Path, booster: lgb.Booster, size: int) -> list[Row]:
         streams.create_task(con, task, stream=name, query=query, into=into, registry=registry)
         streams.run_task(con, task, registry=registry)
     con.execute("CHECKPOINT")
-    found = [row for case in CASES for row in measured(con, booster, registry, size, case)]
-    con.close()
-    path.unlink()
-    return found
+    return [row for case in CASES for row in measured(con, booster, registry, size, case)]
 
 
 def measured(
