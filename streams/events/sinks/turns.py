@@ -29,7 +29,7 @@ LINGER = 1.0
 _TICK = 0.005
 _TURN = 0.1
 """So many seconds a worker goes on though others wait: opening takes a large part of that."""
-_PATIENCE = 1.0
+_PATIENCE = 5.0
 """After so many seconds it says what it waits for."""
 
 
