@@ -29,10 +29,11 @@ _MOST_NAME = 300
 
 @dataclass(slots=True)
 class _Held:
-    """A turn that this process has, and how many in it share it, as they share DuckDB's file."""
+    """A turn that this process has, and how many in it share it, where they share the database."""
 
     turn: int
     wanted: int
+    is_shared: bool
     shares: int = 1
 
 
@@ -42,11 +43,20 @@ _guard = threading.Lock()
 
 @dataclass(slots=True)
 class Turn:
-    """One that wants to open a database file, waits for that, or has it."""
+    """One that wants to open a database file, waits for that, or has it.
+
+    Attributes
+    ----------
+    path
+        The file.
+    is_shared
+        Whether others of the process that say so too have the turn at the same time.
+    """
 
     path: Path
+    is_shared: bool = True
+    _held: _Held | None = field(default=None, init=False)
     _queue: int | None = field(default=None, init=False)
-    _has: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         """Find the file behind links: by each of its names it is one."""
@@ -62,23 +72,22 @@ class Turn:
         """
         with _guard:
             held = _held.get(str(self.path))
-            if held is not None:
+            if held is not None and held.is_shared and self.is_shared:
                 held.shares += 1
-            elif not self._stand_in_queue() or not self._begin():
-                return False
-        self._has = True
-        self._leave_queue()
-        return True
+            else:
+                held = self._begin() if self._stand_in_queue() else None
+        self._held = held
+        if held is not None:
+            self._leave_queue()
+        return held is not None
 
     def give_back(self) -> None:
         """Let go of the turn, or of the place in the queue."""
         self._leave_queue()
-        if not self._has:
-            return
-        self._has = False
+        held, self._held = self._held, None
         with _guard:
-            held = _held.get(str(self.path))
-            if held is None:  # this process was forked from the one that has it
+            # One that this process was forked from has what is not among its own.
+            if held is None or _held.get(str(self.path)) is not held:
                 return
             held.shares -= 1
             if not held.shares:
@@ -89,9 +98,11 @@ class Turn:
     def is_wanted(self) -> bool:
         """Whether somebody waits for the turn that this one has."""
         with _guard:
-            held = _held.get(str(self.path))
-            if held is None or not _lock(held.wanted):
-                return held is not None
+            held = self._held
+            if held is None or _held.get(str(self.path)) is not held:
+                return False
+            if not _lock(held.wanted):
+                return True
             _unlock(held.wanted)
             return False
 
@@ -109,20 +120,20 @@ class Turn:
             self._queue = self._open(_WANTED)
         return self._try(_WANTED, self._queue)
 
-    def _begin(self) -> bool:
+    def _begin(self) -> _Held | None:
         turn = self._open(_TURN)
         try:
             if not self._try(_TURN, turn):
                 os.close(turn)
-                return False
+                return None
             os.ftruncate(turn, 0)
             os.pwrite(turn, f"PID {os.getpid()} on {socket.gethostname()}".encode(), 0)
             wanted = self._open(_WANTED)
         except BaseException:
             os.close(turn)
             raise
-        _held[str(self.path)] = _Held(turn, wanted)
-        return True
+        held = _held[str(self.path)] = _Held(turn, wanted, self.is_shared)
+        return held
 
     def _leave_queue(self) -> None:
         if self._queue is not None:

@@ -5,7 +5,7 @@ DuckDB 2.0 reads a file's header first and locks the file then
 between is not in that header: the database is opened as it was before, and the next checkpoint
 overwrites what was committed. So the header is read before DuckDB does, and again when the file is
 locked. Where both are equal, so was what DuckDB read in between: each checkpoint counts up a number
-in it.
+in it. A file that is attached with its type said is read behind the lock alone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 
 from .holder import is_locked
+from .macros import literal, quote
 
 _HEADER = 3 * 4096
 """Bytes: the file's header, and two of the database that take turns."""
@@ -45,6 +46,36 @@ def connect_file(path: str | Path, **options: Any) -> duckdb.DuckDBPyConnection:
                 return connection
     message = f"{path} cannot be opened: another process wrote to it each time. Try it again."
     raise duckdb.IOException(message)
+
+
+def attach_file(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
+    """Attach a file to a database in memory, and make it the one that queries are about.
+
+    It takes a tenth of the time that a connection takes. Another connection of the process to the
+    same file is refused, and drops DuckDB's lock on it.
+
+    Raises
+    ------
+    duckdb.Error
+        If it cannot be opened.
+    """
+    connection.execute(f"ATTACH {literal(str(path))} AS {quote(name)} (TYPE duckdb)")
+    connection.execute(f"USE {quote(name)}")
+
+
+def detach_file(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
+    """Write what is in the log to the file, and close it.
+
+    Raises
+    ------
+    duckdb.Error
+        If it is still open then, since a query or its answer has it.
+    """
+    connection.execute("USE memory")
+    connection.execute(f"DETACH {quote(name)}")
+    if _DESCRIPTORS.is_dir() and path.exists() and _read_open(path.stat()) is not None:
+        message = f"{path} is still open."
+        raise duckdb.IOException(message)
 
 
 def _connect_once(path: str | Path, options: dict[str, Any]) -> duckdb.DuckDBPyConnection | None:

@@ -1,7 +1,8 @@
 """A DuckDB file that several workers write in turn, since one process at a time can open it.
 
-A worker keeps the file while batches follow each other, since to open and close it takes several
-times as long as a small batch. Where another one waits for the turn it lets go.
+A worker keeps the file while batches follow each other, since to open and close it takes as long as
+a small batch. Where another one waits for the turn it lets go. DuckDB itself is started once, which
+takes ten times as long, and has the file attached in between.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ....errors import StreamError
-from ....udfs.duckdb.file import connect_file
+from ....udfs.duckdb.file import attach_file, detach_file
 from ...opening import connect_in_turn
 from ...turn import Turn
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from ...opening import Wait
 
+_NAME = "foresql_sink"
+"""What the attached file is called, which no schema of it should be."""
 LINGER = 1.0
 """After so many seconds without a batch the file is closed, so that readers get in."""
 _TICK = 0.005
@@ -48,8 +51,9 @@ class SharedFile:
         self.path = path
         self._hold = hold
         self._pause, self._told = pause, told
-        self._place = Turn(path)
+        self._place = Turn(path, is_shared=False)
         self._lock = threading.Lock()
+        self._engine: duckdb.DuckDBPyConnection | None = None
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._opened = self._used = 0.0
         self._turn = 0
@@ -70,7 +74,7 @@ class SharedFile:
                 yield connection
             except duckdb.Error:
                 # It may be unusable: after a failed write DuckDB refuses all that follows.
-                self._close()
+                self._end()
                 raise
             self._used = time.monotonic()
             if not self._hold and self._used - self._opened >= _TURN and self._place.is_wanted():
@@ -79,20 +83,25 @@ class SharedFile:
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
-            self._close()
+            self._end()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         try:
-            connection = connect_in_turn(
-                self._place, lambda: connect_file(self.path), self._patience()
-            )
+            connection = connect_in_turn(self._place, self._attach, self._patience())
         except duckdb.Error as error:
+            self._end()
             raise _unusable(self.path, error) from error
         self._opened = self._used = time.monotonic()
         if not self._hold:
             self._turn += 1
             threading.Thread(target=self._linger, args=(self._turn,), daemon=True).start()
         return connection
+
+    def _attach(self) -> duckdb.DuckDBPyConnection:
+        if self._engine is None:
+            self._engine = duckdb.connect(config={"temp_directory": f"{self.path}.tmp"})
+        attach_file(self._engine, self.path, _NAME)
+        return self._engine
 
     def _patience(self) -> Wait:
         began: float | None = time.monotonic()
@@ -124,10 +133,21 @@ class SharedFile:
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
+        if connection is None:
+            return
+        try:
+            detach_file(connection, self.path, _NAME)
+        except duckdb.Error:
+            self._end()
+        self._place.give_back()
+
+    def _end(self) -> None:
+        """Close all of DuckDB."""
+        engine, self._engine, self._connection = self._engine, None, None
+        if engine is not None:
             with suppress(duckdb.Error):
-                connection.close()
-            self._place.give_back()
+                engine.close()
+        self._place.give_back()
 
 
 def _unusable(path: Path, error: duckdb.Error) -> StreamError:
