@@ -17,7 +17,7 @@ from foresql.errors import StreamError
 from foresql.streams import open_to_write
 from foresql.streams.turn import Turn
 
-WRITERS, KILLS = 3, int(os.environ.get("FORESQL_KILLS", "8"))
+WRITERS, KILLS = 3, int(os.environ.get("FORESQL_KILLS", "4"))
 NUMBERING = Path(__file__).with_name("numbering.py")
 DISTURBED = Path(__file__).parents[1] / "support/disturbed.c"
 ADD = """
