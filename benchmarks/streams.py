@@ -99,7 +99,15 @@ def publish(folder: Path, model: Model) -> lgb.Booster:
 def against(folder: Path, model: Model, booster: lgb.Booster, size: int) -> list[Row]:
     """Compare on tables of one size: one that changes anywhere, and two that grow."""
     path, registry = folder / f"{model.name}_{size}.duckdb", folder / "registry"
-    con = streams.open_to_write(path, create=True)
+    with streams.open_to_write(path, create=True) as con:
+        found = _against(con, model, booster, registry, size)
+    path.unlink()
+    return found
+
+
+def _against(
+    con: duckdb.DuckDBPyConnection, model: Model, booster: lgb.Booster, registry: Path, size: int
+) -> list[Row]:
     con.execute(f"SET preserve_insertion_order = true; SET threads = {THREADS}")
     numbers = ", ".join(f"random() * 6 - 3 AS {name}" for name in COLUMNS)
     for case in CASES:
@@ -111,10 +119,7 @@ def against(folder: Path, model: Model, booster: lgb.Booster, size: int) -> list
         streams.create_task(con, task, stream=name, query=query, into=into, registry=registry)
         streams.run_task(con, task, registry=registry)
     con.execute("CHECKPOINT")
-    found = [row for case in CASES for row in measured(con, model, booster, registry, size, case)]
-    con.close()
-    path.unlink()
-    return found
+    return [row for case in CASES for row in measured(con, model, booster, registry, size, case)]
 
 
 def measured(  # noqa: PLR0913, PLR0917 - what one row of the table depends on

@@ -38,11 +38,8 @@ wait_option = click.option(
 @contextmanager
 def opened(database: Path, wait: float) -> Generator[duckdb.DuckDBPyConnection]:
     """Open a file for one command."""
-    connection = open_to_write(database, wait=wait)
-    try:
+    with open_to_write(database, wait=wait) as connection:
         yield connection
-    finally:
-        connection.close()
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:

@@ -12,6 +12,7 @@ import duckdb
 
 from ..registry.references import suggest
 from ..udfs.duckdb import interruptible
+from ..udfs.duckdb.file import connect_file
 from ..udfs.duckdb.holder import find_holder
 from ..udfs.duckdb.macros import literal, quote
 from .errors import MonitoringError
@@ -125,7 +126,7 @@ def _connect(file: Path) -> duckdb.DuckDBPyConnection:
     if file.is_dir():
         return interruptible(connect_log(file))
     try:
-        return interruptible(duckdb.connect(str(file), read_only=True))
+        return interruptible(connect_file(file, read_only=True))
     except duckdb.Error as error:
         holder = find_holder(error)
         if holder is None:

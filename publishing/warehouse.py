@@ -12,6 +12,7 @@ import duckdb
 
 from ..errors import PublishingError
 from ..udfs.duckdb import interruptible
+from ..udfs.duckdb.file import connect_file
 from ..udfs.duckdb.holder import Holder, find_holder
 from ..udfs.duckdb.macros import quote
 
@@ -191,7 +192,7 @@ def open_warehouse(path: Path, wait: float = 0) -> Generator[Warehouse]:
 def _connect(path: Path, until: float) -> duckdb.DuckDBPyConnection:
     while True:
         try:
-            return interruptible(duckdb.connect(path, read_only=True))
+            return interruptible(connect_file(path, read_only=True))
         except duckdb.IOException as error:
             holder = find_holder(error)
             if holder is None:

@@ -8,6 +8,7 @@ import subprocess
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ..udfs.duckdb.file import connect_file
 from ..udfs.duckdb.holder import find_holder
 from ..udfs.duckdb.macros import quote
 from .dbt_process import DBT
@@ -74,7 +75,7 @@ def history_of_database(
         f"ORDER BY started_at DESC LIMIT {int(limit)}"
     )
     try:
-        with duckdb.connect(str(database), read_only=True) as connection:
+        with connect_file(database, read_only=True) as connection:
             rows = connection.execute(
                 query, {} if schedule is None else {"schedule": schedule}
             ).fetchall()

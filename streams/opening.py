@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import time
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,25 +12,31 @@ import duckdb
 from ..errors import StreamError
 from ..scoring.query import connect_quietly
 from ..udfs.duckdb.holder import is_locked
+from .turn import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Self
+    from collections.abc import Callable, Generator
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
-_SIGN = ".wanted"
+    Wait = Callable[[float, Callable[[], object]], None]
+    """Waits for some seconds, or raises; the other argument says on request who has the file."""
+
+_FIRST_FOR_TURN, _LONGEST_FOR_TURN = 0.002, 0.01
+"""To look for a turn is one call of the system."""
+_FIRST_FOR_FILE, _LONGEST_FOR_FILE = 0.02, 0.5
+"""To try to open a file takes ten milliseconds and more; whoever has it is none of ours."""
 WAIT = 60.0
 """For how many seconds a command waits for a file that another process has open."""
 
 
+@contextmanager
 def open_to_write(
     path: str | Path,
     *,
     wait: float = WAIT,
     create: bool = False,
     pause: Callable[[float], object] = time.sleep,
-) -> duckdb.DuckDBPyConnection:
-    """Open a database file, and wait while another process has it.
+) -> Generator[duckdb.DuckDBPyConnection]:
+    """Have a database file open while the block runs, waiting first while another process has it.
 
     Parameters
     ----------
@@ -52,57 +57,63 @@ def open_to_write(
     if not create and not Path(path).exists():
         message = f"There is no database file {path}."
         raise StreamError(message)
-    deadline, seconds = time.monotonic() + wait, _FIRST_PAUSE
-    with Asking(Path(path)) as asking:
-        while True:
-            try:
-                return connect_quietly(path)
-            except duckdb.Error as error:
-                if not is_locked(error):
-                    message = f"The database {path} cannot be opened: {error}"
-                    raise StreamError(message) from error
-                if time.monotonic() + seconds > deadline:
-                    message = (
-                        f"Another process has {path} open, and had it for {wait:g} seconds. Close "
-                        f"it, or wait longer: --wait SECONDS.\n  {error}"
-                    )
-                    raise StreamError(message) from error
-            asking.ask()
-            # Not all at the same moment, so that no one of several waits for ever.
-            if pause(seconds * random.uniform(0.5, 1.0)):  # noqa: S311
-                message = f"Waiting for {path} was ended."
-                raise StreamError(message)
-            seconds = min(2 * seconds, _LONGEST_PAUSE)
+    deadline = time.monotonic() + wait
+
+    def wait_on(seconds: float, who: Callable[[], object]) -> None:
+        if time.monotonic() + seconds > deadline:
+            message = (
+                f"Another process has {path} open, and had it for {wait:g} seconds. Close it, or "
+                f"wait longer: --wait SECONDS.\n  {who()}"
+            )
+            raise StreamError(message)
+        if pause(seconds):
+            message = f"Waiting for {path} was ended."
+            raise StreamError(message)
+
+    turn = Turn(Path(path))
+    try:
+        connection = connect_in_turn(turn, lambda: connect_quietly(path), wait_on)
+    except duckdb.Error as error:
+        message = f"The database {path} cannot be opened: {error}"
+        raise StreamError(message) from error
+    try:
+        yield connection
+    finally:
+        connection.close()
+        turn.give_back()
 
 
-class Asking:
-    """Asks a worker that has a database file to let go: by a file beside it, ``FILE.wanted``.
+def connect_in_turn(
+    turn: Turn, connect: Callable[[], duckdb.DuckDBPyConnection], wait: Wait
+) -> duckdb.DuckDBPyConnection:
+    """Wait for the turn, and then for programs that know of no turns; take it only with the file.
 
-    The sign leaves with the block. Others who wait put it there again.
+    Raises
+    ------
+    duckdb.Error
+        If the file cannot be opened for another reason than that it is locked.
     """
-
-    def __init__(self, path: Path) -> None:
-        """Name the database file."""
-        self._sign = wanted_sign(path)
-        self._is_there = False
-
-    def __enter__(self) -> Self:
-        """Begin to wait for the file."""
-        return self
-
-    def ask(self) -> None:
-        """Put the sign there, where this user may."""
-        with suppress(OSError):
-            self._sign.touch()
-            self._is_there = True
-
-    def __exit__(self, *_: object) -> None:
-        """Take the sign away."""
-        if self._is_there:
-            with suppress(OSError):
-                self._sign.unlink()
+    try:
+        seconds = _FIRST_FOR_TURN
+        while not turn.take():
+            wait(seconds, turn.holder)
+            seconds = min(1.5 * seconds, _LONGEST_FOR_TURN)
+        return _connect(connect, wait)
+    except BaseException:
+        turn.give_back()
+        raise
 
 
-def wanted_sign(path: Path) -> Path:
-    """Name the file by which others ask for a database file."""
-    return path.with_name(f"{path.name}{_SIGN}")
+def _connect(
+    connect: Callable[[], duckdb.DuckDBPyConnection], wait: Wait
+) -> duckdb.DuckDBPyConnection:
+    seconds = _FIRST_FOR_FILE
+    while True:
+        try:
+            return connect()
+        except duckdb.Error as error:
+            if not is_locked(error):
+                raise
+            said = str(error)
+        wait(seconds, lambda: said)  # noqa: B023 - it is called at once
+        seconds = min(2 * seconds, _LONGEST_FOR_FILE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -91,12 +92,17 @@ class _Watcher:
 
     def _look(self) -> tuple[list[Run], bool]:
         """Run what has data; say too whether nothing can come but by a write to the file."""
-        try:
-            connection = open_to_write(self.path, wait=self.interval, pause=self.stop.wait)
-        except StreamError as error:
-            if not self.stop.is_set():
-                self.told(str(error))
-            return [], False
+        with ExitStack() as stack:
+            opening = open_to_write(self.path, wait=self.interval, pause=self.stop.wait)
+            try:
+                connection = stack.enter_context(opening)
+            except StreamError as error:
+                if not self.stop.is_set():
+                    self.told(str(error))
+                return [], False
+            return self._run(connection)
+
+    def _run(self, connection: duckdb.DuckDBPyConnection) -> tuple[list[Run], bool]:
         done: list[Run] = []
         try:
             tasks = _chosen(connection, self.names)
@@ -108,8 +114,6 @@ class _Watcher:
         except (UnkeptError, duckdb.Error) as error:
             self.told(str(error))
             return done, False
-        finally:
-            connection.close()
 
 
 def _chosen(connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> list[Task]:

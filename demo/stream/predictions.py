@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
 
-from ...streams.events.sinks.turns import wanted_sign
+from ...errors import StreamError
+from ...streams import open_to_write
 from .board import Score
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["News", "Predictions"]
 
-_PAUSE = 0.003
 _LATEST = """\
 SELECT rowid, machine, measured_at, failure_probability, is_unusual, vibration_now, temperature_now,
        model_name, model_version
@@ -56,10 +55,13 @@ class Predictions:
 
     def look(self, wait: float) -> News | None:
         """Read what is new; None where the file could not be had within so many seconds."""
-        connection = self._open(wait)
-        if connection is None:
+        if not self._database.exists():
             return None
-        with connection, suppress(duckdb.CatalogException):
+        with ExitStack() as stack, suppress(duckdb.CatalogException):
+            try:
+                connection = stack.enter_context(open_to_write(self._database, wait=wait))
+            except StreamError:
+                return None
             rows = connection.execute(_LATEST, [self._last]).fetchall()
             [(scored, dead)] = connection.execute(_COUNTS).fetchall()
             models = ""
@@ -68,20 +70,4 @@ class Predictions:
                 names, versions = (str(each).split(",") for each in rows[-1][-2:])
                 models = ", ".join(map(" ".join, zip(names, versions, strict=True)))
             return News([Score(*row[1:7]) for row in rows], models, scored, dead)
-        return None
-
-    def _open(self, wait: float) -> duckdb.DuckDBPyConnection | None:
-        """Ask the worker for the file, and open it as soon as it lets go."""
-        if not self._database.exists():
-            return None
-        end = time.monotonic() + wait
-        sign = wanted_sign(self._database)
-        try:
-            while time.monotonic() < end:
-                with suppress(duckdb.IOException):
-                    return duckdb.connect(str(self._database), read_only=True)
-                sign.touch()
-                time.sleep(_PAUSE)
-        finally:
-            sign.unlink(missing_ok=True)
         return None

@@ -45,13 +45,12 @@ class Mortal:
 
 
 def begin(path, registry, told):
-    con = streams.open_to_write(path, create=True)
-    con.execute(MAKE.format(rows=40))
-    streams.create_stream(con, "flight_changes", on="flight_features", key=["flight_id"])
-    options = {"stream": "flight_changes", "query": QUERY, "into": "predictions"}
-    streams.create_task(con, "scoring", **options, registry=registry)
-    assert streams.run_task(con, "scoring", registry=registry).scored == "all"
-    con.close()
+    with streams.open_to_write(path, create=True) as con:
+        con.execute(MAKE.format(rows=40))
+        streams.create_stream(con, "flight_changes", on="flight_features", key=["flight_id"])
+        options = {"stream": "flight_changes", "query": QUERY, "into": "predictions"}
+        streams.create_task(con, "scoring", **options, registry=registry)
+        assert streams.run_task(con, "scoring", registry=registry).scored == "all"
     os.write(told, b".")
 
 
@@ -60,20 +59,19 @@ def live(path, registry, seed, dies_at, told):
 
     With ``dies_at`` it is killed before that statement of the run.
     """
-    con = streams.open_to_write(path)
-    check(con, registry)
-    os.write(told, b".")
-    change(con, random.Random(seed))  # noqa: S311
-    con.execute(
-        "UPDATE flight_features SET distance = coalesce(distance, 0) + 1 WHERE flight_id < 9"
-    )
-    mortal = con
-    if dies_at is not None:
-        keep_models_from_dying()
-        mortal = Mortal(con, dies_at)
-    done = streams.run_task(mortal, "scoring", registry=registry)
-    assert done.state != "FAILED", done.error_message
-    con.close()
+    with streams.open_to_write(path) as con:
+        check(con, registry)
+        os.write(told, b".")
+        change(con, random.Random(seed))  # noqa: S311
+        con.execute(
+            "UPDATE flight_features SET distance = coalesce(distance, 0) + 1 WHERE flight_id < 9"
+        )
+        mortal = con
+        if dies_at is not None:
+            keep_models_from_dying()
+            mortal = Mortal(con, dies_at)
+        done = streams.run_task(mortal, "scoring", registry=registry)
+        assert done.state != "FAILED", done.error_message
 
 
 def keep_models_from_dying():

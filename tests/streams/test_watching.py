@@ -172,25 +172,30 @@ def test_opening_waits_longer_each_time_and_gives_up(database, holder):
         if len(pauses) == 3:
             release(holder)
 
-    streams.open_to_write(database, pause=pause).close()
+    opened(database, pause=pause)
     assert len(pauses) == 3
     assert pauses[2] > pauses[0]
+
+
+def opened(path, **options):
+    with streams.open_to_write(path, **options):
+        pass
 
 
 def test_opening_says_who_has_the_file(database, holder):
     assert holder.poll() is None
     with pytest.raises(StreamError, match=r"Another process has .*--wait SECONDS"):
-        streams.open_to_write(database, wait=0)
+        opened(database, wait=0)
     with pytest.raises(StreamError, match="was ended"):
-        streams.open_to_write(database, pause=lambda _: True)
+        opened(database, pause=lambda _: True)
 
 
 def test_what_is_no_database(tmp_path):
     with pytest.raises(StreamError, match="There is no database file"):
-        streams.open_to_write(tmp_path / "nothing.duckdb")
+        opened(tmp_path / "nothing.duckdb")
     (tmp_path / "text").write_text("no database" * 1000)
     with pytest.raises(StreamError, match="cannot be opened"):
-        streams.open_to_write(tmp_path / "text", wait=0)
+        opened(tmp_path / "text", wait=0)
 
 
 def test_a_service_is_killed_and_started_again(database, registry):

@@ -6,11 +6,10 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-
 from ...errors import RegistrationError
 from .extension import load_extension, loaded_extension
 from .extension.loading import REGISTRY_SETTING
+from .file import connect_file
 from .interruption import interruptible
 from .macros import literal
 
@@ -47,7 +46,7 @@ def connect(
         If the database cannot be opened.
     """
     config = {"allow_unsigned_extensions": "true"} | dict(duckdb_options.pop("config", {}))
-    connection = interruptible(duckdb.connect(path, config=config, **duckdb_options))
+    connection = interruptible(connect_file(path, config=config, **duckdb_options))
     try:
         load_extension(connection)
     except RegistrationError as error:

@@ -1,14 +1,12 @@
 """A DuckDB file that several workers write in turn, since one process at a time can open it.
 
-DuckDB's own lock decides who has it; the kernel releases that when its holder dies. Who waits
-makes a file beside it, ``FILE.wanted``, and a worker that has the file lets go then. Without that
-sign a worker keeps the file while batches follow each other, since to open and close it takes
-several times as long as a small batch.
+A worker keeps the file while batches follow each other, since to open and close it takes as long as
+a small batch. Where another one waits for the turn it lets go. DuckDB itself is started once, which
+takes ten times as long, and has the file attached in between.
 """
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -17,21 +15,25 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ....errors import StreamError
-from ....udfs.duckdb.holder import is_locked
-from ...opening import Asking, wanted_sign
+from ....udfs.duckdb.file import attach_file, detach_file
+from ...opening import connect_in_turn
+from ...turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
+    from ...opening import Wait
+
+_NAME = "foresql_sink"
+"""What the attached file is called, which no schema of it should be."""
 LINGER = 1.0
 """After so many seconds without a batch the file is closed, so that readers get in."""
 _TICK = 0.005
-_TURN = 0.2
+_TURN = 0.1
 """So many seconds a worker goes on though others wait: opening takes a large part of that."""
-_GIVE_WAY = 0.1
-"""So many seconds it leaves the file alone then: one who waits looks more often."""
+_PATIENCE = 5.0
+"""After so many seconds it says what it waits for."""
 
 
 class SharedFile:
@@ -47,12 +49,13 @@ class SharedFile:
     ) -> None:
         """Name the file; ``hold`` keeps it open, whoever waits."""
         self.path = path
-        self._sign = wanted_sign(path)
         self._hold = hold
         self._pause, self._told = pause, told
+        self._place = Turn(path, is_shared=False)
         self._lock = threading.Lock()
+        self._engine: duckdb.DuckDBPyConnection | None = None
         self._connection: duckdb.DuckDBPyConnection | None = None
-        self._opened = self._used = self._free_at = 0.0
+        self._opened = self._used = 0.0
         self._turn = 0
 
     @contextmanager
@@ -71,49 +74,48 @@ class SharedFile:
                 yield connection
             except duckdb.Error:
                 # It may be unusable: after a failed write DuckDB refuses all that follows.
-                self._close()
+                self._end()
                 raise
             self._used = time.monotonic()
-            if not self._hold and self._used - self._opened >= _TURN and self._sign.exists():
-                self._give_way()
+            if not self._hold and self._used - self._opened >= _TURN and self._place.is_wanted():
+                self._close()
 
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
-            self._close()
+            self._end()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
-        left = self._free_at - time.monotonic()
-        if left > 0:
-            self._wait(left)
-        with Asking(self.path) as asking:
-            connection = self._wait_for_file(asking)
+        try:
+            connection = connect_in_turn(self._place, self._attach, self._patience())
+        except duckdb.Error as error:
+            self._end()
+            raise _unusable(self.path, error) from error
         self._opened = self._used = time.monotonic()
         if not self._hold:
             self._turn += 1
             threading.Thread(target=self._linger, args=(self._turn,), daemon=True).start()
         return connection
 
-    def _wait_for_file(self, asking: Asking) -> duckdb.DuckDBPyConnection:
-        seconds, is_told = _FIRST_PAUSE, False
-        while True:
-            try:
-                return duckdb.connect(self.path)
-            except duckdb.Error as error:
-                if not is_locked(error):
-                    raise _unusable(self.path, error) from error
-                if not is_told and seconds == _LONGEST_PAUSE:
-                    self._told(f"Waiting for {self.path}, which another process has: {error}")
-                    is_told = True
-            asking.ask()
-            # Not all at the same moment, so that no one of several waits for ever.
-            self._wait(seconds * random.uniform(0.5, 1.0))  # noqa: S311
-            seconds = min(1.5 * seconds, _LONGEST_PAUSE)
+    def _attach(self) -> duckdb.DuckDBPyConnection:
+        if self._engine is None:
+            self._engine = duckdb.connect(config={"temp_directory": f"{self.path}.tmp"})
+        attach_file(self._engine, self.path, _NAME)
+        return self._engine
 
-    def _wait(self, seconds: float) -> None:
-        if self._pause(seconds):
-            message = f"Waiting for {self.path} was ended. Nothing was written."
-            raise StreamError(message)
+    def _patience(self) -> Wait:
+        began: float | None = time.monotonic()
+
+        def wait(seconds: float, who: Callable[[], object]) -> None:
+            nonlocal began
+            if began is not None and time.monotonic() - began >= _PATIENCE:
+                self._told(f"Waiting for {self.path}, which another process has: {who()}")
+                began = None
+            if self._pause(seconds):
+                message = f"Waiting for {self.path} was ended. Nothing was written."
+                raise StreamError(message)
+
+        return wait
 
     def _linger(self, turn: int) -> None:
         """Close the file when no batch follows, at once where others wait.
@@ -126,20 +128,26 @@ class SharedFile:
                 if self._connection is None or self._turn != turn:
                     return
                 idle = time.monotonic() - self._used
-                if idle >= LINGER:
+                if idle >= LINGER or (idle >= _TICK and self._place.is_wanted()):
                     self._close()
-                elif idle >= _TICK and self._sign.exists():
-                    self._give_way()
-
-    def _give_way(self) -> None:
-        self._close()
-        self._free_at = time.monotonic() + _GIVE_WAY
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
+        if connection is None:
+            return
+        try:
+            detach_file(connection, self.path, _NAME)
+        except duckdb.Error:
+            self._end()
+        self._place.give_back()
+
+    def _end(self) -> None:
+        """Close all of DuckDB."""
+        engine, self._engine, self._connection = self._engine, None, None
+        if engine is not None:
             with suppress(duckdb.Error):
-                connection.close()
+                engine.close()
+        self._place.give_back()
 
 
 def _unusable(path: Path, error: duckdb.Error) -> StreamError:

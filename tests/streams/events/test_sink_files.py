@@ -12,13 +12,13 @@ from dataclasses import replace
 
 import duckdb
 import pytest
+from children import PATIENCE, deadline
 from event_sinks import SHAPE, batch, dead, opened, predictions, sink_at, written
 
 from foresql.errors import StreamError
-from foresql.streams import open_to_write
 from foresql.streams.events.records import MovedError
 from foresql.streams.events.sinks import parquet, turns
-from foresql.streams.opening import wanted_sign
+from foresql.streams.turn import Turn
 
 ADDRESS = "duckdb:scores.duckdb"
 HOLDER = """
@@ -27,6 +27,20 @@ connection = duckdb.connect(sys.argv[1])
 connection.execute("CREATE TABLE IF NOT EXISTS other (a INTEGER)")
 connection.execute("INSERT INTO other VALUES (1)")
 print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+ASKER = """
+import sys, time
+from pathlib import Path
+from foresql.streams.turn import Turn
+turn = Turn(Path(sys.argv[1]))
+assert not turn.take()
+print("asks", flush=True)
+while not turn.take():
+    time.sleep(0.01)
+print("has", flush=True)
 sys.stdin.read()
 """
 
@@ -64,14 +78,18 @@ def test_waiting_ends_when_the_worker_is_to_stop(holder, tmp_path):
     stop.set()
     with pytest.raises(StreamError, match=r"Waiting for .* was ended\. Nothing was"):
         sink_at(ADDRESS, tmp_path, pause=stop.wait).open(SHAPE)
-    assert not wanted_sign(tmp_path / "scores.duckdb").exists()
+    others = Turn(tmp_path / "scores.duckdb")
+    assert others.take()
+    others.give_back()
+
+
+def reading(path, sql):
+    code = "import duckdb, sys; duckdb.connect(sys.argv[1], read_only=True).sql(sys.argv[2])"
+    return [sys.executable, "-c", code, str(path), sql]
 
 
 def run_elsewhere(path, sql):
-    code = "import duckdb, sys; duckdb.connect(sys.argv[1], read_only=True).sql(sys.argv[2])"
-    return subprocess.run(
-        [sys.executable, "-c", code, path, sql], capture_output=True, text=True, check=False
-    )
+    return subprocess.run(reading(path, sql), capture_output=True, text=True, check=False)
 
 
 def test_the_file_is_let_go_when_no_batch_follows(tmp_path, monkeypatch):
@@ -93,36 +111,29 @@ def test_who_asks_for_the_file_gets_it(tmp_path, monkeypatch):
     sink.write(batch("0", None, 3))
     path = tmp_path / "scores.duckdb"
     assert run_elsewhere(path, "FROM predictions").returncode != 0
-    wanted_sign(path).touch()
-    until = time.monotonic() + 60
-    while run_elsewhere(path, "FROM predictions").returncode and time.monotonic() < until:
-        pass
-    assert time.monotonic() < until
+    asked = subprocess.run(
+        ["flock", f"{path}.wanted", "flock", f"{path}.turn", *reading(path, "FROM predictions")],
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert asked.returncode == 0
+    sink.write(batch("0", 3, 4))
     sink.close()
 
 
 def test_a_held_file_stays_open_whoever_asks(tmp_path):
     sink = opened(ADDRESS, tmp_path, hold=True)
     path = tmp_path / "scores.duckdb"
-    wanted_sign(path).touch()
-    sink.write(batch("0", None, 3))
+    other = subprocess.Popen([sys.executable, "-c", ASKER, path], stdout=subprocess.PIPE)
+    with deadline(other):
+        assert other.stdout.readline() == b"asks\n"
+        for last in range(5):
+            sink.write(batch("0", last - 1 if last else None, last))
+    other.kill()
+    other.communicate()
     assert "lock" in run_elsewhere(path, "FROM predictions").stderr
     sink.close()
     assert run_elsewhere(path, "FROM predictions").returncode == 0
-
-
-def test_who_waits_takes_the_sign_away_again(holder, tmp_path):
-    path = tmp_path / "scores.duckdb"
-    seen = []
-
-    def pause(_):
-        seen.append(wanted_sign(path).exists())
-        holder.kill()
-        holder.wait()
-
-    open_to_write(path, pause=pause).close()
-    assert seen[0]
-    assert not wanted_sign(path).exists()
 
 
 def test_workers_in_one_process_write_each_event_once(tmp_path):
