@@ -76,7 +76,8 @@ def assemble(
     columns = pa.schema([*format_.schema, *place_fields(source.offset_type)])
     windows = open_windows(definition, format_.schema, source.offset_type)
     query = Query(definition.query, definition.events.table, columns)
-    scoring = Scoring(query if windows is None else windows.query, registry, run_id, told)
+    asked = query if windows is None else windows.query
+    scoring = Scoring(asked, registry, run_id, told, definition.sink.scheme)
     alerts = open_alerts(definition, scoring.schema, source.offset_type, told)
     sink = open_sink(definition.sink, definition.folder, pause=pause, told=told)
     return Parts(

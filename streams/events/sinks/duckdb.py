@@ -31,6 +31,7 @@ from .layout import (
     read_place,
     refuse_difference,
 )
+from .numbers import unfit_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -93,9 +94,8 @@ class DuckDBSink:
             return found.to_arrow_table().cast(schema)
 
     def unfit(self, rows: pa.Table) -> Mapping[int, str]:
-        """Hold all values."""
-        del rows
-        return {}
+        """Say which rows have a whole number that only looks like a DECIMAL."""
+        return unfit_numbers(plain(rows))
 
     def write(self, outcome: Outcome) -> int:
         """Write a batch and its moves in one transaction, waiting where another has the file."""
