@@ -101,6 +101,7 @@ def assemble(
                 if stage
                 for name, schema in stage.tables.items()
             },
+            claims=tuple(name for stage in (windows, alerts) if stage for name in stage.claims),
         ),
     )
 

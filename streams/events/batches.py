@@ -92,7 +92,8 @@ def _finish(
     predictions, unfit = _fitting(predictions, parts.sink)
     dead = [*found.dead, *found.refuse([*taken.refused, *refused, *unfit])]
     if parts.alerts is not None:
-        more = parts.alerts.take(predictions, moves)
+        more, unordered = parts.alerts.take(predictions, moves)
+        dead += found.refuse(unordered)
         kept = Kept({**kept.tables, **more.tables}, {**kept.forgotten, **more.forgotten})
     outcome = Outcome(
         moves={**moves, **taken.moves},

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...errors import StreamError
 from .assembling import assemble
 from .batches import Batch, make_advance, make_batch, make_kept
+from .definition import PARTITION
 from .metrics import Metrics, serving_metrics
 from .records import MovedError
 from .totals import Totals
@@ -242,9 +243,9 @@ class Worker:
         with self._sink_lock:
             return self._parts.sink.positions(partitions)
 
-    def _read(self, table: str, partitions: Sequence[str]) -> pa.Table:
+    def _read(self, table: str, values: Sequence[str], column: str = PARTITION, /) -> pa.Table:
         with self._sink_lock:
-            return self._parts.sink.read(table, partitions)
+            return self._parts.sink.read(table, values, column)
 
     def _keep(self, kept: Kept) -> None:
         with self._sink_lock:

@@ -87,9 +87,10 @@ class ParquetSink:
         footers = {partition: self._look(partition) for partition in partitions}
         return {name: footer.after for name, footer in footers.items() if footer is not None}
 
-    def read(self, table: str, partitions: Sequence[str]) -> pa.Table:
+    def read(self, table: str, values: Sequence[str], column: str = PARTITION, /) -> pa.Table:
         """Refuse: there are no further tables."""
-        message = f"There is no table {table} for {', '.join(partitions)} in a folder of Parquet."
+        del column
+        message = f"There is no table {table} for {', '.join(values)} in a folder of Parquet."
         raise StreamError(message)
 
     def unfit(self, rows: pa.Table) -> Mapping[int, str]:

@@ -193,6 +193,30 @@ def test_no_event_keeps_alerts_from_being_published(registry, tmp_path, bus):
     ]
 
 
+def test_a_key_of_two_partitions_has_alerts_in_one(registry, tmp_path):
+    """An order of its events is in one partition alone; all of them are scored."""
+    write_events(tmp_path, 6)
+    moved = (tmp_path / "events" / "p1.jsonl").read_text().replace('"s1-0"', '"s0-0"')
+    (tmp_path / "events" / "p1.jsonl").write_text(moved)
+    run(tmp_path, registry)
+    [(owner,)] = read(tmp_path, "SELECT DISTINCT event_partition FROM alerts WHERE sensor = 's0-0'")
+    letters = read(
+        tmp_path,
+        "SELECT event_partition, event_offset::BIGINT, step, reason FROM foresql.dead_letters "
+        "ORDER BY ALL",
+    )
+    scored = read(
+        tmp_path,
+        "SELECT event_partition, event_offset FROM predictions WHERE sensor = 's0-0' "
+        f"AND event_partition <> '{owner}' ORDER BY ALL",
+    )
+    reason = f"events of its key came in the partition {owner} before"
+    assert len(scored) > 10
+    assert letters == [(*each, "alert", reason) for each in scored]
+    expected = [row for row in expected_alerts(tmp_path) if row[2] != "s0-0" or row[0] == owner]
+    assert alerts(tmp_path) == expected
+
+
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
