@@ -51,6 +51,7 @@ def assemble(
     *,
     pause: Callable[[float], object] = time.sleep,
     told: Callable[[str], None] = lambda _: None,
+    same_stream: bool = False,
 ) -> Parts:
     """Make all parts of a worker, and see that they fit.
 
@@ -64,6 +65,8 @@ def assemble(
         Waits for some seconds; what it gives ends the waiting if it is true.
     told
         Takes what a reader of a log would miss otherwise.
+    same_stream
+        Take a stream of the bus that was made anew for the one before.
 
     Raises
     ------
@@ -71,7 +74,7 @@ def assemble(
         If a part cannot be had, or the query is refused.
     """
     run_id = uuid.uuid4().hex
-    source = open_source(definition)
+    source = open_source(definition, same_stream=same_stream)
     format_ = open_format(definition.events, definition.folder)
     columns = pa.schema([*format_.schema, *place_fields(source.offset_type)])
     windows = open_windows(definition, format_.schema, source.offset_type)

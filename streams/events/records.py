@@ -110,6 +110,13 @@ class Source(Protocol):
         """Hear what was committed, so that the bus's own tools show it. Nothing rests on it."""
         ...
 
+    def marks(self) -> Mapping[str, Move]:
+        """Give what is to move with the next batch besides partitions: what is kept of the bus.
+
+        It is given once, and anew when a partition is begun anew.
+        """
+        ...
+
     def lag(self) -> Mapping[str, int]:
         """Say how many records wait in each partition that the worker has, as far as is known."""
         ...

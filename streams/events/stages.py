@@ -100,7 +100,7 @@ class Windows(Protocol):
 
     query: Query
     tables: Mapping[str, pa.Schema]
-    claims: Sequence[str]
+    claims: tuple[str, ...]
     lookback: timedelta
 
     def open(self, read: Read) -> None:
@@ -139,7 +139,7 @@ class Alerts(Protocol):
     """
 
     tables: Mapping[str, pa.Schema]
-    claims: Sequence[str]
+    claims: tuple[str, ...]
 
     def open(
         self,

@@ -48,6 +48,7 @@ class Worker:
         *,
         stop: threading.Event | None = None,
         told: Callable[[str], None] = lambda _: None,
+        same_stream: bool = False,
     ) -> None:
         """Make its parts; nothing is connected yet.
 
@@ -61,6 +62,9 @@ class Worker:
             Ends it, behind the batch under way.
         told
             Takes what a reader of a log would miss otherwise.
+        same_stream
+            Go on behind the positions though the stream of NATS was made anew: it has the same
+            messages under the same numbers.
 
         Raises
         ------
@@ -68,7 +72,9 @@ class Worker:
             If a part cannot be had, or the query is refused.
         """
         self._stop = stop or threading.Event()
-        self._parts = assemble(definition, registry, pause=self._stop.wait, told=told)
+        self._parts = assemble(
+            definition, registry, pause=self._stop.wait, told=told, same_stream=same_stream
+        )
         self.totals = Totals()
         self._sink_lock = threading.Lock()
         self._writing: _Writing | None = None
@@ -174,12 +180,13 @@ class Worker:
         """Take what waits, and where the definition says so wait for more."""
         section, source = self._parts.definition.batch, self._parts.source
         records = source.poll(section.most, _WAIT)
-        until = time.monotonic() + section.wait.total_seconds()
-        while records and len(records) < section.most and not self._stop.is_set():
+        until, size = time.monotonic() + section.wait.total_seconds(), _size(records)
+        while records and len(records) < section.most and size < section.most_bytes:
             left = until - time.monotonic()
-            if left <= 0:
+            if left <= 0 or self._stop.is_set():
                 break
-            records += source.poll(section.most - len(records), min(left, _WAIT))
+            more = source.poll(section.most - len(records), min(left, _WAIT))
+            records, size = records + more, size + _size(more)
         partitions = {record.partition for record in records}
         lost = {name for name in partitions if not source.owns(name)}
         return [each for each in records if each.partition not in lost] if lost else records
@@ -250,6 +257,10 @@ class Worker:
     def _keep(self, kept: Kept) -> None:
         with self._sink_lock:
             self._parts.sink.write(make_kept(kept, self._parts))
+
+
+def _size(records: Sequence[Record]) -> int:
+    return sum(len(record.payload or b"") for record in records)
 
 
 class _Committed(NamedTuple):
