@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from ..errors import RegistrationError
+from ..errors import RegistrationError, SignatureError, UnsupportedModelError
 from ..registry import Registry
+from ..streams.events.carrying import check_carried
 from ..udfs.spark import ship_bundle
 from .frames import no_rows, spark_schema
 from .plan import Plan, ShippedModel
@@ -56,7 +57,7 @@ def answered(frame: Any, plan: Plan, pinned: Pinned, registry: Path) -> Any:
     paths = {function: store.bundle_path(version) for function, version in pinned.functions}
     with open_duckdb(plan, lambda model: paths[model.function]) as connection:
         try:
-            found = run(connection, plan.text, no_rows(frame, plan.time_zone))
+            found = run(connection, plan.text, no_rows(frame, plan.time_zone), check_for_spark)
         except duckdb.Error as error:
             message = f"The query does not fit the table: {error}"
             raise RegistrationError(message) from error
@@ -65,6 +66,20 @@ def answered(frame: Any, plan: Plan, pinned: Pinned, registry: Path) -> Any:
         # PySpark warns of a newer pandas, of which nothing is used here.
         warnings.simplefilter("ignore", FutureWarning)
         return frame.mapInArrow(_body(plan, schema), from_arrow_schema(schema))
+
+
+def check_for_spark(found: duckdb.DuckDBPyRelation) -> None:
+    """Refuse what Arrow would give Spark as other values.
+
+    Raises
+    ------
+    SignatureError
+        For the first such column.
+    """
+    try:
+        check_carried(dict(zip(found.columns, found.types, strict=True)), "spark")
+    except UnsupportedModelError as error:
+        raise SignatureError(str(error)) from error
 
 
 def _body(plan: Plan, schema: pa.Schema) -> Answer:

@@ -44,11 +44,18 @@ def answer(
         yield from run(connection, plan.text, rows).cast(schema).to_batches()
 
 
-def run(connection: duckdb.DuckDBPyConnection, text: str, rows: pa.Table) -> pa.Table:
-    """Run a plan's query over rows."""
+def run(
+    connection: duckdb.DuckDBPyConnection,
+    text: str,
+    rows: pa.Table,
+    check: Callable[[duckdb.DuckDBPyRelation], object] = lambda _: None,
+) -> pa.Table:
+    """Run a plan's query over rows, behind a check of what it will give."""
     connection.register(ROWS, rows)
     try:
-        return connection.sql(text).to_arrow_table()
+        found = connection.sql(text)
+        check(found)
+        return found.to_arrow_table()
     finally:
         connection.unregister(ROWS)
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _POSTGRES = frozenset({"postgresql", "postgres"})
 _TOPICS = frozenset({"nats", "kafka"})
 _FILES = frozenset({"parquet"})
-_ALL = _POSTGRES | _TOPICS | _FILES | {"duckdb"}
+_SPARK = frozenset({"spark"})
+_ALL = _POSTGRES | _TOPICS | _FILES | _SPARK | {"duckdb"}
 
 
 class _Lost(NamedTuple):
@@ -37,6 +38,9 @@ _TEXT = "CAST({} AS VARCHAR)"
 _MICROSECONDS = _Lost(_TOPICS, "messages have times of microseconds", _TEXT)
 _LOST: Mapping[str, _Lost] = {
     "uhugeint": _Lost(_ALL, "Arrow gives such numbers a sign", "CAST({} AS DECIMAL(38, 0))"),
+    "hugeint": _Lost(
+        _SPARK, "Spark has no numbers of more than 38 digits", "CAST({} AS DECIMAL(38, 0))"
+    ),
     "bit": _Lost(_ALL, "Arrow makes bytes of it", _TEXT),
     "time with time zone": _Lost(_ALL, "Arrow leaves out the zone", _TEXT),
     "interval": _Lost(_ALL, "beyond 292 years Arrow gives another one", _TEXT),
@@ -72,7 +76,7 @@ def check_carried(columns: Mapping[str, Any], sink: str) -> None:
     columns
         From names to types of DuckDB.
     sink
-        The scheme of its address.
+        The scheme of its address, or ``spark``.
 
     Raises
     ------
@@ -120,9 +124,9 @@ def _refused(
 def _lost(type_: Any) -> Iterator[tuple[str, _Lost]]:
     """Give what does not come out of some sink, and its name where it is a part."""
     for part, is_nested in _parts(type_):
-        found = _LOST.get(part.id) or (_NESTED.get(part.id) if is_nested else None)
-        if found is not None:
-            yield ("" if part is type_ else str(part)[:80], found)
+        for table in (_LOST, _NESTED if is_nested else {}):
+            if part.id in table:
+                yield ("" if part is type_ else str(part)[:80], table[part.id])
 
 
 def _parts(type_: Any, *, is_nested: bool = False) -> Iterator[tuple[Any, bool]]:
