@@ -46,7 +46,7 @@ def run_query(
     Parameters
     ----------
     session
-        A classic ``SparkSession``; over Spark Connect it is not proven.
+        A ``SparkSession``, classic or Connect.
     query
         One SELECT in DuckDB's SQL over one table or view that the session knows, row by row; of a
         table also over windows of time. ``predict_delay`` is the champion of ``delay``, found and
@@ -103,7 +103,7 @@ def score_rows(frame: Any, query: str, registry: Path) -> tuple[Any, Pinned]:
         read = read_row_query(connection, query, frame.columns, registry)
     pinned = read.pin(registry)
     frame = only_columns(frame, columns_read(select, read, pinned, registry, frame.columns))
-    plan = ship(frame.sparkSession, read.over(quote(ROWS)), pinned, registry, ())
+    plan = ship(frame, read.over(quote(ROWS)), pinned, registry, ())
     return answered(frame, plan, pinned, registry), pinned
 
 
