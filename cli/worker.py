@@ -83,10 +83,22 @@ def check(file: Path, registry: str | None, as_json: bool) -> None:
     is_flag=True,
     help="With --until-empty and windows: score what they hold back, too; for finite inputs.",
 )
+@click.option(
+    "--same-stream",
+    is_flag=True,
+    help="NATS: go on though the stream was made anew: it has the same messages and numbers.",
+)
 @registry_option
 @json_option
 @explained
-def run(file: Path, until_empty: bool, flush: bool, registry: str | None, as_json: bool) -> None:
+def run(
+    file: Path,
+    until_empty: bool,
+    flush: bool,
+    same_stream: bool,
+    registry: str | None,
+    as_json: bool,
+) -> None:
     r"""Score events until SIGTERM or Ctrl-C; the batch under way is written first.
 
     A terminal shows what is done; a log has a line every 10 seconds, of JSON with --json.
@@ -99,7 +111,7 @@ def run(file: Path, until_empty: bool, flush: bool, registry: str | None, as_jso
         message = "--flush needs --until-empty: before the end, more events may come."
         raise click.UsageError(message)
     stop = threading.Event()
-    made = Worker(read_definition(file), registry, stop=stop, told=_tell)
+    made = Worker(read_definition(file), registry, stop=stop, told=_tell, same_stream=same_stream)
     with _Progress(made.totals, as_json=as_json) as progress, stopping(stop), _settled():
         made.run(until_empty=until_empty, flush=flush, each=progress.show)
     progress.end()

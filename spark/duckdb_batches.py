@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import StreamError
 from ..streams.opening import open_to_write
 from ..udfs.duckdb.macros import literal, quote
-from .window_batches import BATCH
+from .following import BATCH, BATCHES, STREAM, check_follows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,9 +15,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-_BATCHES = "foresql.spark_batches"
-STREAM = "foresql_stream"
-"""The column that says which stream a row came by."""
+_BATCHES = f"foresql.{BATCHES}"
 _ROWS = "foresql_batch_rows"
 
 
@@ -80,11 +77,5 @@ class _DuckDBBatches:
         )
         asked = f"SELECT batch FROM {_BATCHES} WHERE stream = ?"  # noqa: S608 - our own
         found = connection.execute(asked, [self.stream]).fetchall()
-        last = found[0][0] if found else -1
-        if batch not in {last, last + 1}:
-            message = (
-                f"The stream is at batch {batch}, and the last one of {self.stream!r} in "
-                f"{self.path} is {last}: it belongs to another checkpoint. Keep file and "
-                "checkpoint together, or give the stream another name: stream=."
-            )
-            raise StreamError(message)
+        last = found[0][0] if found else None
+        check_follows(batch, last, stream=self.stream, place=self.path)

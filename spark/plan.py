@@ -10,12 +10,16 @@ ROWS = "foresql_rows"
 
 
 class ShippedModel(NamedTuple):
-    """A model of a plan: its predicting function, its version, and its bundle among the files."""
+    """A model of a plan: its predicting function, its version, and its bundle among the files.
+
+    Or the bundle itself, where workers do not get the session's files.
+    """
 
     function: str
     version: int
     file: str
     digest: str
+    content: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,7 @@ def run_query(
     Parameters
     ----------
     session
-        A classic ``SparkSession``; over Spark Connect it is not proven.
+        A ``SparkSession``, classic or Connect.
     query
         One SELECT in DuckDB's SQL over one table or view that the session knows, row by row; of a
         table also over windows of time. ``predict_delay`` is the champion of ``delay``, found and
@@ -91,14 +91,20 @@ def run_query(
 
 def _run_rows(session: Any, query: str, registry: Path) -> Any:
     """Run a query that is row by row."""
-    select, table = parse_row_query(query, _WAYS_OUT)
+    _, table = parse_row_query(query, _WAYS_OUT)
     frame = find_table(session, [part.name for part in table.parts])
+    return score_rows(frame, query, registry)[0]
+
+
+def score_rows(frame: Any, query: str, registry: Path) -> tuple[Any, Pinned]:
+    """Run a query that is row by row over a frame, and say by which versions."""
+    select, _ = parse_row_query(query, _WAYS_OUT)
     with for_spark(), connect_quietly(":memory:") as connection:
         read = read_row_query(connection, query, frame.columns, registry)
     pinned = read.pin(registry)
     frame = only_columns(frame, columns_read(select, read, pinned, registry, frame.columns))
-    plan = ship(session, read.over(quote(ROWS)), pinned, registry, ())
-    return answered(frame, plan, pinned, registry)
+    plan = ship(frame, read.over(quote(ROWS)), pinned, registry, ())
+    return answered(frame, plan, pinned, registry), pinned
 
 
 def check_session(session: Any) -> None:

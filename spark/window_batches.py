@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import StreamError
 from ..registry import default_path
+from .following import BATCH
 from .frames import quoted
 from .windows import READY, Windows, run_windows, windowed_table, windows_of
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime, timedelta
 
-BATCH = "foresql_batch"
-"""The column that says which micro-batch a prediction is of."""
 _PROGRESS = "batch BIGINT, watermark TIMESTAMP_NTZ"
 
 

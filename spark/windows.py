@@ -224,7 +224,7 @@ def run_windows(
     with for_spark():
         read = read_windowed(windows, schema, registry)
     pinned = read.scoring.pin(registry)
-    plan = ship(frame.sparkSession, read.text(ready=ready), pinned, registry, windows.key)
+    plan = ship(frame, read.text(ready=ready), pinned, registry, windows.key)
     keys = [frame[quoted(name)] for name in windows.key]
     divided = frame.repartition(*keys).sortWithinPartitions(*keys)
     return answered(divided, plan, pinned, registry), read.lookback

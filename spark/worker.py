@@ -44,11 +44,18 @@ def answer(
         yield from run(connection, plan.text, rows).cast(schema).to_batches()
 
 
-def run(connection: duckdb.DuckDBPyConnection, text: str, rows: pa.Table) -> pa.Table:
-    """Run a plan's query over rows."""
+def run(
+    connection: duckdb.DuckDBPyConnection,
+    text: str,
+    rows: pa.Table,
+    check: Callable[[duckdb.DuckDBPyRelation], object] = lambda _: None,
+) -> pa.Table:
+    """Run a plan's query over rows, behind a check of what it will give."""
     connection.register(ROWS, rows)
     try:
-        return connection.sql(text).to_arrow_table()
+        found = connection.sql(text)
+        check(found)
+        return found.to_arrow_table()
     finally:
         connection.unregister(ROWS)
 
@@ -110,14 +117,15 @@ def open_duckdb(plan: Plan, find: Callable[[ShippedModel], Path]) -> duckdb.Duck
         connection = connect(config=config)
     connection.execute(f"SET TimeZone = {literal(plan.time_zone)}")
     for model in plan.models:
-        path = find(model)
-        bundle = decode_bundle(path.read_bytes(), model.digest)
+        path = find(model) if model.content is None else None
+        content = model.content if path is None else path.read_bytes()
+        bundle = decode_bundle(content or b"", model.digest)
         register_scorer(
             connection,
             Scorer(bundle.model, bundle.program),
             model.function,
             version=model.version,
             temporary=True,
-            bundle=f"{path}#{bundle.digest}" if bundle.program else None,
+            bundle=f"{path}#{bundle.digest}" if bundle.program and path else None,
         )
     return connection

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from .alert_subject import AlertSubject
+    from .stages import Read
 
 NUMBER, ID, STATE, SCORE = "number", "alert_id", "alert", "score"
 """Columns of an alert: its number in the partition, whose it is, what happened, by what score."""
@@ -52,7 +53,7 @@ class Outbox:
         self._publisher = publisher
         self._marks = f"foresql.{name}_alerts_published"
         self.tables: Mapping[str, pa.Schema] = {} if publisher is None else {self._marks: _MARKS}
-        self._read: Callable[[str, Sequence[str]], pa.Table] | None = None
+        self._read: Read | None = None
         self._write: Callable[[Kept], None] = lambda _: None
         self._lock = threading.Lock()
         self._written: deque[list[_Message]] = deque()
@@ -63,9 +64,7 @@ class Outbox:
         """Whether alerts are published at all."""
         return self._publisher is not None
 
-    def open(
-        self, read: Callable[[str, Sequence[str]], pa.Table], write: Callable[[Kept], None]
-    ) -> None:
+    def open(self, read: Read, write: Callable[[Kept], None]) -> None:
         """Take what reads a table's rows of partitions, and what writes rows on their own."""
         self._read, self._write = read, write
 

@@ -11,22 +11,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import pyarrow as pa
 
 from ...errors import StreamError
 from .alert_outbox import ID, NUMBER, SCORE, STATE, Outbox
 from .alert_subject import AlertSubject
-from .dead import TIMESTAMP, offset_arrow_type
+from .claims import Claims, elsewhere
+from .dead import ALERT, TIMESTAMP, offset_arrow_type
 from .definition import OFFSET, PARTITION
-from .stages import Kept
+from .stages import Alerted, Kept, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from .definition import AlertsSection, Definition
     from .records import Move, Offset
+    from .stages import Read
 
 OPENED, CLOSED = "opened", "closed"
 _TIME = "event_time"
@@ -80,39 +82,57 @@ class EventAlerts:
             message = f"[alerts] score {section.score} is {type_}. Give a DOUBLE or a whole number."
             raise StreamError(message)
         self._schema = _schema(section, predictions, offset_type, self._time)
-        self.tables: Mapping[str, pa.Schema] = {section.table: self._schema, **self._outbox.tables}
-        self._read: Callable[[str, Sequence[str]], pa.Table] | None = None
+        self._claims = Claims(f"foresql.{definition.name}_alert_keys", section.key)
+        self.claims = tuple(self._claims.tables)
+        self.tables: Mapping[str, pa.Schema] = {
+            section.table: self._schema,
+            **self._outbox.tables,
+            **self._claims.tables,
+        }
+        self._read: Read | None = None
         self._states: dict[str, _State] = {}
 
     def open(
         self,
-        read: Callable[[str, Sequence[str]], pa.Table],
+        read: Read,
         write: Callable[[Kept], None] = lambda _: None,
     ) -> None:
-        """Take what reads a table's rows of partitions, and what writes rows on their own."""
+        """Take what reads rows of partitions or keys, and what writes rows on their own."""
         self._read = read
+        self._claims.open(read)
         self._outbox.open(read, write)
 
     def drop(self) -> None:
         """Forget what is in memory, since it was not written: the tables are read again."""
         self._states.clear()
+        self._claims.drop()
         self._outbox.drop()
 
-    def take(self, predictions: pa.Table, moves: Mapping[str, Move]) -> Kept:
-        """Open and close alerts by a batch's predictions, in their order."""
+    def take(self, predictions: pa.Table, moves: Mapping[str, Move]) -> Alerted:
+        """Open and close alerts by a batch's predictions, in their order.
+
+        A key belongs to one partition: what comes in another one has no part in its alerts.
+        """
         self._follow(moves)
         rows: list[dict[str, Any]] = []
+        refused: list[Refused] = []
         names = [PARTITION, OFFSET, self._section.score, *self._section.key]
         names += [self._time] if self._time else []
         columns = [predictions.column(name).to_pylist() for name in names]
         count = len(self._section.key)
+        others = self._others(columns[0], columns[2], columns[3 : 3 + count])
         for partition, offset, score, *rest in zip(*columns, strict=True):
-            change = self._change(partition, tuple(rest[:count]), score, offset)
+            key = tuple(rest[:count])
+            if (partition, key) in others and _is_number(score):
+                reason = elsewhere(others[partition, key])
+                refused.append(Refused(partition, offset, reason, ALERT))
+                continue
+            change = self._change(partition, key, score, offset)
             if change is not None:
                 rows.append(self._row(partition, offset, score, rest, change))
         self._outbox.add(rows)
         table = pa.Table.from_pylist(rows, schema=self._schema)
-        return Kept({self._section.table: table}, {})
+        return Alerted(Kept({self._section.table: table, **self._claims.rows()}, {}), refused)
 
     def publish(self, partitions: Sequence[str] = ()) -> None:
         """Publish the alerts of the batch that was just committed, and those that wait.
@@ -140,7 +160,7 @@ class EventAlerts:
     ) -> tuple[str, str] | None:
         """Say which alert a score opens or closes; NULL and NaN do neither."""
         state = self._state(partition)
-        if not isinstance(score, int | float) or math.isnan(score):
+        if not _is_number(score):
             return None
         if key in state.opened:
             if score < self._section.close_below:
@@ -149,6 +169,20 @@ class EventAlerts:
             state.opened[key] = f"{self._name}/{partition}/{offset}"
             return OPENED, state.opened[key]
         return None
+
+    def _others(
+        self, partitions: Sequence[str], scores: Sequence[object], key: Sequence[Sequence[object]]
+    ) -> dict[tuple[str, tuple[object, ...]], str]:
+        """Give the keys of partitions that belong to others, with whose they are."""
+        keys: dict[str, dict[tuple[object, ...], None]] = {}
+        for partition, score, *values in zip(partitions, scores, *key, strict=True):
+            if _is_number(score):
+                keys.setdefault(partition, {})[tuple(values)] = None
+        return {
+            (partition, each): owner
+            for partition, own in keys.items()
+            for each, owner in self._claims.claim(partition, own).items()
+        }
 
     def _state(self, partition: str) -> _State:
         """Give a partition's state; windows flush one without a move of its own."""
@@ -191,6 +225,10 @@ class EventAlerts:
             STATE: change[0],
             SCORE: float(score),
         }
+
+
+def _is_number(score: object) -> TypeGuard[float]:
+    return isinstance(score, int | float) and not math.isnan(score)
 
 
 def open_alerts(

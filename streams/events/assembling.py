@@ -51,6 +51,7 @@ def assemble(
     *,
     pause: Callable[[float], object] = time.sleep,
     told: Callable[[str], None] = lambda _: None,
+    same_stream: bool = False,
 ) -> Parts:
     """Make all parts of a worker, and see that they fit.
 
@@ -64,6 +65,8 @@ def assemble(
         Waits for some seconds; what it gives ends the waiting if it is true.
     told
         Takes what a reader of a log would miss otherwise.
+    same_stream
+        Take a stream of the bus that was made anew for the one before.
 
     Raises
     ------
@@ -71,12 +74,13 @@ def assemble(
         If a part cannot be had, or the query is refused.
     """
     run_id = uuid.uuid4().hex
-    source = open_source(definition)
+    source = open_source(definition, same_stream=same_stream)
     format_ = open_format(definition.events, definition.folder)
     columns = pa.schema([*format_.schema, *place_fields(source.offset_type)])
     windows = open_windows(definition, format_.schema, source.offset_type)
     query = Query(definition.query, definition.events.table, columns)
-    scoring = Scoring(query if windows is None else windows.query, registry, run_id, told)
+    asked = query if windows is None else windows.query
+    scoring = Scoring(asked, registry, run_id, told, definition.sink.scheme)
     alerts = open_alerts(definition, scoring.schema, source.offset_type, told)
     sink = open_sink(definition.sink, definition.folder, pause=pause, told=told)
     return Parts(
@@ -100,6 +104,7 @@ def assemble(
                 if stage
                 for name, schema in stage.tables.items()
             },
+            claims=tuple(name for stage in (windows, alerts) if stage for name in stage.claims),
         ),
     )
 

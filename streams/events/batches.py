@@ -51,11 +51,12 @@ def make_batch(records: Sequence[Record], parts: Parts) -> Batch:
     decoded = parts.format.decode(records)
     rows = _with_place(decoded.rows, records, decoded.places, parts.source.offset_type)
     found = _Found(records, list(decoded.dead))
+    marks = parts.source.marks()
     if parts.windows is None:
-        return _finish(Taken(rows, (), Kept({}, {}), {}, 0), found, moves, events, parts)
+        return _finish(Taken(rows, (), Kept({}, {}), marks, 0), found, moves, events, parts)
     rows, unfit = _fitting(rows, parts.sink)  # the sink keeps what windows need
     taken = parts.windows.take(rows, moves)
-    taken = taken._replace(refused=[*taken.refused, *unfit])
+    taken = taken._replace(refused=[*taken.refused, *unfit], moves={**taken.moves, **marks})
     return _finish(taken, found, moves, events, parts)
 
 
@@ -92,7 +93,8 @@ def _finish(
     predictions, unfit = _fitting(predictions, parts.sink)
     dead = [*found.dead, *found.refuse([*taken.refused, *refused, *unfit])]
     if parts.alerts is not None:
-        more = parts.alerts.take(predictions, moves)
+        more, unordered = parts.alerts.take(predictions, moves)
+        dead += found.refuse(unordered)
         kept = Kept({**kept.tables, **more.tables}, {**kept.forgotten, **more.forgotten})
     outcome = Outcome(
         moves={**moves, **taken.moves},

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from .records import Dead
 
 SIZE, DECODE, TIME, LATE, SCORE, SINK = "size", "decode", "time", "late", "score", "sink"
-"""The steps at which an event can end."""
+KEY, ALERT = "key", "alert"
+"""The steps at which an event can end; one that ends at ``alert`` has its prediction."""
 TIMESTAMP = pa.timestamp("us")
 """Times are UTC, in columns without a zone, as DuckDB's TIMESTAMP."""
 

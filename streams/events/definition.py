@@ -133,9 +133,10 @@ class WindowSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSection:
-    """How many events one transaction takes, and how long it waits for more."""
+    """How many events, and bytes of them, one transaction takes; how long it waits for more."""
 
     most: int = 4096
+    most_bytes: int = 67_108_864
     wait: timedelta = _NO_TIME
 
 
@@ -296,8 +297,9 @@ def _check(definition: Definition, at: At) -> None:
     at.section("source").check_no_secret("endpoint", source.endpoint or "", user=True)
     at.section("sink").check_no_secret("to", sink.to, user=not sink.to.startswith("postgres"))
     _check_events(events, at.section("events"))
-    if definition.batch.most < 1:
-        raise at.section("batch").error("most", "must be at least 1")
+    for key in ("most", "most_bytes"):
+        if getattr(definition.batch, key) < 1:
+            raise at.section("batch").error(key, "must be at least 1")
     if source.scheme != "file" and not source.stream:
         raise at.section("source").error("stream", "is missing: the stream or topic of the bus")
     if source.lease < _LEAST_LEASE:

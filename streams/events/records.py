@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from ...errors import StreamError
+from .definition import PARTITION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +54,7 @@ class Record(NamedTuple):
 class Dead(NamedTuple):
     """A record that is not scored: at which step it ended, and why, without bytes of it.
 
-    Steps are ``size``, ``decode``, ``time``, ``late``, ``score`` and ``sink``.
+    Steps are ``size``, ``decode``, ``time``, ``key``, ``late``, ``score``, ``sink`` and ``alert``.
     """
 
     record: Record
@@ -107,6 +108,13 @@ class Source(Protocol):
 
     def done(self, positions: Mapping[str, Offset]) -> None:
         """Hear what was committed, so that the bus's own tools show it. Nothing rests on it."""
+        ...
+
+    def marks(self) -> Mapping[str, Move]:
+        """Give what is to move with the next batch besides partitions: what is kept of the bus.
+
+        It is given once, and anew when a partition is begun anew.
+        """
         ...
 
     def lag(self) -> Mapping[str, int]:
@@ -187,8 +195,8 @@ class Sink(Protocol):
         """Give the last offset that is done of each partition that has one."""
         ...
 
-    def read(self, table: str, partitions: Sequence[str]) -> pa.Table:
-        """Give the rows of one of the further tables that belong to partitions."""
+    def read(self, table: str, values: Sequence[str], column: str = PARTITION, /) -> pa.Table:
+        """Give the rows of one of the further tables whose column is one of some values."""
         ...
 
     def unfit(self, rows: pa.Table) -> Mapping[int, str]:
@@ -233,6 +241,8 @@ class Shape:
         The columns by which an event is known again, though it was published twice; else none.
     tables
         The columns of further tables, ``event_partition`` among them.
+    claims
+        Which of those have claims of keys: a batch with one that is there already is not written.
     """
 
     source: str
@@ -241,3 +251,4 @@ class Shape:
     predictions: pa.Schema
     key: tuple[str, ...]
     tables: Mapping[str, pa.Schema]
+    claims: tuple[str, ...] = ()

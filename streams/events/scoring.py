@@ -21,6 +21,7 @@ from ...udfs.duckdb.macros import quote
 from ..bookkeeping import moment
 from ..query import read_row_query
 from ..task import MODEL_NAME, MODEL_VERSION, RUN_ID, SCORED_AT, SCORING_HASH, STAMPS
+from .carrying import check_carried
 from .dead import TIMESTAMP
 from .definition import OFFSET, PARTITION
 from .stages import Refused
@@ -57,6 +58,7 @@ class Scoring:
         registry: str | Path | None,
         run_id: str,
         told: Callable[[str], None] = lambda _: None,
+        sink: str = "duckdb",
     ) -> None:
         """Read and plan the query.
 
@@ -71,6 +73,8 @@ class Scoring:
         told
             Takes what a reader of a log would miss otherwise: versions that come, or cannot be
             used.
+        sink
+            The scheme of the sink, which must have the types of the outputs.
 
         Raises
         ------
@@ -84,7 +88,7 @@ class Scoring:
         self._connection.execute("SET threads = 1")
         self._connection.execute("SET TimeZone = 'UTC'")
         self._registry = registry_path(self._connection, registry)
-        self._run_id, self._told = run_id, told
+        self._run_id, self._told, self._sink = run_id, told, sink
         self._rows = Rows(query.columns.empty_table())
         self._connection.register(_ROWS, self._rows)
         self.query = _read(self._connection, query, self._registry)
@@ -138,6 +142,8 @@ class Scoring:
         """Make the functions those of these versions, and give the columns of the query."""
         pinned.register(self._connection, self._registry)
         text = self.query.over(quote(_ROWS), self._carried)
+        given = self._connection.sql(text)
+        check_carried(dict(zip(given.columns, given.types, strict=True)), self._sink)
         self._connection.execute(f"PREPARE {_PLAN} AS {text}")
         return self._run(self._rows.table.slice(0, 0)).schema
 

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
     from .records import Forgotten, Move, Offset
 
+    class Read(Protocol):
+        """Reads rows of a table: ``Sink.read``."""
+
+        def __call__(self, table: str, values: Sequence[str], column: str = ..., /) -> pa.Table:
+            """Read those whose column, the partition unless said, is one of the values."""
+            ...
+
 
 class Query(NamedTuple):
     """A row-by-row query: its text, what it calls its table, and that table's columns."""
@@ -42,6 +49,13 @@ class Kept(NamedTuple):
 
     tables: Mapping[str, pa.Table]
     forgotten: Mapping[str, Forgotten]
+
+
+class Alerted(NamedTuple):
+    """What alerts make of a batch: what they keep, and events that have no part in them."""
+
+    kept: Kept
+    refused: Sequence[Refused]
 
 
 class Taken(NamedTuple):
@@ -78,16 +92,19 @@ class Windows(Protocol):
         The row-by-row part of the scoring query, over rows with features.
     tables
         The columns of the tables that they keep.
+    claims
+        Which of those have claims of keys, each of them once.
     lookback
         How far the features of an event reach behind its time.
     """
 
     query: Query
     tables: Mapping[str, pa.Schema]
+    claims: tuple[str, ...]
     lookback: timedelta
 
-    def open(self, read: Callable[[str, Sequence[str]], pa.Table]) -> None:
-        """Take what reads a table's rows of partitions: ``Sink.read``."""
+    def open(self, read: Read) -> None:
+        """Take what reads a table's rows of partitions, or of keys: ``Sink.read``."""
         ...
 
     def take(self, rows: pa.Table, moves: Mapping[str, Move]) -> Taken:
@@ -117,19 +134,22 @@ class Alerts(Protocol):
     ----------
     tables
         The columns of the tables that they keep.
+    claims
+        Which of those have claims of keys, each of them once.
     """
 
     tables: Mapping[str, pa.Schema]
+    claims: tuple[str, ...]
 
     def open(
         self,
-        read: Callable[[str, Sequence[str]], pa.Table],
+        read: Read,
         write: Callable[[Kept], None],
     ) -> None:
         """Take ``Sink.read``, and what writes rows to tables on their own."""
         ...
 
-    def take(self, predictions: pa.Table, moves: Mapping[str, Move]) -> Kept:
+    def take(self, predictions: pa.Table, moves: Mapping[str, Move]) -> Alerted:
         """Take a batch's predictions, and the moves of its partitions."""
         ...
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...errors import StreamError
 from .assembling import assemble
 from .batches import Batch, make_advance, make_batch, make_kept
+from .definition import PARTITION
 from .metrics import Metrics, serving_metrics
 from .records import MovedError
 from .totals import Totals
@@ -47,6 +48,7 @@ class Worker:
         *,
         stop: threading.Event | None = None,
         told: Callable[[str], None] = lambda _: None,
+        same_stream: bool = False,
     ) -> None:
         """Make its parts; nothing is connected yet.
 
@@ -60,6 +62,9 @@ class Worker:
             Ends it, behind the batch under way.
         told
             Takes what a reader of a log would miss otherwise.
+        same_stream
+            Go on behind the positions though the stream of NATS was made anew: it has the same
+            messages under the same numbers.
 
         Raises
         ------
@@ -67,7 +72,9 @@ class Worker:
             If a part cannot be had, or the query is refused.
         """
         self._stop = stop or threading.Event()
-        self._parts = assemble(definition, registry, pause=self._stop.wait, told=told)
+        self._parts = assemble(
+            definition, registry, pause=self._stop.wait, told=told, same_stream=same_stream
+        )
         self.totals = Totals()
         self._sink_lock = threading.Lock()
         self._writing: _Writing | None = None
@@ -173,12 +180,13 @@ class Worker:
         """Take what waits, and where the definition says so wait for more."""
         section, source = self._parts.definition.batch, self._parts.source
         records = source.poll(section.most, _WAIT)
-        until = time.monotonic() + section.wait.total_seconds()
-        while records and len(records) < section.most and not self._stop.is_set():
+        until, size = time.monotonic() + section.wait.total_seconds(), _size(records)
+        while records and len(records) < section.most and size < section.most_bytes:
             left = until - time.monotonic()
-            if left <= 0:
+            if left <= 0 or self._stop.is_set():
                 break
-            records += source.poll(section.most - len(records), min(left, _WAIT))
+            more = source.poll(section.most - len(records), min(left, _WAIT))
+            records, size = records + more, size + _size(more)
         partitions = {record.partition for record in records}
         lost = {name for name in partitions if not source.owns(name)}
         return [each for each in records if each.partition not in lost] if lost else records
@@ -242,13 +250,17 @@ class Worker:
         with self._sink_lock:
             return self._parts.sink.positions(partitions)
 
-    def _read(self, table: str, partitions: Sequence[str]) -> pa.Table:
+    def _read(self, table: str, values: Sequence[str], column: str = PARTITION, /) -> pa.Table:
         with self._sink_lock:
-            return self._parts.sink.read(table, partitions)
+            return self._parts.sink.read(table, values, column)
 
     def _keep(self, kept: Kept) -> None:
         with self._sink_lock:
             self._parts.sink.write(make_kept(kept, self._parts))
+
+
+def _size(records: Sequence[Record]) -> int:
+    return sum(len(record.payload or b"") for record in records)
 
 
 class _Committed(NamedTuple):

@@ -1,7 +1,7 @@
-"""Three streams in one driver, which is killed: ``mortal.py FOLDER REGISTRY MASTER``.
+"""Four streams in one driver, which is killed: ``mortal.py FOLDER REGISTRY MASTER POSTGRES``.
 
-The folder has the readings in ``in``. They go row by row into Spark's own Parquet sink and into
-DuckDB, and over windows into Parquet.
+The folder has the readings in ``in``. They go row by row into Spark's own Parquet sink, into DuckDB
+and into Postgres, and over windows into Parquet.
 """
 
 import sys
@@ -21,12 +21,15 @@ stream = reader.parquet(str(folder / "in"))
 stream.createOrReplaceTempView("readings")
 scored = foresql.spark.run_query(session, ROW_QUERY, registry=registry)
 to_duckdb = foresql.spark.duckdb_batches(folder / "rows.duckdb", "predictions", stream="rows")
+to_postgres = foresql.spark.postgres_batches(sys.argv[4], "predictions", stream="rows")
+scored_batches = foresql.spark.query_batches(ROW_QUERY, to_postgres, registry=registry)
 over_windows = foresql.spark.window_batches(
     WINDOW_QUERY, str(folder / "windows"), **WINDOWS, lateness=LATENESS, registry=registry
 )
 writers = {
     "files": scored.writeStream.format("parquet").option("path", str(folder / "files")),
     "duckdb": scored.writeStream.foreachBatch(to_duckdb),
+    "postgres": stream.writeStream.foreachBatch(scored_batches),
     "windows": stream.writeStream.foreachBatch(over_windows),
 }
 queries = [

@@ -192,6 +192,7 @@ class Worker:
                 predictions=self.scoring.schema,
                 key=definition.events.id,
                 tables=self.windows.tables,
+                claims=self.windows.claims,
             )
         )
         self.windows.open(self.sink.read)

@@ -125,7 +125,7 @@ class Format:
         if max(sizes, default=0) <= most:
             return range(len(sizes))
         dead |= {
-            place: (SIZE, f"It has {size} bytes, beyond {most}.")
+            place: (SIZE, f"It has more than {most} bytes.")
             for place, size in enumerate(sizes)
             if size > most
         }

@@ -11,6 +11,7 @@ from ....errors import StreamError
 from ....udfs.duckdb.macros import quote
 from ...bookkeeping import begun, moment
 from ...relation import Name, find_relation, folded, listed
+from ..claims import CLAIMED
 from ..definition import OFFSET, PARTITION
 from .layout import (
     DEAD,
@@ -24,6 +25,7 @@ from .layout import (
     dead_rows,
     describe_difference,
     key_index,
+    moved_error,
     moved_rows,
     plain,
     plain_schema,
@@ -31,6 +33,7 @@ from .layout import (
     read_place,
     refuse_difference,
 )
+from .numbers import unfit_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -74,6 +77,8 @@ class DuckDBSink:
                 _make_key(connection, self._table, shape.key)
             for name, schema in shape.tables.items():
                 _make(connection, read_place(name), plain_schema(schema))
+            for name in shape.claims:
+                _make_key(connection, read_place(name), [CLAIMED])
         self._shape = shape
 
     def positions(self, partitions: Sequence[str]) -> Mapping[str, Offset]:
@@ -81,21 +86,20 @@ class DuckDBSink:
         with self._using() as connection:
             return self._positions(connection, partitions)
 
-    def read(self, table: str, partitions: Sequence[str]) -> pa.Table:
-        """Give the rows of one of the further tables that belong to partitions."""
+    def read(self, table: str, values: Sequence[str], column: str = PARTITION, /) -> pa.Table:
+        """Give the rows of one of the further tables whose column is one of some values."""
         schema = plain_schema(self._opened.tables[table])
         with self._using() as connection:
             found = connection.sql(
                 f"SELECT {listed(schema.names)} FROM {_sql(read_place(table))} "
-                f"WHERE list_contains(?, {PARTITION})",
-                params=[list(partitions)],
+                f"WHERE {quote(column)} IN (SELECT unnest(?))",
+                params=[list(values)],
             )
             return found.to_arrow_table().cast(schema)
 
     def unfit(self, rows: pa.Table) -> Mapping[int, str]:
-        """Hold all values."""
-        del rows
-        return {}
+        """Say which rows have a whole number that only looks like a DECIMAL."""
+        return unfit_numbers(plain(rows))
 
     def write(self, outcome: Outcome) -> int:
         """Write a batch and its moves in one transaction, waiting where another has the file."""
@@ -158,7 +162,10 @@ class DuckDBSink:
         if outcome.dead.num_rows:
             _insert(connection, Place(SCHEMA, DEAD), dead_rows(shape.source, outcome.dead, now))
         for name, rows in outcome.tables.items():
-            _insert(connection, read_place(name), plain(rows))
+            if name in shape.claims:
+                _claim(connection, shape.source, read_place(name), rows)
+            else:
+                _insert(connection, read_place(name), plain(rows))
         for name, (column, bounds) in outcome.forgotten.items():
             connection.executemany(
                 f"DELETE FROM {_sql(read_place(name))} "
@@ -246,6 +253,14 @@ def _insert_new(
         connection, place, rows, f"WHERE NOT ({unknown}) {first} ON CONFLICT DO NOTHING"
     )
     return rows.num_rows - count
+
+
+def _claim(
+    connection: duckdb.DuckDBPyConnection, source: str, place: Place, rows: pa.Table
+) -> None:
+    """Insert claims; refuse the batch where somebody else has one of the keys by now."""
+    if _insert(connection, place, rows, "ON CONFLICT DO NOTHING") < rows.num_rows:
+        raise moved_error(source, rows.column(PARTITION).unique().to_pylist())
 
 
 def _make_own(

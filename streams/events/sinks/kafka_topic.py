@@ -107,9 +107,10 @@ class KafkaTopicSink:
         _, kept = self._opened()
         return self._ask(lambda: kept.read(partitions))
 
-    def read(self, table: str, partitions: Sequence[str]) -> pa.Table:
+    def read(self, table: str, values: Sequence[str], column: str = PARTITION, /) -> pa.Table:
         """Refuse: there are no further tables."""
-        message = f"There is no table {table} for {', '.join(partitions)} beside a topic."
+        del column
+        message = f"There is no table {table} for {', '.join(values)} beside a topic."
         raise StreamError(message)
 
     def unfit(self, rows: pa.Table) -> Mapping[int, str]:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from ....errors import StreamError
 from ..definition import OFFSET, PARTITION
+from .numbers import unfit_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -60,12 +61,13 @@ class Piece(NamedTuple):
 
 def unfit_rows(rows: pa.Table, most_bytes: int) -> Mapping[int, str]:
     """Say which rows become larger messages than so many bytes, or have no form as text."""
+    wide = unfit_numbers(rows)
     if _bound(rows) < most_bytes:
         with suppress(*_NO_FORM):
             rows.to_pylist()
-            return {}
+            return wide
     found = ((place, _problem(rows.slice(place, 1), most_bytes)) for place in range(rows.num_rows))
-    return {place: problem for place, problem in found if problem is not None}
+    return wide | {place: problem for place, problem in found if problem is not None}
 
 
 def _bound(rows: pa.Table) -> int:

@@ -29,6 +29,7 @@ from .layout import (
     read_place,
     refuse_difference,
 )
+from .numbers import unfit_numbers
 from .parquet_files import (
     SUFFIX,
     Footer,
@@ -86,15 +87,15 @@ class ParquetSink:
         footers = {partition: self._look(partition) for partition in partitions}
         return {name: footer.after for name, footer in footers.items() if footer is not None}
 
-    def read(self, table: str, partitions: Sequence[str]) -> pa.Table:
+    def read(self, table: str, values: Sequence[str], column: str = PARTITION, /) -> pa.Table:
         """Refuse: there are no further tables."""
-        message = f"There is no table {table} for {', '.join(partitions)} in a folder of Parquet."
+        del column
+        message = f"There is no table {table} for {', '.join(values)} in a folder of Parquet."
         raise StreamError(message)
 
     def unfit(self, rows: pa.Table) -> Mapping[int, str]:
-        """Hold all values."""
-        del rows
-        return {}
+        """Say which rows have a whole number that only looks like a DECIMAL."""
+        return unfit_numbers(plain(rows))
 
     def write(self, outcome: Outcome) -> int:
         """Write one file for each partition that a batch moves; the name of each is the fence.

@@ -15,6 +15,7 @@ from ....scoring.postgres_types import copy_query, lines_of
 from ....udfs.duckdb.macros import quote
 from ...bookkeeping import moment
 from ...relation import listed
+from ..claims import CLAIMED
 from ..definition import OFFSET, PARTITION
 from .layout import (
     DEAD,
@@ -35,6 +36,7 @@ from .layout import (
 )
 from .postgres_tables import (
     check_name,
+    claim,
     make_key,
     make_table,
     own_columns,
@@ -101,14 +103,12 @@ class PostgresSink:
         """Give the last offset that is done of each partition that has one."""
         return self._server.transact(lambda connection: self._positions(connection, partitions, ""))
 
-    def read(self, table: str, partitions: Sequence[str]) -> pa.Table:
-        """Give the rows of one of the further tables that belong to partitions."""
+    def read(self, table: str, values: Sequence[str], column: str = PARTITION, /) -> pa.Table:
+        """Give the rows of one of the further tables whose column is one of some values."""
         place, schema = read_place(table), plain_schema(self._opened.tables[table])
         query = f"SELECT {listed(schema.names)} FROM {sql_name(place)}".replace("%", "%%")
-        query += f" WHERE {PARTITION} = ANY(%s)"
-        rows = self._server.transact(
-            lambda connection: rows_of(connection, query, [list(partitions)])
-        )
+        query += f" WHERE {quote(column)} = ANY(%s)"
+        rows = self._server.transact(lambda connection: rows_of(connection, query, [list(values)]))
         columns = zip(*rows, strict=True) if rows else [[] for _ in schema]
         return pa.Table.from_arrays(
             [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)],
@@ -182,7 +182,10 @@ class PostgresSink:
             self._copy(connection, self._table, predictions)
         self._copy(connection, _DEAD, dead_rows(shape.source, outcome.dead, now))
         for name, rows in outcome.tables.items():
-            self._copy(connection, read_place(name), plain(rows))
+            if name in shape.claims:
+                claim(connection, shape.source, read_place(name), rows)
+            else:
+                self._copy(connection, read_place(name), plain(rows))
         for name, (column, bounds) in outcome.forgotten.items():
             statement = f"DELETE FROM {sql_name(read_place(name))}".replace("%", "%%")
             statement += f" WHERE {PARTITION} = %s AND {quote(column).replace('%', '%%')} < %s"
@@ -255,3 +258,5 @@ class PostgresSink:
             make_table(connection, place, columns)
         if shape.key:
             make_key(connection, self._table, shape.key)
+        for name in shape.claims:
+            make_key(connection, read_place(name), [CLAIMED])

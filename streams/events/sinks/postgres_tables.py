@@ -8,12 +8,22 @@ from ....errors import StreamError
 from ....scoring.postgres_types import MOST_NAME_BYTES, TargetColumn, postgres_type, way_out
 from ....udfs.duckdb.macros import quote
 from ...relation import listed
-from .layout import SCHEMA, Place, describe_difference, key_index, refuse_difference
+from ..claims import CLAIMED
+from ..definition import PARTITION
+from .layout import (
+    SCHEMA,
+    Place,
+    describe_difference,
+    key_index,
+    moved_error,
+    refuse_difference,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import psycopg
+    import pyarrow as pa
 
 
 def target_column(place: Place, name: str, kind: str) -> TargetColumn:
@@ -91,6 +101,24 @@ def make_key(connection: psycopg.Connection[Any], place: Place, key: Sequence[st
             "  What to do: take the id out of the definition, or name another table."
         )
         raise StreamError(message) from error
+
+
+def claim(connection: psycopg.Connection[Any], source: str, place: Place, rows: pa.Table) -> None:
+    """Insert claims; refuse the batch where somebody else has one of the keys by now."""
+    if not rows.num_rows:
+        return
+    columns = [rows.column(name).to_pylist() for name in (CLAIMED, PARTITION)]
+    done = connection.execute(
+        text(
+            f"INSERT INTO {sql_name(place)} ({CLAIMED}, {PARTITION}) "
+            # In one order, so that two workers do not wait for each other.
+            "SELECT k, p FROM unnest(%s::text[], %s::text[]) AS c(k, p) ORDER BY k "
+            "ON CONFLICT DO NOTHING"
+        ),
+        columns,
+    )
+    if done.rowcount < rows.num_rows:
+        raise moved_error(source, list(set(columns[1])))
 
 
 def rows_of(

@@ -13,6 +13,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ....errors import StreamError
+from ..definition import PARTITION
 from ..nats_client import ANSWERING, LoopThread, connect_nats, disconnect, request_api
 from .layout import check_moves, check_shape, moved_error
 from .messages import check_no_tables, pieces, unfit_rows
@@ -92,9 +93,10 @@ class TopicSink:
         found = {each: self._known[each].offset for each in partitions}
         return {partition: offset for partition, offset in found.items() if offset is not None}
 
-    def read(self, table: str, partitions: Sequence[str]) -> pa.Table:
+    def read(self, table: str, values: Sequence[str], column: str = PARTITION, /) -> pa.Table:
         """Refuse: there are no further tables."""
-        message = f"There is no table {table} for {', '.join(partitions)} on a subject."
+        del column
+        message = f"There is no table {table} for {', '.join(values)} on a subject."
         raise StreamError(message)
 
     def unfit(self, rows: pa.Table) -> Mapping[int, str]:

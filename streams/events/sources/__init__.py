@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 SCHEMES = ("nats", "kafka", "kinesis", "file")
 
 
-def open_source(definition: Definition) -> Source:
+def open_source(definition: Definition, *, same_stream: bool = False) -> Source:
     """Make the source of a definition, not connected yet.
+
+    With ``same_stream`` one that was made anew is taken for the one before; NATS alone tells them
+    apart.
 
     Raises
     ------
@@ -37,7 +40,7 @@ def open_source(definition: Definition) -> Source:
         case "nats":
             from .nats import NatsSource
 
-            return NatsSource(definition)
+            return NatsSource(definition, same_stream=same_stream)
         case scheme:
             known = ", ".join(f"{each}:" for each in SCHEMES)
             message = f"[source] bus begins with {scheme}:, which is no known bus: {known}."

@@ -1,6 +1,7 @@
 """Files of lines as a source: a file is a partition, and an offset is where a line begins.
 
-Files may grow, and new ones may come. A line is there when its newline is.
+Files may grow, and new ones may come. A line is there when its newline is. Of a line that is larger
+than an event may be, no more is kept than shows that.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..definition import Definition
-    from ..records import Offset
+    from ..records import Move, Offset
 
 _BLOCK = 1 << 20
 _NEW_FILES, _NEW_LINES = 0.2, 0.01
@@ -53,6 +54,7 @@ class FileSource:
         self._folder = definition.folder
         self._pattern = definition.source.bus.partition(":")[2]
         self._at_end = definition.source.start == LATEST
+        self._most_bytes = definition.events.most_bytes
         self._files: dict[str, _File] = {}
         self._positions: Callable[[Sequence[str]], Mapping[str, Offset]] = lambda _: {}
         self._looked = float("-inf")
@@ -90,6 +92,10 @@ class FileSource:
 
     def done(self, positions: Mapping[str, Offset]) -> None:
         """Do nothing: files are not told."""
+
+    def marks(self) -> Mapping[str, Move]:
+        """Give none."""
+        return {}
 
     def lag(self) -> Mapping[str, int]:
         """Count the lines that were not given."""
@@ -144,7 +150,9 @@ class FileSource:
                 begin = path.stat().st_size if at_end else 0
                 if position is not None:
                     begin = _behind(path, int(position))
-                self._files[partition] = _File(path, partition, position, begin, begin)
+                self._files[partition] = _File(
+                    path, partition, self._most_bytes, position, begin, begin
+                )
 
 
 @dataclass(slots=True)
@@ -153,9 +161,11 @@ class _File:
 
     path: Path
     partition: str
+    most_bytes: int
     last: Offset | None
     read_to: int
     counted_to: int
+    searched_to: int = 0
     counted: int = 0
     read: int = 0
     waiting: list[Record] = field(default_factory=list)
@@ -185,7 +195,10 @@ class _File:
             raise _is_shorter(self.path)
         if status.st_size == self.read_to:
             return []
-        *lines, _ = self._block().split(b"\n")
+        block = self._block()
+        if len(block) == self._enough and b"\n" not in block:
+            return self._read_large(block, status.st_mtime)
+        *lines, _ = block.split(b"\n")
         ends = list(accumulate((len(line) + 1 for line in lines), initial=self.read_to))
         offsets, self.read_to = ends[:-1], ends[-1]
         self.read += len(lines)
@@ -197,25 +210,51 @@ class _File:
         columns = (repeat(self.partition), offsets, repeat(status.st_mtime), lines, befores)
         return [Record(*values) for values in zip(*columns, strict=False)]
 
+    @property
+    def _enough(self) -> int:
+        """So many bytes have the end of a line, or are the begin of one that is too large."""
+        return max(_BLOCK, self.most_bytes + 1)
+
     def _block(self) -> bytes:
-        """Read so much that there is a whole line, if there is one."""
-        size = _BLOCK
+        """Read a block, or more where that has no whole line."""
         with self.path.open("rb") as file:
-            while True:
-                file.seek(self.read_to)
-                block = file.read(size)
-                if len(block) < size or b"\n" in block:
-                    return block
-                size *= 4
+            file.seek(self.read_to)
+            block = file.read(_BLOCK)
+            if len(block) == _BLOCK and b"\n" not in block:
+                block += file.read(self._enough - _BLOCK)
+        return block
+
+    def _read_large(self, block: bytes, written: float) -> list[Record]:
+        """Give the begin of a line that is too large, when its end is there: a dead letter."""
+        end = self._end_of_line()
+        if end is None:
+            return []
+        record = Record(
+            self.partition, self.read_to, written, block[: self.most_bytes + 1], self.last
+        )
+        self.last, self.read_to = self.read_to, end
+        self.read += 1
+        return [record]
+
+    def _end_of_line(self) -> int | None:
+        """Search for a newline, from where it was searched before."""
+        with self.path.open("rb") as file:
+            file.seek(max(self.searched_to, self.read_to))
+            while block := file.read(_BLOCK):
+                found = block.find(b"\n")
+                if found >= 0:
+                    return file.tell() - len(block) + found + 1
+            self.searched_to = file.tell()
+        return None
 
 
 def _behind(path: Path, position: int) -> int:
     """Say where the line behind the one at a position begins."""
     with path.open("rb") as file:
         file.seek(position)
-        line = file.readline()
-        if not line.endswith(b"\n"):
-            raise _is_shorter(path)
+        while not (part := file.readline(_BLOCK)).endswith(b"\n"):
+            if not part:
+                raise _is_shorter(path)
         return file.tell()
 
 

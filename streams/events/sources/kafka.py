@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ..definition import Definition
-    from ..records import Offset
+    from ..records import Move, Offset
 
 _LEAST_QUEUED = 1024
 _MOST_KILOBYTES = 16384
@@ -129,6 +129,10 @@ class KafkaSource:
         if places:
             with contextlib.suppress(self._library.KafkaException):
                 self._consumer.commit(offsets=places, asynchronous=True)
+
+    def marks(self) -> Mapping[str, Move]:
+        """Give none."""
+        return {}
 
     def lag(self) -> Mapping[str, int]:
         """Say how far each partition's end is, by the last word of its broker."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from ..definition import Definition
-    from ..records import Offset
+    from ..records import Move, Offset
 
 _DIGITS = 56
 """As many as a sequence number has, so that texts compare as numbers do."""
@@ -135,6 +135,10 @@ class KinesisSource:
 
     def done(self, positions: Mapping[str, Offset]) -> None:
         """Do nothing: the service keeps no positions."""
+
+    def marks(self) -> Mapping[str, Move]:
+        """Give none."""
+        return {}
 
     def lag(self) -> Mapping[str, int]:
         """Say what waits here, and one more where the shard has more: it does not say how many.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from ....errors import StreamError
 from ..definition import LATEST
 from ..nats_client import LoopThread
 from .leases import Leases
+from .nats_mark import StreamMark
 from .nats_reader import Plan, SubjectReader
 from .nats_session import NatsSession
 from .nats_stream import overlap
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
 
     from ..definition import Definition
-    from ..records import Offset, Record
+    from ..records import Move, Offset, Record
 
 _LEAST_ROOM = 1024
 _CLOSING = 7.0
@@ -33,7 +35,7 @@ class NatsSource:
 
     offset_type: str = "BIGINT"
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, *, same_stream: bool = False) -> None:
         """Take the stream and its partitions from the definition.
 
         Raises
@@ -48,6 +50,7 @@ class NatsSource:
         self._stream = source.stream or ""
         self._subjects = source.subjects
         self._partitions = source.subjects or (self._stream,)
+        self._mark = StreamMark(self._stream, is_same=same_stream)
         self._plan = Plan(
             stream=self._stream,
             worker=f"foresql-{definition.name}",
@@ -70,14 +73,19 @@ class NatsSource:
         self._thread: LoopThread | None = None
 
     def open(self, positions: Callable[[Sequence[str]], Mapping[str, Offset]]) -> None:
-        """Connect, and find the stream."""
+        """Connect, and find the stream; see that it is the one that positions are of."""
         self._positions = positions
         self._thread = LoopThread("foresql-nats")
         self._session = NatsSession(self._bus, self._plan.worker, self._share, self._fail)
         try:
-            self._thread.call(self._session.open(self._stream, self._subjects))
+            created = self._thread.call(self._session.open(self._stream, self._subjects))
+            self._plan = replace(self._plan, created=created)
+            self._mark.found(created)
+            self._mark.check(positions([self._mark.name]).get(self._mark.name))
         except StreamError:
+            self._thread.call(self._session.abandon())
             self._thread.close()
+            self._thread = None
             raise
         self._running = self._thread.start(self._session.run())
 
@@ -109,6 +117,10 @@ class NatsSource:
 
     def done(self, positions: Mapping[str, Offset]) -> None:
         """Do nothing: the server keeps no positions of workers."""
+
+    def marks(self) -> Mapping[str, Move]:
+        """Give when the stream was made, where that is not kept yet."""
+        return self._mark.moves()
 
     def lag(self) -> Mapping[str, int]:
         """Say what the server told last, and what waits here."""
@@ -161,7 +173,8 @@ class NatsSource:
             self._start(new, None)
 
     def _start(self, partitions: Sequence[str], begun: int | None) -> None:
-        done = self._positions(partitions)
+        done = self._positions([*partitions, self._mark.name])
+        self._mark.check(done.get(self._mark.name))
         for partition in partitions:
             position = done.get(partition)
             begin = (None, begun) if position is None else (int(position), None)

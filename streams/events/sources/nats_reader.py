@@ -56,6 +56,8 @@ class Plan:
         Whether a partition without a position begins at its end.
     room
         How many messages a reader may hold.
+    created
+        When the stream was made: another one of its name is refused.
     """
 
     stream: str
@@ -63,6 +65,7 @@ class Plan:
     whole: bool
     at_end: bool
     room: int
+    created: str | None = None
 
 
 class SubjectReader:
@@ -84,7 +87,7 @@ class SubjectReader:
         if self._before is not None:
             self.next = self._before + 1
         self.begun = self.next
-        self._created: str | None = None
+        self._created = plan.created
         self._known = self._first = 0  # all before the one was read; the stream begins at the other
         self._waiting = 1  # until the server tells, so that nobody takes the partition as empty
         self._came = self._taken = 0  # bytes, each counted by one thread

@@ -51,8 +51,8 @@ class NatsSession:
         self._tasks: dict[object, asyncio.Task[None]] = {}
         self._endings: set[asyncio.Task[None]] = set()
 
-    async def open(self, stream: str, subjects: Sequence[str]) -> None:
-        """Connect for the first time.
+    async def open(self, stream: str, subjects: Sequence[str]) -> str:
+        """Connect for the first time, and give when the stream was made.
 
         Raises
         ------
@@ -73,6 +73,7 @@ class NatsSession:
         except StreamError:
             await disconnect(client)
             raise
+        return state.created
 
     async def run(self) -> None:
         """Live on one connection after the other until it is ended."""
@@ -95,6 +96,11 @@ class NatsSession:
         """End the connection, and what lives on it."""
         self._is_ending = True
         self._closed.set()
+
+    async def abandon(self) -> None:
+        """Disconnect before anything lives on the connection."""
+        if self._client is not None:
+            await disconnect(self._client)
 
     async def waiting(self, stream: str, begins: Mapping[str, int]) -> list[bool]:
         """Say whether subjects have a message from a number on; also where that is not known."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import numpy.typing as npt
 
@@ -64,21 +63,15 @@ class Memory:
         self._rows = rows
         self._times = times_of(rows, time)
         self._keys: dict[tuple[object, ...], int] = {}
-        self._told = 0
         self._codes = self._code(rows)
         self._ids: dict[tuple[object, ...], int] = {}
         if self._id:
             self._ids.update(zip(self._ids_of(rows), self._times.tolist(), strict=True))
 
-    def has(self, key: tuple[object, ...]) -> bool:
-        """Whether there are events of a key."""
-        return key in self._keys
-
-    def newest_keys(self) -> list[tuple[object, ...]]:
-        """Give the keys that came since this was asked last."""
-        found = list(itertools.islice(reversed(self._keys), len(self._keys) - self._told))
-        self._told = len(self._keys)
-        return found
+    @property
+    def keys(self) -> Collection[tuple[object, ...]]:
+        """The keys whose events are kept."""
+        return self._keys.keys()
 
     def arrive(self, rows: pa.Table, lateness: int, lookback: int) -> Arrived:
         """Take events in the order of offsets, and move the watermark; each is judged on its own.
@@ -135,7 +128,6 @@ class Memory:
         self._times = self._times[kept]
         self._keys = {}
         self._codes = self._code(self._rows)
-        self._told = len(self._keys)
         self._ids = {key: time for key, time in self._ids.items() if time >= before}
         self.kept_from = before
         return True

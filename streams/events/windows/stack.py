@@ -13,6 +13,7 @@ from ....scoring.rewriting.syntax import column_path, parts_of, queries_in
 from ....scoring.row_by_row import Reader
 from ....scoring.row_query import check_names
 from ....scoring.trees import column, folded, giving, reading, unnamed, write
+from ..carrying import check_features
 from ..definition import OFFSET, PARTITION, PUBLISHED
 from .aggregates import check_aggregate
 from .frames import check_window
@@ -79,6 +80,7 @@ class Stack:
     def _check_crossing(self) -> None:
         """See that the outermost SELECT reads the types of the features from Arrow."""
         features = self._ask(self.text())
+        check_features(dict(zip(features.columns, features.types, strict=True)))
         again = self._connection.from_arrow(features.to_arrow_table())
         for name, type_, found in zip(features.columns, features.types, again.types, strict=True):
             if type_ != found:

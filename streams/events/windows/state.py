@@ -14,9 +14,10 @@ from ..stages import Kept
 from .memory import Memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..definition import Definition
+    from ..stages import Read
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 MICROSECOND = timedelta(microseconds=1)
@@ -37,7 +38,7 @@ class WindowState:
         self._marks = f"foresql.{definition.name}_window_marks"
         self.tables: Mapping[str, pa.Schema] = {self._states: events, self._marks: _MARKS}
 
-    def load(self, read: Callable[[str, Sequence[str]], pa.Table], partition: str) -> Memory:
+    def load(self, read: Read, partition: str) -> Memory:
         """Give a partition's events as the sink has them.
 
         Raises

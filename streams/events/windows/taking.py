@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 
 from ....errors import StreamError
 from ....scoring.changing_rows import OF_AN_EVENT, reason_of
-from ..dead import LATE, TIME
+from ..claims import Claims, elsewhere
+from ..dead import KEY, LATE, TIME
 from ..definition import OFFSET, PARTITION
 from ..records import Move
 from ..stages import Query, Refused, Taken
@@ -28,10 +29,11 @@ from .stack import IDENTITY, ROW
 from .state import EPOCH, MICROSECOND, WindowState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..definition import Definition
     from ..records import Offset
+    from ..stages import Read
     from .memory import Memory, Whole
     from .query import WindowQuery
 
@@ -60,24 +62,26 @@ class EventWindows:
         self._features = Features(query, events)
         self._state = WindowState(definition, events, query.lookback)
         self._offset_type = offset_type
-        self._read: Callable[[str, Sequence[str]], pa.Table] | None = None
+        self._read: Read | None = None
         self._memories: dict[str, Memory] = {}
         self._offsets: dict[str, Offset] = {}
         self._touched: dict[str, float] = {}
-        self._owners: dict[tuple[object, ...], str] = {}
+        self._claims = Claims(f"foresql.{definition.name}_window_keys", window.key)
         identity = [events.field(name) for name in IDENTITY]
         self.query = Query(query.scoring, query.table, pa.schema([*query.schema, *identity]))
-        self.tables: Mapping[str, pa.Schema] = self._state.tables
+        self.tables: Mapping[str, pa.Schema] = {**self._state.tables, **self._claims.tables}
+        self.claims = tuple(self._claims.tables)
 
-    def open(self, read: Callable[[str, Sequence[str]], pa.Table]) -> None:
-        """Take what reads a table's rows of partitions."""
+    def open(self, read: Read) -> None:
+        """Take what reads a table's rows of partitions, or of keys."""
         self._read = read
+        self._claims.open(read)
 
     def drop(self) -> None:
         """Forget what is in memory, since it was not written: the tables are read again."""
         self._memories.clear()
         self._offsets.clear()
-        self._owners.clear()
+        self._claims.drop()
 
     def close(self) -> None:
         """Close the connection of the features."""
@@ -93,8 +97,8 @@ class EventWindows:
             self._offsets[partition] = move.after
             self._touched[partition] = time.monotonic()
             own = rows.filter(pc.equal(rows.column(PARTITION), partition))
-            part = self._arrived(memory, own.select(self._events.names).cast(self._events))
-            self._check_keys(partition, memory)
+            rows_of_it = own.select(self._events.names).cast(self._events)
+            part = self._arrived(partition, memory, rows_of_it)
             parts.append(self._finished(partition, memory, part))
         return self._joined(parts)
 
@@ -124,9 +128,11 @@ class EventWindows:
         if self._read is None:
             message = "The windows are not open."
             raise StreamError(message)
-        return self._state.load(self._read, partition)
+        memory = self._state.load(self._read, partition)
+        self._claims.claim(partition, memory.keys)
+        return memory
 
-    def _arrived(self, memory: Memory, rows: pa.Table) -> _Part:
+    def _arrived(self, partition: str, memory: Memory, rows: pa.Table) -> _Part:
         """Judge events, and put those that are fine into memory."""
         part = _Part(start=memory.watermark)
         times = times_of(rows, self._time)
@@ -140,7 +146,7 @@ class EventWindows:
             part.refuse(rows, place, reason)
         fine = np.ones(rows.num_rows, dtype=bool)
         fine[[place for place, _ in failed]] = False
-        rows = rows.filter(pa.array(fine))
+        rows = self._own(partition, rows.filter(pa.array(fine)), part)
         times = times_of(rows, self._time)
         arrived = memory.arrive(rows, self._lateness, self._lookback)
         for place, mark in arrived.late:
@@ -151,20 +157,16 @@ class EventWindows:
         part.repeated = arrived.repeated
         return part
 
-    def _check_keys(self, partition: str, memory: Memory) -> None:
-        """Refuse a key whose events are in two partitions, as far as this worker has them."""
-        for key in memory.newest_keys():
-            other = self._memories.get(self._owners.setdefault(key, partition))
-            if other is None or other is memory or not other.has(key):
-                self._owners[key] = partition
-                continue
-            named = ", ".join(f"{n} {v!r}" for n, v in zip(self._key, key, strict=True))
-            message = (
-                f"Events of {named} come in the partitions {self._owners[key]} and {partition}, so "
-                "no window has all of them.\n  What to do: publish all events of a key to one "
-                f"partition, or add {PARTITION} to [window] key and PARTITION BY."
-            )
-            raise StreamError(message)
+    def _own(self, partition: str, rows: pa.Table, part: _Part) -> pa.Table:
+        """Leave out events whose key belongs to another partition: no window has all of those."""
+        keys = list(zip(*(rows.column(name).to_pylist() for name in self._key), strict=True))
+        others = self._claims.claim(partition, dict.fromkeys(keys))
+        if not others:
+            return rows
+        for place, key in enumerate(keys):
+            if key in others:
+                part.refuse(rows, place, elsewhere(others[key]), KEY)
+        return rows.filter(pa.array([key not in others for key in keys]))
 
     def _finished(self, partition: str, memory: Memory, part: _Part) -> _Part:
         """Score what is ready, forget what is needed no more, and write down the state."""
@@ -218,10 +220,11 @@ class EventWindows:
         kept = [part.taken for part in parts if part.taken is not None]
         forgets = {part.partition: part.forgets for part in parts if part.forgets is not None}
         rows = [part.rows for part in parts if part.rows is not None]
+        state = self._state.kept(kept, [part.mark for part in parts], forgets)
         return Taken(
             rows=pa.concat_tables([self.query.columns.empty_table(), *rows]),
             refused=[each for part in parts for each in part.refused],
-            kept=self._state.kept(kept, [part.mark for part in parts], forgets),
+            kept=state._replace(tables={**state.tables, **self._claims.rows()}),
             moves={f"{part.partition} windows": part.move for part in parts},
             repeated=sum(part.repeated for part in parts),
         )

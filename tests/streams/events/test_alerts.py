@@ -4,6 +4,9 @@ import asyncio
 import json
 import math
 import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import duckdb
@@ -11,6 +14,7 @@ import nats
 import numpy as np
 import pandas as pd
 import pytest
+from children import PATIENCE
 from lightgbm import LGBMRegressor
 from nats_server import nats_server
 
@@ -171,6 +175,53 @@ def test_alerts_are_published_once_though_the_bus_was_away_or_the_mark_was_lost(
     assert len(again) > len(found)
 
 
+def test_alerts_wait_while_the_bus_is_down_in_mid_run(registry, tmp_path, bus):
+    """One worker goes on scoring, says once that they wait, and publishes them in order later."""
+    bus.make_stream("ALERTS", ["alerts"])
+    more = f'subject = "alerts"\nbus = "{bus.url}"'
+    (tmp_path / "worker.toml").write_text(DEFINITION.format(more=more))
+    write_events(tmp_path, 7)
+    stop, told = threading.Event(), []
+    worker = Worker(
+        read_definition(tmp_path / "worker.toml"), registry, stop=stop, told=told.append
+    )
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(worker.run)
+        try:
+            until(running, lambda: worker.totals.events.total() == 400)
+            bus.stop()
+            write_events(tmp_path, 8, append=True)
+            until(running, lambda: worker.totals.events.total() == 800)
+            until(running, lambda: any("wait in the sink until alerts" in each for each in told))
+            bus.start()
+            until(running, lambda: any("published to alerts again" in each for each in told))
+            bus.kill()
+            write_events(tmp_path, 9, append=True)
+            until(running, lambda: worker.totals.events.total() == 1200)
+            until(running, lambda: len(told) > 2)
+            bus.start()
+            until(running, lambda: len(told) > 3)
+        finally:
+            stop.set()
+    running.result()
+    assert [each.split(" ")[1] for each in told] == ["wait", "are"] * 2
+    rows = alerts(tmp_path)
+    found = [id_ for id_, _ in received(bus)]
+    for partition in ("events/p0.jsonl", "events/p1.jsonl"):
+        own = [f"{row[5]}:{row[3]}" for row in rows if row[0] == partition]
+        assert [each for each in found if f"/{partition}/" in each] == own
+    assert len(found) == len(rows) > 10
+    assert rows == expected_alerts(tmp_path)
+
+
+def until(running, is_done):
+    end = time.monotonic() + PATIENCE
+    while not is_done():
+        assert not running.done(), running.result()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def test_no_event_keeps_alerts_from_being_published(registry, tmp_path, bus):
     bus.make_stream("ALERTS", ["alerts"])
     more = f'subject = "alerts"\nbus = "{bus.url}"'
@@ -191,6 +242,30 @@ def test_no_event_keeps_alerts_from_being_published(registry, tmp_path, bus):
         (2_000_000, math.inf),
         (5, math.inf),
     ]
+
+
+def test_a_key_of_two_partitions_has_alerts_in_one(registry, tmp_path):
+    """An order of its events is in one partition alone; all of them are scored."""
+    write_events(tmp_path, 6)
+    moved = (tmp_path / "events" / "p1.jsonl").read_text().replace('"s1-0"', '"s0-0"')
+    (tmp_path / "events" / "p1.jsonl").write_text(moved)
+    run(tmp_path, registry)
+    [(owner,)] = read(tmp_path, "SELECT DISTINCT event_partition FROM alerts WHERE sensor = 's0-0'")
+    letters = read(
+        tmp_path,
+        "SELECT event_partition, event_offset::BIGINT, step, reason FROM foresql.dead_letters "
+        "ORDER BY ALL",
+    )
+    scored = read(
+        tmp_path,
+        "SELECT event_partition, event_offset FROM predictions WHERE sensor = 's0-0' "
+        f"AND event_partition <> '{owner}' ORDER BY ALL",
+    )
+    reason = f"events of its key came in the partition {owner} before"
+    assert len(scored) > 10
+    assert letters == [(*each, "alert", reason) for each in scored]
+    expected = [row for row in expected_alerts(tmp_path) if row[2] != "s0-0" or row[0] == owner]
+    assert alerts(tmp_path) == expected
 
 
 @pytest.mark.parametrize(

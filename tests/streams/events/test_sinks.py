@@ -27,6 +27,7 @@ from event_sinks import (
 from postgres_server import postgres_server
 
 from foresql.errors import StreamError
+from foresql.streams.events.claims import CLAIMS
 from foresql.streams.events.records import Forgotten, Move, MovedError
 
 SUPPORT = Path(__file__).parents[2] / "support"
@@ -308,6 +309,22 @@ def test_an_event_that_was_published_twice_is_scored_once(database):
     assert sink.write(batch("1", None, 2, predictions=again)) == 1
     assert sink.positions(["0", "1"]) == {"0": 4, "1": 2}
     assert offsets(database) == [("0", 0), ("0", 1), ("0", 3), ("0", 4), ("1", 1), ("1", 2)]
+
+
+def test_a_key_is_claimed_once(database):
+    claiming = replace(SHAPE, tables={"keys": CLAIMS}, claims=("keys",))
+    one, two = database.sink(claiming), database.sink(replace(claiming, worker="two"))
+    claims = [
+        {"keys": pa.table([keys, [partition] * len(keys)], schema=CLAIMS)}
+        for partition, keys in (("0", ["a", "b"]), ("1", ["c", "b"]))
+    ]
+    one.write(batch("0", None, 4, tables=claims[0]))
+    with pytest.raises(MovedError, match="moved the position of 1"):
+        two.write(batch("1", None, 4, tables=claims[1]))
+    assert two.positions(["1"]) == {}
+    two.write(batch("1", None, 4, tables={"keys": claims[1]["keys"].slice(0, 1)}))
+    found = two.read("keys", ["a", "c", "d"], "key").to_pylist()
+    assert sorted((row["key"], row["event_partition"]) for row in found) == [("a", "0"), ("c", "1")]
 
 
 def test_an_id_that_tells_nothing_apart_is_refused(database):

@@ -240,7 +240,7 @@ def features_of(query, rows):
     )
     table = windowed_events.table_of("p", rows, 0)
     move = Move(None, len(rows) - 1)
-    windows.open(lambda name, _: windows.tables[name].empty_table())
+    windows.open(lambda name, *_: windows.tables[name].empty_table())
     windows.take(table, {"p": move})
     taken = windows.advance(["p"], flush=True)
     windows.close()

@@ -7,6 +7,7 @@ import windowed_events
 from windowed_events import Events, chance
 
 from foresql.errors import StreamError
+from foresql.streams.events.records import MovedError
 from foresql.streams.events.windows import features
 
 
@@ -119,11 +120,66 @@ def test_idle_partitions_are_scored_to_their_end(registry, tmp_path):
     assert windowed_events.keyed(windowed_events.predicted(tmp_path)) == expected
 
 
-def test_a_key_in_two_partitions_is_refused(registry, tmp_path):
+def test_events_of_a_key_in_a_wrong_partition_are_dead_letters(registry, tmp_path):
+    """However events are cut and workers die; the rest equals the batch without those."""
+    events = Events(8, count=120)
+    for place, row in enumerate(events.by_partition["p1"]):
+        if place % 9 == 5:
+            row["sensor"] = f"s0-{place % 3}"  # of the other partition
+    definition = windowed_events.write_definition(tmp_path)
+    windowed_events.run_through(definition, registry, events, draw=chance(8), most=30)
+    wrong = [(partition, offset) for partition, offset, step, _ in windowed_events.dead(tmp_path)]
+    assert len(wrong) > 10
+    rest = {
+        (partition, offset): row
+        for partition, rows in events.by_partition.items()
+        for offset, row in enumerate(rows)
+        if (partition, offset) not in wrong
+    }
+    owners = {(row["sensor"], partition) for (partition, _), row in rest.items()}
+    assert len(owners) == len({sensor for sensor, _ in owners})
+    for partition, offset, step, reason in windowed_events.dead(tmp_path):
+        sensor = events.by_partition[partition][offset]["sensor"]
+        [owner] = [each for own, each in owners if own == sensor]
+        assert owner != partition
+        assert (step, reason) == (
+            "key",
+            f"events of its key came in the partition {owner} before",
+        )
+    expected = windowed_events.in_batch(tmp_path, registry, list(rest.values()))
+    assert windowed_events.keyed(windowed_events.predicted(tmp_path)) == expected
+
+
+def test_of_two_workers_with_one_key_the_first_has_it(registry, tmp_path):
+    """Neither sees what the other has not written yet; the later batch is made anew."""
     rows = Events(8, count=20, partitions=1).by_partition["p0"]
-    worker = windowed_events.Worker(windowed_events.write_definition(tmp_path), registry)
-    with pytest.raises(StreamError, match="to one partition, or add event_partition"):
-        worker.take({"p0": (0, rows), "p1": (0, rows)})
+    definition = windowed_events.write_definition(tmp_path)
+    one, other = (windowed_events.Worker(definition, registry) for _ in range(2))
+    outcomes = one.take({"p0": (0, rows[:10])}), other.take({"p1": (0, rows[10:])})
+    one.sink.write(outcomes[0])
+    with pytest.raises(MovedError):
+        other.sink.write(outcomes[1])
+    assert other.offset("p1") == -1
+    other.windows.drop()
+    taken = other.take({"p1": (0, rows[10:])})
+    other.sink.write(taken)
+    first = {row["sensor"] for row in rows[:10]}
+    wrong = [row["sensor"] in first for row in rows[10:]]
+    assert taken.dead.num_rows == sum(wrong) > 0
+    one.close()
+    other.close()
+
+
+def test_a_key_with_its_partition_may_be_in_all(registry, tmp_path):
+    rows = Events(8, count=20, partitions=1).by_partition["p0"]
+    query = windowed_events.QUERY.replace("sensor, t, x,", "sensor, t, x, event_partition,", 1)
+    query = query.replace("PARTITION BY c.sensor", "PARTITION BY c.sensor, c.event_partition")
+    query = query.replace("PARTITION BY sensor", "PARTITION BY sensor, event_partition")
+    definition = windowed_events.write_definition(tmp_path, query=query)
+    window = replace(definition.window, key=("sensor", "event_partition"))
+    worker = windowed_events.Worker(replace(definition, window=window), registry)
+    assert worker.windows.claims == ()
+    assert worker.take({"p0": (0, rows), "p1": (0, rows)}).dead.num_rows == 0
     worker.close()
 
 
