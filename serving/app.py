@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from .compression import pack
 from .gate import admit, note, refusal_of
 from .http import DisconnectedError, Request
 from .routes import ROUTES
@@ -58,6 +59,7 @@ class App:
         service.in_flight += 1
         try:
             path, response = await self._answer(request)
+            await pack(request, response, service)
         except DisconnectedError:
             return
         finally:
@@ -70,7 +72,8 @@ class App:
                 "headers": response.headers,
             }
         )
-        await send({"type": "http.response.body", "body": response.body})
+        body = b"" if request.scope["method"] == "HEAD" else response.body
+        await send({"type": "http.response.body", "body": body})
 
     async def _answer(self, request: Request) -> tuple[str, Response]:
         """Give the route's path, and what it answers; whatever goes wrong is an answer too."""

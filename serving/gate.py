@@ -41,6 +41,7 @@ def recognise(decision: Decision, request: Request, service: Service) -> None:
     if isinstance(decision, Anyone):
         request.principal = NOBODY
         return
+    request.check_headers()
     request.principal = service.access.identify(request)
     service.rates.take(request.principal)
     most = service.settings.limits.requests

@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 JSON = b"application/json"
 Header = tuple[bytes, bytes]
 _RETRY_SECONDS = b"1"
+_ONCE = frozenset(
+    {
+        b"authorization",
+        b"content-encoding",
+        b"content-length",
+        b"host",
+        b"inference-header-content-length",
+    }
+)
+"""Headers that decide: sent twice, a proxy may believe the one and this server the other."""
 
 
 class Request:
@@ -37,6 +47,22 @@ class Request:
         self.receive = receive
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.parameters: Mapping[str, str] = {}
+
+    def check_headers(self) -> None:
+        """Refuse a request that says twice what can be said once.
+
+        Raises
+        ------
+        Refusal
+            If it does (400).
+        """
+        given = self.scope["headers"]
+        if len(given) == len(self.headers):
+            return
+        names = [name for name, _ in given]
+        for name in _ONCE:
+            if names.count(name) > 1:
+                raise bad(f"The header {name.decode()} was sent twice.")
 
 
 class Response:
@@ -60,6 +86,12 @@ class Response:
             (b"content-length", b"%d" % len(body)),
             *headers,
         ]
+
+    def replace_body(self, body: bytes, *headers: Header) -> None:
+        """Send another body, and say what it is."""
+        self.body = body
+        others = [each for each in self.headers if each[0] != b"content-length"]
+        self.headers = [*others, (b"content-length", b"%d" % len(body)), *headers]
 
 
 def json_response(value: object, status: int = HTTPStatus.OK) -> Response:

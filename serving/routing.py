@@ -69,11 +69,12 @@ class Router:
             if child is None:
                 raise Refusal(HTTPStatus.NOT_FOUND, "There is no such path. See /openapi.json")
             node = child
-        found = node.routes.get(method)
+        # HEAD is GET without the body, which the application leaves out.
+        found = node.routes.get("GET" if method == "HEAD" else method)
         if found is not None:
             return found[0], dict(zip(found[1], values, strict=True))
         if not node.routes:
             raise Refusal(HTTPStatus.NOT_FOUND, "There is no such path. See /openapi.json")
-        allowed = ", ".join(sorted(node.routes))
+        allowed = ", ".join(sorted(node.routes)).replace("GET", "GET, HEAD")
         message = f"The path takes {allowed} alone."
         raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, message, (b"allow", allowed.encode()))

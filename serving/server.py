@@ -14,6 +14,7 @@ import uvicorn
 from ..errors import ForesqlError
 from .access import is_loopback
 from .app import App
+from .connections import Connection
 from .tls import OwnCertificate, tls_options
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
     from .grpc_server import GrpcServer
     from .settings import Settings, Tls
-
-CONNECTIONS = 4_096
-"""Further connections are answered with 503 and closed."""
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than load balancers keep idle connections, so that they close first."""
@@ -106,14 +104,13 @@ def check_address(host: str, settings: Settings) -> None:
 def _config(app: App, host: str, port: int, tls: dict[str, Any]) -> uvicorn.Config:
     options: dict[str, Any] = {
         "loop": "asyncio" if sys.platform == "win32" else "uvloop",
-        "http": "httptools",
+        "http": Connection,
         "ws": "none",
         "lifespan": "on",
         "log_config": None,
         "access_log": False,
         "proxy_headers": False,
         "server_header": False,
-        "limit_concurrency": CONNECTIONS,
         "timeout_keep_alive": KEEP_ALIVE_SECONDS,
         "timeout_graceful_shutdown": SHUTDOWN_SECONDS,
     }

@@ -32,6 +32,10 @@ class Limits:
         The most rows that are scored as one batch.
     body_seconds
         How long a body may take to arrive.
+    head_bytes, head_seconds
+        The most bytes of what is no body, and how long they may take to arrive.
+    answer_seconds
+        How long a client may take nothing of its answer.
     """
 
     body_bytes: int = 8 * _MEBIBYTE
@@ -41,6 +45,9 @@ class Limits:
     queued: int = 256
     batch_rows: int = 16_384
     body_seconds: float = 10.0
+    head_bytes: int = 65_536
+    head_seconds: float = 10.0
+    answer_seconds: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -26,19 +26,21 @@ if TYPE_CHECKING:
 _MATRIX = 2
 _NUMBERS = frozenset({float, int})
 _ONLY_FLOATS: set[type] = {float}
+# More digits would be kept, and some of them cannot be written into a message.
+_Size: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class TensorParameters(msgspec.Struct, frozen=True, gc=False):
     """What may stand beside a tensor."""
 
-    binary_data_size: int | None = None
+    binary_data_size: _Size | None = None
 
 
 class InputTensor(msgspec.Struct):
     """A tensor of a request; the elements of ``data`` are checked against the datatype."""
 
     name: str
-    shape: list[int]
+    shape: list[_Size]
     datatype: str
     parameters: TensorParameters | None = None
     data: list[Any] | None = None
@@ -175,8 +177,12 @@ def _check_elements(name: str, elements: list[Any], types: set[type], datatype: 
 
 def _short(value: object) -> str:
     # A long integer has no text: Python refuses to write one.
-    is_long = type(value) is int and value.bit_length() > 64  # noqa: PLR2004 - of any datatype
-    return "an integer of more than 64 bits" if is_long else repr(value)[:80]
+    if type(value) is int and value.bit_length() > 64:  # noqa: PLR2004 - of any datatype
+        return "an integer of more than 64 bits"
+    try:
+        return repr(value)[:80]
+    except (RecursionError, ValueError):
+        return f"a {type(value).__name__} of much"
 
 
 def _as_floats(name: str, elements: list[Any], datatype: Datatype) -> list[float | None]:
@@ -190,7 +196,8 @@ def _as_floats(name: str, elements: list[Any], datatype: Datatype) -> list[float
     with np.errstate(over="ignore"):
         given = np.array([0.0 if each is None else each for each in numbers])
         rounded = given.astype(datatype.dtype).astype(np.float64)
-    if not np.isfinite(rounded).all():
+    # JSON has no infinities and no NaN; gRPC's elements have, and they stay what they are.
+    if (np.isfinite(given) & ~np.isfinite(rounded)).any():
         raise bad(f"Input {name!r} has a number that is too large for {datatype.name}.")
     pairs = zip(numbers, rounded.tolist(), strict=True)
     return [None if each is None else narrow for each, narrow in pairs]

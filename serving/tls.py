@@ -6,9 +6,8 @@ import logging
 import ssl
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from ..errors import ForesqlError
+from .connections import Connection
 from .watching import stamp
 
 if TYPE_CHECKING:
@@ -90,8 +89,8 @@ class OwnCertificate:
         return stamp(self._tls.certificate), stamp(self._tls.key)
 
 
-class CertificateProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with ASGI's extension ``tls``: the certificate that TLS has verified."""
+class CertificateProtocol(Connection):
+    """A connection with ASGI's extension ``tls``: the certificate that TLS has verified."""
 
     _tls: dict[object, object] | None = None
 

@@ -1,0 +1,173 @@
+"""Connections: how slowly and how largely a client may speak, which uvicorn does not limit.
+
+A head has so many bytes and seconds; what is left of a body that nobody wanted has so many, too; an
+answer must be taken. What is no HTTP, and one connection too many, are told so in JSON.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from .http import Refusal
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .settings import Limits
+
+CONNECTIONS = 4_096
+"""Further connections are answered with 503 and closed."""
+
+_FRAMING = 8
+"""Bytes that may frame each byte of a body: one alone in a chunk is sent as six."""
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's protocol, for a server whose application is an ``App``."""
+
+    _limits: Limits
+    _timer: asyncio.TimerHandle | None = None
+    """Runs while something is missing that nobody else waits for."""
+    _reader: asyncio.TimerHandle | None = None
+    """Runs while an answer is not taken."""
+    _is_whole = True
+    """Whether the message that came last is all there; true before the first one."""
+    _beside = 0
+    """Bytes of the message that is arriving, but for its body."""
+    _of_body = 0
+    """Bytes of bodies, of all messages."""
+    _may_beside = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first head; not at all where there are too many connections."""
+        super().connection_made(transport)
+        self._limits = self.config.app.service.settings.limits  # pyright: ignore[reportFunctionMemberAccess, reportAttributeAccessIssue]
+        if len(self.connections) > CONNECTIONS:
+            self._refuse(
+                HTTPStatus.SERVICE_UNAVAILABLE, "The server has as many connections as it takes."
+            )
+            return
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing any more."""
+        self._stop_waiting()
+        if self._reader is not None:
+            self._reader.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, and look at what is still missing."""
+        scope, of_body = self.scope, self._of_body
+        super().data_received(data)
+        if self._is_whole:
+            if self.cycle is None or self.cycle.response_complete:
+                self._wait()  # it was the end of a body that nobody wanted, or empty lines
+            elif self._timer is not None:
+                self._stop_waiting()
+            return
+        if self.scope is scope:
+            came = self._of_body - of_body
+            self._beside += len(data) - came
+            self._may_beside += _FRAMING * came
+        else:  # it began in this data, which may hold the end of another one
+            self._beside, self._may_beside = 0, self._limits.head_bytes
+        if self._beside > self._may_beside:
+            most = self._limits.head_bytes
+            message = f"The request has more than {most:,} bytes beside its body."
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, message)
+        elif not self._is_read():
+            self._wait()
+
+    def on_message_begin(self) -> None:
+        """Note that a message arrives."""
+        super().on_message_begin()
+        self._is_whole = False
+
+    def on_body(self, body: bytes) -> None:
+        """Count what is no head."""
+        self._of_body += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that a message is there."""
+        self._is_whole = True
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Look whether the answer is taken, and whether the rest of the body comes."""
+        super().on_response_complete()
+        self._expect_taken()
+        if not self._is_whole and not self._is_read():
+            self._wait()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, in JSON as all else."""
+        self._refuse(HTTPStatus.BAD_REQUEST, msg)
+
+    def _is_read(self) -> bool:
+        """Whether what arrives is a body that a request waits for, under a deadline of its own."""
+        return "path" in self.scope and not self.cycle.response_complete
+
+    def _wait(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(self._limits.head_seconds, self._expire)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        """End a connection that a head, or the rest of a body, did not come over."""
+        self._timer = None
+        if self._is_whole or "path" in self.scope:  # nobody waits for an answer
+            self._end()
+            return
+        message = f"The head did not arrive within {self._limits.head_seconds:g} seconds."
+        self._refuse(HTTPStatus.REQUEST_TIMEOUT, message)
+
+    def _refuse(self, status: HTTPStatus, message: str) -> None:
+        """Answer the message that is arriving, where it is its turn, and end."""
+        if self.transport.is_closing():
+            return
+        cycle = self.cycle
+        is_its_own = cycle is not None and cycle.scope is self.scope
+        if is_its_own and not cycle.response_started and not self.pipeline:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self.transport.write(_whole(Refusal(status, message)))
+        elif cycle is None or (cycle.response_complete and not is_its_own):
+            self.transport.write(_whole(Refusal(status, message)))
+        self._end()
+
+    def _end(self) -> None:
+        self._stop_waiting()
+        self.transport.close()
+        self._expect_taken()
+
+    def _expect_taken(self) -> None:
+        """Look later whether what is written and not yet sent was taken."""
+        waiting = self.transport.get_write_buffer_size()
+        if waiting:
+            if self._reader is not None:
+                self._reader.cancel()
+            self._reader = self.loop.call_later(self._limits.answer_seconds, self._look, waiting)
+
+    def _look(self, before: int) -> None:
+        """Drop a connection over which nothing was taken since the last look."""
+        if self.transport.get_write_buffer_size() >= before:
+            self.transport.abort()
+        else:
+            self._expect_taken()
+
+
+def _whole(refusal: Refusal) -> bytes:
+    response = refusal.response()
+    head: list[bytes] = [STATUS_LINE[response.status]]
+    for name, value in (*response.headers, (b"connection", b"close")):
+        head += [name, b": ", value, b"\r\n"]
+    return b"".join([*head, b"\r\n", response.body])
