@@ -39,6 +39,9 @@ class Bodies:
         declared = request.headers.get(b"content-length", b"0")
         if len(declared) > 18 or (declared.isdigit() and int(declared) > self._limits.body_bytes):  # noqa: PLR2004 - digits of an exabyte
             raise self._too_large()
+        if request.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+            message = "The transfer encoding is none that is read here. Send chunked, or none."
+            raise Refusal(HTTPStatus.BAD_REQUEST, message, _CLOSE)
         deadline = _Deadline(self._limits.body_seconds)
         try:
             body = await self._received(request)

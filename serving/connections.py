@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from .settings import Limits
 
-CONNECTIONS = 4_096
-"""Further connections are answered with 503 and closed."""
-
 _FRAMING = 8
 """Bytes that may frame each byte of a body: one alone in a chunk is sent as six."""
 
@@ -44,13 +41,13 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head; not at all where there are too many connections."""
         super().connection_made(transport)
-        self._limits = self.config.app.service.settings.limits  # pyright: ignore[reportFunctionMemberAccess, reportAttributeAccessIssue]
-        if len(self.connections) > CONNECTIONS:
-            self._refuse(
-                HTTPStatus.SERVICE_UNAVAILABLE, "The server has as many connections as it takes."
-            )
-            return
-        self._wait()
+        app: Any = self.config.app
+        self._limits = app.service.settings.limits
+        if len(self.connections) > self._limits.connections:
+            message = "The server has as many connections as it takes."
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, message)
+        else:
+            self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
@@ -130,17 +127,31 @@ class Connection(HttpToolsProtocol):
         message = f"The head did not arrive within {self._limits.head_seconds:g} seconds."
         self._refuse(HTTPStatus.REQUEST_TIMEOUT, message)
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Speak no other protocol: uvicorn calls this where a request asked for one.
+
+        The parser then takes a body for the beginning of that protocol, and later for requests.
+        """
+        names = {name for name, _ in self.headers}
+        if names & {b"content-length", b"transfer-encoding"}:
+            message = "This is HTTP/1.1 alone. Send the request without the header Upgrade."
+            self._refuse(HTTPStatus.BAD_REQUEST, message)
+        elif self.cycle is not None:
+            self.cycle.keep_alive = False
+
     def _refuse(self, status: HTTPStatus, message: str) -> None:
-        """Answer the message that is arriving, where it is its turn, and end."""
+        """Answer the message that is arriving, and end; earlier ones are answered before."""
         if self.transport.is_closing():
             return
         cycle = self.cycle
         is_its_own = cycle is not None and cycle.scope is self.scope
-        if is_its_own and not cycle.response_started and not self.pipeline:
+        if cycle is not None and not cycle.response_complete:
+            if not is_its_own or cycle.response_started or self.pipeline:
+                cycle.keep_alive = False
+                return
             cycle.disconnected = True
             cycle.message_event.set()
-            self.transport.write(_whole(Refusal(status, message)))
-        elif cycle is None or (cycle.response_complete and not is_its_own):
+        if not (is_its_own and cycle.response_complete):
             self.transport.write(_whole(Refusal(status, message)))
         self._end()
 

@@ -28,6 +28,7 @@ _ONCE = frozenset(
         b"content-length",
         b"host",
         b"inference-header-content-length",
+        b"transfer-encoding",
     }
 )
 """Headers that decide: sent twice, a proxy may believe the one and this server the other."""

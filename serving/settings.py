@@ -24,6 +24,8 @@ class Limits:
         The most rows of a request.
     requests
         How many requests may be under way; further ones are answered with 429.
+    connections
+        How many clients may be connected over HTTP; further ones are answered with 503.
     buffered_bytes
         How many bytes of bodies that are still arriving may lie in memory, of all requests.
     queued
@@ -41,6 +43,7 @@ class Limits:
     body_bytes: int = 8 * _MEBIBYTE
     rows: int = 10_000
     requests: int = 1_024
+    connections: int = 4_096
     buffered_bytes: int = 256 * _MEBIBYTE
     queued: int = 256
     batch_rows: int = 16_384
