@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 JSON = b"application/json"
 Header = tuple[bytes, bytes]
 _RETRY_SECONDS = b"1"
+_LONGEST_MESSAGE = 800
+"""Characters. gRPC sends it as a header, of which a client takes 8 KiB."""
+
 _ONCE = frozenset(
     {
         b"authorization",
@@ -104,8 +107,9 @@ class Refusal(Exception):  # noqa: N818 - what the client did is no error of our
     """A request that is answered with an error: ``{"error": message}``."""
 
     def __init__(self, status: int, message: str, *headers: Header) -> None:
-        """Say what is wrong, where, and what to do."""
-        super().__init__(message)
+        """Say what is wrong, where, and what to do; what was sent may be part of it, and long."""
+        is_long = len(message) > _LONGEST_MESSAGE
+        super().__init__(f"{message[:_LONGEST_MESSAGE]}…" if is_long else message)
         self.status = int(status)
         self.headers = headers
 

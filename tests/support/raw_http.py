@@ -70,7 +70,9 @@ class Connection:
                 return None
         head, _, self._received = self._received.partition(b"\r\n\r\n")
         first, *lines = head.decode("ascii").split("\r\n")
-        headers = {name.lower(): value for name, _, value in (each.partition(": ") for each in lines)}
+        headers = {
+            name.lower(): value for name, _, value in (each.partition(": ") for each in lines)
+        }
         length = int(headers["content-length"]) if has_body else 0
         while len(self._received) < length and self._more():
             pass
