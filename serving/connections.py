@@ -15,6 +15,9 @@ from .http import Refusal
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Sequence
+
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from .settings import Limits
 
@@ -32,11 +35,15 @@ class Connection(HttpToolsProtocol):
     """Runs while an answer is not taken."""
     _is_whole = True
     """Whether the message that came last is all there; true before the first one."""
+    _begun = 0
+    """Messages."""
     _beside = 0
     """Bytes of the message that is arriving, but for its body."""
     _of_body = 0
     """Bytes of bodies, of all messages."""
     _may_beside = 0
+    _ahead: Sequence[RequestResponseCycle] = ()
+    """Requests that were not answered when the next one came."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head; not at all where there are too many connections."""
@@ -54,35 +61,48 @@ class Connection(HttpToolsProtocol):
         self._stop_waiting()
         if self._reader is not None:
             self._reader.cancel()
+        self._give_up()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, and look at what is still missing."""
-        scope, of_body = self.scope, self._of_body
+        begun, of_body, was_whole = self._begun, self._of_body, self._is_whole
         super().data_received(data)
         if self._is_whole:
             if self.cycle is None or self.cycle.response_complete:
                 self._wait()  # it was the end of a body that nobody wanted, or empty lines
-            elif self._timer is not None:
+            else:
                 self._stop_waiting()
             return
-        if self.scope is scope:
-            came = self._of_body - of_body
-            self._beside += len(data) - came
-            self._may_beside += _FRAMING * came
-        else:  # it began in this data, which may hold the end of another one
+        of_body = self._of_body - of_body
+        if self._begun > begun:
             self._beside, self._may_beside = 0, self._limits.head_bytes
+        if self._begun == begun or (was_whole and self._begun == begun + 1):
+            # Not where the data holds the end of another message: how much of it is not known.
+            self._beside += len(data) - of_body
+            self._may_beside += _FRAMING * of_body
         if self._beside > self._may_beside:
             most = self._limits.head_bytes
             message = f"The request has more than {most:,} bytes beside its body."
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, message)
-        elif not self._is_read():
+        elif self._is_read():
+            self._stop_waiting()
+        else:
             self._wait()
 
     def on_message_begin(self) -> None:
         """Note that a message arrives."""
         super().on_message_begin()
+        self._begun += 1
         self._is_whole = False
+
+    def on_headers_complete(self) -> None:
+        """Keep the requests that are ahead of this one, which uvicorn forgets."""
+        before = self.cycle
+        super().on_headers_complete()
+        if before is not None and not before.response_complete:
+            waiting = [each for each in self._ahead if not each.response_complete]
+            self._ahead = [*waiting, before]
 
     def on_body(self, body: bytes) -> None:
         """Count what is no head."""
@@ -171,9 +191,18 @@ class Connection(HttpToolsProtocol):
     def _look(self, before: int) -> None:
         """Drop a connection over which nothing was taken since the last look."""
         if self.transport.get_write_buffer_size() >= before:
+            self._give_up()
             self.transport.abort()
         else:
             self._expect_taken()
+
+    def _give_up(self) -> None:
+        """Let no request write to a connection that is gone, or wait for more of it."""
+        for cycle in self._ahead:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
 
 
 def _whole(refusal: Refusal) -> bytes:
