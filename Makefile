@@ -2,6 +2,7 @@
 #   make demo    the main job on real flights, end to end
 #   make test    all checks and all tests
 #   make check   style, types, import rules
+#   make test-clients  Triton's and kserve's clients, in an environment of their own
 #   make sanitize  the native kernels' tests under AddressSanitizer and UBSan (gcc)
 #   make fuzz    feed broken bytes to native kernels, readers of files, decoders of events (clang)
 #   make demo-stream  sensors on NATS, scored as they arrive, in a live view
@@ -18,7 +19,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stream test check sanitize fuzz soak bench docs clean
+.PHONY: help demo demo-stream test check test-clients sanitize fuzz soak bench docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -46,6 +47,19 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/python -m pytest -q tests/architecture/test_imports.py
+
+# kserve brings 300 MB, and its own wishes for what others need.
+CLIENTS := .peers/clients
+
+$(CLIENTS)/.installed: tests/clients/requirements.txt
+	@echo "Installing the clients into $(CLIENTS) (once; a minute or two)"
+	@$(PYTHON) -m venv --clear $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile \
+		--requirement tests/clients/requirements.txt
+	@touch $@
+
+test-clients: $(VENV)/.installed-dev $(CLIENTS)/.installed
+	$(BIN)/python tests/clients/run.py $(CLIENTS)/bin/python
 
 sanitize: $(VENV)/.installed-dev
 	$(BIN)/python tests/fuzz/sanitize.py
