@@ -49,6 +49,11 @@ class Identity:
         self._seen = {path: stamp(path) for path in found.read_from} | {self._path: own}
         self._file, self._tokens = found, Tokens(found.issuers)
 
+    @property
+    def takes_certificates(self) -> bool:
+        """Whether the file has certificates of clients."""
+        return bool(self._file.certificates)
+
     def identify(self, request: Request) -> Principal:
         """Give the principal who proves to be one.
 
