@@ -17,7 +17,10 @@ from pathlib import Path
 
 from sanitized import FLAGS, REPOSITORY, clang_with_atheris, sanitized_package
 
-TARGETS = ("program", "duckdb_bundle", "duckdb_registry", "bundle", "files", "forest", "events")
+TARGETS = (
+    *("program", "duckdb_bundle", "duckdb_registry"),
+    *("bundle", "files", "forest", "events", "tensors"),
+)
 IN_C = {
     "program": (),
     "duckdb_bundle": ("message", "sha256", "bundle_file"),
@@ -79,7 +82,8 @@ def fuzzer_of(target: str, package: Path) -> list[str | Path]:
 
 def write_seeds(package: Path, seeds: Path) -> None:
     """Train small models, without the sanitizers, which stop other libraries."""
-    environment = {"PYTHONPATH": str(package.parent), "FORESQL_KERNEL": "numpy"}
+    paths = os.pathsep.join(map(str, (package.parent, package / "tests" / "support")))
+    environment = {"PYTHONPATH": paths, "FORESQL_KERNEL": "numpy"}
     command = [sys.executable, package / "tests" / "fuzz" / "seeds.py", seeds]
     subprocess.run(command, env=os.environ | environment, check=True)
 

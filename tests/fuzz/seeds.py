@@ -16,6 +16,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from tensor_seeds import write_tensors
 
 from foresql.frontends import Training, convert
 from foresql.ir.bundle import Bundle, encode_bundle
@@ -85,9 +86,18 @@ def write_registries(folder: Path, bundle: Bundle) -> None:
 def main(folder: Path) -> None:
     """Write a folder for each fuzzer that needs seeds."""
     frame = make_frame()
-    for name in ("bundle", "files", "program", "duckdb_bundle", "duckdb_registry", "events"):
+    for name in (
+        "bundle",
+        "files",
+        "program",
+        "duckdb_bundle",
+        "duckdb_registry",
+        "events",
+        "tensors",
+    ):
         (folder / name).mkdir(parents=True, exist_ok=True)
     write_events(folder / "events")
+    write_tensors(folder / "tensors")
     for name, model in models(frame).items():
         columns = frame[list(getattr(model, "feature_names_in_", frame.columns))]
         converted = convert(model, Training.of(columns, model))

@@ -81,6 +81,18 @@ def published(tmp_path_factory) -> Path:
     return registry
 
 
+@pytest.fixture(scope="session")
+def publish_another():
+    """Publish a second version of `delay`, whose answers are others."""
+
+    def publish(registry) -> None:
+        model, frame, target = regressor(seed=2, trees=9)
+        options = QUICK | {"alias": "challenger", "calibration": (frame, target)}
+        foresql.publish("delay", model, like=frame, registry=registry, **options)
+
+    return publish
+
+
 @pytest.fixture
 def registry(published, tmp_path) -> Path:
     """A copy, in which a test may move aliases."""

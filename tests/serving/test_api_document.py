@@ -1,4 +1,4 @@
-"""schemathesis asks what the OpenAPI document allows, and what it does not; every answer fits it."""
+"""schemathesis asks what the OpenAPI document allows, and what not; every answer fits it."""
 
 import pytest
 import schemathesis
