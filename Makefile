@@ -6,7 +6,7 @@
 #   make sanitize  the native kernels' tests under AddressSanitizer and UBSan (gcc)
 #   make fuzz    feed broken bytes to native kernels, readers of files, decoders of events (clang)
 #   make demo-stream  sensors on NATS, scored as they arrive, in a live view
-#   make soak    kill stream tasks and event workers, two hundred times each
+#   make soak    kill stream tasks and event workers, two hundred times each; load a server
 #   make bench   every benchmark in turn
 #   make docs    write what is made from the code: docs/coverage.md, a table of the README
 #   make clean   remove what the other targets made
@@ -14,6 +14,7 @@
 PYTHON ?= python3
 WORKERS ?= 2
 SECONDS ?= 60
+SOAK ?= 1800
 TARGETS ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -70,6 +71,7 @@ fuzz: $(VENV)/.installed-fuzz
 soak: $(VENV)/.installed-dev
 	FORESQL_KILLS=200 $(BIN)/python -m pytest -q --timeout=0 \
 		tests/streams/test_kill.py tests/streams/events/test_kill.py
+	FORESQL_SOAK_SECONDS=$(SOAK) $(BIN)/python -m pytest -q --timeout=0 tests/serving/test_soak.py
 
 bench: $(VENV)/.installed-dev
 	@for script in benchmarks/*.py; do \

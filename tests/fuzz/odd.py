@@ -2,6 +2,7 @@
 
 import json
 import random
+from copy import deepcopy
 
 import numpy as np
 import pyarrow as pa
@@ -57,7 +58,8 @@ def edit_json(rng: random.Random, document) -> None:
             other, place = rng.choice(nodes)
             holder[key] = json.loads(json.dumps(other[place]))
         case _:
-            holder[key] = rng.choice(ODD_VALUES)
+            # A copy: edited again, a value that is shared would come to hold itself.
+            holder[key] = deepcopy(rng.choice(ODD_VALUES))
 
 
 def nodes_of(document):

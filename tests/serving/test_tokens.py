@@ -125,6 +125,20 @@ def confused():
     return (head + b"." + part(hmac.digest(pem, head, hashlib.sha256))).decode()
 
 
+def spelled(header):
+    """A token with this header, and a signature of no use."""
+    parts = (json.dumps(header), json.dumps(claims()), "signature")
+    return ".".join(base64.urlsafe_b64encode(p.encode()).rstrip(b"=").decode() for p in parts)
+
+
+def brought(member):
+    """A token that brings the key along, or says where it is, which it was signed with."""
+    key = rsa.generate_private_key(65537, 2048)
+    own = json.loads(RSAAlgorithm.to_jwk(key.public_key())) | {"kid": "rsa"}
+    value = own if member == "jwk" else "http://127.0.0.1:1/keys"
+    return jwt.encode(claims(), key, "RS256", headers={"kid": "rsa", member: value})
+
+
 def changed():
     head, _, signature = token().split(".")
     body = base64.urlsafe_b64encode(json.dumps(claims(sub="root")).encode()).rstrip(b"=").decode()
@@ -149,6 +163,23 @@ def changed():
         (lambda: token(headers={"kid": "other"}), "key is not known"),
         (lambda: token(headers={"kid": "ec"}), "not valid"),
         (lambda: token(headers={"kid": ""}), "key is not known"),
+        (lambda: token(headers={"kid": "../../../../dev/null"}), "key is not known"),
+        (lambda: token(headers={"kid": "rsa\0"}), "key is not known"),
+        (lambda: token(headers={"kid": "rsa' or '1'='1"}), "key is not known"),
+        (lambda: spelled({"alg": "RS256", "kid": ["rsa"]}), "not"),
+        (lambda: spelled({"alg": "RS256", "kid": 7}), "not"),
+        (lambda: spelled({"alg": "RS256"}), "key is not known"),
+        (lambda: spelled({"alg": "nOnE", "kid": "rsa"}), "not valid"),
+        (lambda: spelled({"alg": "", "kid": "rsa"}), "not valid"),
+        (lambda: spelled({"alg": ["RS256"], "kid": "rsa"}), "not valid"),
+        (lambda: spelled({"kid": "rsa"}), "not valid"),
+        (lambda: spelled([]), "not valid"),
+        (lambda: brought("jwk"), "not valid"),
+        (lambda: brought("jku"), "not valid"),
+        (lambda: brought("x5u"), "not valid"),
+        (lambda: token(headers={"crit": ["exp"]}), "not valid"),
+        (lambda: token(aud=["another", "else"]), "not valid"),
+        (lambda: token(exp="never"), "not valid"),
         (unsigned, "not"),
         (confused, "not valid"),
         (changed, "not valid"),
