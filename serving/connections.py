@@ -28,6 +28,8 @@ _FRAMING = 8
 class Connection(HttpToolsProtocol):
     """uvicorn's protocol, for a server whose application is an ``App``."""
 
+    # uvicorn says that it always is one, and begins with None.
+    cycle: RequestResponseCycle | None  # pyright: ignore[reportIncompatibleVariableOverride]
     _limits: Limits
     _timer: asyncio.TimerHandle | None = None
     """Runs while something is missing that nobody else waits for."""
@@ -127,7 +129,8 @@ class Connection(HttpToolsProtocol):
 
     def _is_read(self) -> bool:
         """Whether what arrives is a body that a request waits for, under a deadline of its own."""
-        return "path" in self.scope and not self.cycle.response_complete
+        cycle = self.cycle
+        return "path" in self.scope and cycle is not None and not cycle.response_complete
 
     def _wait(self) -> None:
         if self._timer is None:
@@ -164,14 +167,17 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         cycle = self.cycle
-        is_its_own = cycle is not None and cycle.scope is self.scope
-        if cycle is not None and not cycle.response_complete:
-            if not is_its_own or cycle.response_started or self.pipeline:
-                cycle.keep_alive = False
-                return
-            cycle.disconnected = True
-            cycle.message_event.set()
-        if not (is_its_own and cycle.response_complete):
+        was_answered = False
+        if cycle is not None:
+            is_its_own = cycle.scope is self.scope
+            was_answered = is_its_own and cycle.response_complete
+            if not cycle.response_complete:
+                if not is_its_own or cycle.response_started or self.pipeline:
+                    cycle.keep_alive = False
+                    return
+                cycle.disconnected = True
+                cycle.message_event.set()
+        if not was_answered:
             self.transport.write(_whole(Refusal(status, message)))
         self._end()
 
