@@ -1,7 +1,8 @@
 """Starts worker processes, replaces those that end, and ends them all at one signal.
 
-Workers are started anew and not forked: threads of native libraries, gRPC's and ONNX Runtime's
-among them, do not live on in a fork. The supervisor loads no model and answers no request.
+Workers are started anew and not forked: threads of native libraries do not live on in a fork, and
+OpenMP's, which scikit-learn's models use when they are warmed, are then waited for without an end.
+The supervisor loads no model and answers no request.
 """
 
 from __future__ import annotations

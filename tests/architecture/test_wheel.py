@@ -154,7 +154,7 @@ def source_files() -> list[str]:
 
 def belongs_in_wheel(name: str) -> bool:
     outside = ("benchmarks/", "docs/", "tests/", "typings/", "setup.py")
-    data = name == "py.typed" or name.startswith("dbt_project/")
+    data = name in {"py.typed", "serving/page/try.html"} or name.startswith("dbt_project/")
     return not name.startswith(outside) and (name.endswith(".py") or data)
 
 

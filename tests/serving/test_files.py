@@ -40,6 +40,8 @@ def starts_with_options(words):
 
 
 def run(*command):
+    if not shutil.which(command[0]):
+        pytest.skip(f"{Path(command[0]).name} is not installed: pip install 'foresql[dev]'")
     done = subprocess.run(
         [*map(str, command)], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
     )
