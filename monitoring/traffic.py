@@ -117,7 +117,8 @@ def _compare_model(  # noqa: PLR0913, PLR0917 - all that is asked for
             "SELECT role, count(*) AS rows, count(DISTINCT request_id) AS requests, "
             "count(DISTINCT entity) AS entities, "
             "CAST(min(answered_at) AS TIMESTAMP) AS first, "
-            f"CAST(max(answered_at) AS TIMESTAMP) AS last FROM {relation} GROUP BY role ORDER BY role",
+            "CAST(max(answered_at) AS TIMESTAMP) AS last "
+            f"FROM {relation} GROUP BY role ORDER BY role",
         ):
             found.shares.append(Share(name, version, **row))
             has_shadow += [version] if row["role"] == "shadow" else []
