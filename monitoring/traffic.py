@@ -16,6 +16,7 @@ from .warehouse import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 EXAMPLES = 5
 
@@ -51,7 +52,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How much a version answered in a role, in which time."""
+    """How much a version answered in a role, and from when to when, in UTC."""
 
     model: str
     version: int
@@ -59,8 +60,8 @@ class Share:
     rows: int
     requests: int
     entities: int
-    first: Any
-    last: Any
+    first: datetime
+    last: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,10 @@ def _compare_model(  # noqa: PLR0913, PLR0917 - all that is asked for
         for row in rows_of(
             connection,
             "SELECT role, count(*) AS rows, count(DISTINCT request_id) AS requests, "
-            "count(DISTINCT entity) AS entities, min(answered_at) AS first, "
-            f"max(answered_at) AS last FROM {relation} GROUP BY role ORDER BY role",
+            "count(DISTINCT entity) AS entities, "
+            "CAST(min(answered_at) AS TIMESTAMP) AS first, "
+            "CAST(max(answered_at) AS TIMESTAMP) AS last "
+            f"FROM {relation} GROUP BY role ORDER BY role",
         ):
             found.shares.append(Share(name, version, **row))
             has_shadow += [version] if row["role"] == "shadow" else []

@@ -85,7 +85,7 @@ def test_canaries_are_listed_and_have_no_pairs(tmp_path):
     assert found.comparisons == []
     shares = [(s.version, s.role, s.rows, s.requests, s.entities) for s in found.shares]
     assert shares == [(1, "champion", 3, 3, 2), (2, "canary", 2, 2, 2)]
-    assert found.shares[0].last == START + timedelta(minutes=2)
+    assert found.shares[0].last == START.replace(tzinfo=None) + timedelta(minutes=2)
 
 
 def test_the_command(tmp_path):

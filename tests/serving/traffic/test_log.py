@@ -298,6 +298,7 @@ def test_a_kill_loses_what_was_not_flushed_and_no_more(serve, two_versions, tmp_
     assert read(folder).num_rows == 65
     assert len(set(read(folder)["request_id"].to_pylist())) == 65
     assert [*folder.rglob(".*")] == []
-    total = duckdb.sql(f"SELECT count(*) FROM '{folder}/delay/*/*.parquet'").fetchall()
-    assert total == [(65,)]
+    with duckdb.connect() as connection:
+        query = f"SELECT count(*) FROM '{folder}/delay/*/*.parquet'"
+        assert connection.execute(query).fetchall() == [(65,)]
     assert {path.stat().st_mode & 0o027 for path in folder.glob("*/*/*")} == {0}

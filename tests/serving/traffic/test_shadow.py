@@ -15,7 +15,8 @@ SHADOW = 'shadow = { alias = "challenger" }'
 
 def logged(log, columns="request_id, row, role, model_version, entity, prediction"):
     query = f"SELECT {columns} FROM '{log.folder}/*/*/*.parquet' ORDER BY ALL"
-    return duckdb.sql(query).fetchall()
+    with duckdb.connect() as connection:
+        return connection.execute(query).fetchall()
 
 
 def test_both_answers_have_one_request_id(start, two_versions, rules, log):

@@ -107,9 +107,9 @@ def test_spans_of_a_request(start, two_versions, collector):
     assert {part.parent_span_id for part in parts} == {root.span_id}
     moments = [root.start_time_unix_nano, *(part.end_time_unix_nano for part in parts)]
     assert moments == sorted(moments)
-    slack = 50_000_000  # two clocks
+    slack = 60_000_000_000  # two clocks, on a machine that is busy between them
     assert before - slack < moments[0] <= moments[-1] < after + slack
-    assert abs(parts[-1].end_time_unix_nano - root.end_time_unix_nano) < 1_000
+    assert parts[-1].end_time_unix_nano == root.end_time_unix_nano
 
 
 async def _turn() -> None:
