@@ -115,11 +115,11 @@ class _PostgresBatches:
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_MAKING})"))
         own = own_columns({"stream": "VARCHAR", "batch": "BIGINT"})
         make_table(connection, _BATCHES, own, ", PRIMARY KEY (stream)")
-        make_table(connection, self.table, columns)
         asked = f"SELECT batch FROM {sql_name(_BATCHES)} WHERE stream = %s FOR UPDATE"  # noqa: S608
         found = rows_of(connection, asked, [self.stream])
         last = int(found[0][0]) if found else None
         check_follows(batch, last, stream=self.stream, place=f"Postgres, {self.table}")
+        make_table(connection, self.table, columns)
         name = sql_name(self.table)
         again = f"DELETE FROM {name} WHERE {STREAM} = %s AND {BATCH} = %s"  # noqa: S608 - quoted
         connection.execute(text(again), [self.stream, batch])

@@ -1,6 +1,6 @@
 """The scoring query over Spark Connect: ``connect.py FOLDER REGISTRY``, with readings in ``in``.
 
-A table, windows, and a stream into files and into DuckDB; what came is in ``NAME.parquet``.
+A table, windows, and a stream into files; what came is in ``NAME.parquet``.
 """
 
 import sys
@@ -26,13 +26,8 @@ for name, frame in found.items():
 stream = session.readStream.schema(SCHEMA).option("maxFilesPerTrigger", 1)
 stream.parquet(str(folder / "in")).createOrReplaceTempView("readings")
 scored = foresql.spark.run_query(session, ROW_QUERY, registry=registry)
-to_duckdb = foresql.spark.duckdb_batches(folder / "rows.duckdb", "predictions", stream="rows")
-writers = {
-    "files": scored.writeStream.format("parquet").option("path", str(folder / "files")),
-    "duckdb": scored.writeStream.foreachBatch(to_duckdb),
-}
-for name, writer in writers.items():
-    started = writer.option("checkpointLocation", str(folder / "checkpoints" / name))
-    started.trigger(availableNow=True).start().awaitTermination()
+writer = scored.writeStream.option("checkpointLocation", str(folder / "checkpoint"))
+writer = writer.format("parquet").option("path", str(folder / "files"))
+writer.trigger(availableNow=True).start().awaitTermination()
 pq.write_table(session.read.parquet(str(folder / "files")).toArrow(), folder / "files.parquet")
 session.stop()

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import duckdb
 import pyarrow.parquet as pq
 import pytest
 from spark_readings import ROW_QUERY, WINDOW_QUERY, in_duckdb, write_parts
@@ -36,10 +35,6 @@ def test_tables_windows_and_streams_over_connect(session, registry, readings, tm
     }
     assert found["rows"] == found["files"] == rows
     assert found["windows"] == in_duckdb(WINDOW_QUERY, readings, registry).to_pylist()
-    with duckdb.connect(tmp_path / "rows.duckdb") as con:
-        table = con.sql("SELECT * EXCLUDE (foresql_batch, foresql_stream) FROM predictions")
-        assert table.to_arrow_table().sort_by("id").to_pylist() == rows
-        assert con.sql("SELECT count(DISTINCT foresql_batch) FROM predictions").fetchall() == [(2,)]
 
 
 def test_models_that_no_message_takes_are_refused():
