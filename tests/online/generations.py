@@ -17,7 +17,7 @@ from pathlib import Path
 
 from foresql.online import Wanted, folder_target, materialize, open_online
 
-ROWS = 1000
+ROWS = 300
 KEYS = [(i,) for i in range(ROWS)]
 _QUERY = (
     "SELECT i::INTEGER AS id, {0} AS generation, i + {0} / 8::DOUBLE AS x, "
