@@ -1,0 +1,1 @@
+"""Endpoints: scoring queries that are served by name."""
