@@ -7,7 +7,9 @@ __all__ = [
     "BundleError",
     "CertificationError",
     "DeploymentError",
+    "FeatureError",
     "ForesqlError",
+    "MissingEntityError",
     "PublishingError",
     "RegistrationError",
     "RegistryError",
@@ -89,6 +91,14 @@ class DeploymentError(ForesqlError):
 
 class PublishingError(ForesqlError):
     """Tables or functions cannot be published to readers; what they had is unchanged."""
+
+
+class FeatureError(ForesqlError):
+    """A feature view cannot be materialised or read; what was materialised before stands."""
+
+
+class MissingEntityError(FeatureError):
+    """A feature view has no row for a key, and declares none for such."""
 
 
 class StreamError(ForesqlError):

@@ -13,7 +13,9 @@ from .deploying import deploy, setup, status, undeploy
 from .deploying_sql import deploy_sql
 from .doctor import doctor
 from .importing import import_command
+from .materialize import materialize
 from .models import models, promote, rollback, show
+from .online import online
 from .options import EXIT_CODES, unwrapped
 from .publish_serving import publish_serving
 from .publishing import certify, publish
@@ -68,6 +70,8 @@ for command in (
     worker,
     serve,
     publish_serving,
+    materialize,
+    online,
     schedule,
     report,
 ):

@@ -19,6 +19,7 @@ LEVELS = (
     ("udfs",),
     ("certify",),
     ("scoring",),
+    ("online",),
     ("deploy", "streams", "serving", "publishing", "scheduling", "monitoring"),
     ("demo", "spark"),
     ("cli",),

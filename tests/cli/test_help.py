@@ -11,8 +11,8 @@ COMMANDS = sorted(main.commands)
 def test_all_commands_are_there():
     named = (
         "certify compile dbt-macros dbt-package demo demo-stream deploy deploy-sql doctor import "
-        "models promote publish publish-serving report rollback schedule score serve setup show "
-        "sql status stream task undeploy worker"
+        "materialize models online promote publish publish-serving report rollback schedule score "
+        "serve setup show sql status stream task undeploy worker"
     )
     assert named.split() == COMMANDS
 

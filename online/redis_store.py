@@ -1,0 +1,224 @@
+"""Reading snapshots from Redis."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ..errors import FeatureError
+from .keys import KeyCodec
+from .manifest import Manifest, read_manifest
+from .redis_server import MARK, Address, as_text, connect, explained, field_of, read_address
+from .rows import RowCodec
+from .snapshots import Snapshot, SnapshotView
+from .view import ViewStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Self
+
+    import redis
+
+    from .view import FeatureView
+
+_CHUNK = 1_000
+_ATTEMPTS = 3
+
+
+class RedisStore:
+    """The views whose snapshots are in Redis."""
+
+    def __init__(self, location: str) -> None:
+        """Connect, and find the snapshots.
+
+        Raises
+        ------
+        FeatureError
+            If the address is none, or the server cannot be reached.
+        """
+        self._address = read_address(location)
+        self._client = connect(self._address)
+        self._views: dict[str, SnapshotView] = {}
+        self._problems: dict[str, str] = {}
+        self._seen: dict[str, bytes] = {}
+        self._refreshing = threading.Lock()
+        self.refresh()
+
+    @property
+    def location(self) -> str:
+        """The server, without a password."""
+        return self._address.title
+
+    @property
+    def views(self) -> Mapping[str, SnapshotView]:
+        """The views by name."""
+        return self._views
+
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """By view, why its newest snapshot is not read."""
+        return self._problems
+
+    def refresh(self) -> None:
+        """Look for newer snapshots and take them over.
+
+        Raises
+        ------
+        FeatureError
+            If the server cannot be reached.
+        """
+        with self._refreshing:
+            with explained(self._address, "Reading"):
+                found: Any = self._client.hgetall(self._address.views)
+            there = {as_text(name): content for name, content in found.items()}
+            for name in self._views.keys() - there.keys():
+                self._note(name, f"{name} is gone from {self.location}")
+                self._seen.pop(name, None)
+            for name, content in there.items():
+                if content == self._seen.get(name):
+                    continue
+                try:
+                    self._take(name, content)
+                except FeatureError as error:
+                    self._note(name, str(error))
+                else:
+                    self._note(name, None)
+                self._seen[name] = content
+
+    def status(self) -> list[ViewStatus]:
+        """Say which snapshots answer."""
+        return [ViewStatus(name, v.view.as_of, v.rows) for name, v in self._views.items()]
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._views = {}
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _note(self, name: str, problem: str | None) -> None:
+        # A new dictionary, since another thread may be reading the old one.
+        noted = {**self._problems, name: problem}
+        self._problems = {view: text for view, text in noted.items() if text is not None}
+
+    def _take(self, name: str, content: bytes) -> None:
+        where = f"{name} of {self.location}"
+        manifest = read_manifest(content, where)
+        if manifest.view.name != name or not manifest.place.startswith(
+            self._address.place(name, "")
+        ):
+            message = f"{where} is the manifest of something else: {manifest.place[:80]!r}."
+            raise FeatureError(message)
+        current = self._views.get(name)
+        if current is not None:
+            current.check(manifest)
+        check_rows(self._client, self._address, manifest)
+        snapshot = Snapshot(manifest, RedisRows(self._client, self._address, manifest))
+        if current is None:
+            view = RedisView(snapshot, is_local=False, store=self)
+            self._views = {**self._views, name: view}
+        else:
+            current.move(snapshot)
+
+
+class RedisView(SnapshotView):
+    """A view that finds a newer snapshot where its own is gone: it was replaced long ago."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, snapshot: Snapshot, *, is_local: bool, store: RedisStore) -> None:
+        """Begin with a snapshot of a store."""
+        super().__init__(snapshot, is_local=is_local)
+        self._store = store
+
+    def get(self, keys: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...] | None]:
+        """Look entities up in one snapshot."""
+        return self.look_up(keys)[1]
+
+    def look_up(
+        self, keys: Sequence[tuple[Any, ...]]
+    ) -> tuple[FeatureView, list[tuple[Any, ...] | None]]:
+        """Look entities up in one snapshot, and say in which."""
+        for _ in range(_ATTEMPTS):
+            snapshot = self._current
+            try:
+                return super().look_up(keys)
+            except SnapshotGoneError:
+                self._store.refresh()
+                if self._current is snapshot:
+                    raise
+        message = f"The snapshots of {self.view.name} in {self._store.location} go as they come."
+        raise FeatureError(message)
+
+
+class SnapshotGoneError(FeatureError):
+    """The rows of a snapshot are not there any more."""
+
+
+class RedisRows:
+    """The rows of one snapshot."""
+
+    __slots__ = ("_address", "_client", "_keys", "_place", "_rows")
+
+    def __init__(self, client: redis.Redis, address: Address, manifest: Manifest) -> None:
+        """Take what a manifest names."""
+        view = manifest.view
+        self._client, self._address, self._place = client, address, manifest.place
+        self._keys = KeyCodec(view.name, view.keys, view.columns)
+        self._rows = RowCodec(view.columns)
+
+    def get(self, keys: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...] | None]:
+        """Look keys up.
+
+        Raises
+        ------
+        SnapshotGoneError
+            If the snapshot is not there any more.
+        """
+        encoded = [self._keys.encode(key) for key in keys]
+        # A key that no entity has is not asked for.
+        fields = [field_of(key) for key in encoded if key is not None]
+        found = iter([*self._read(fields)])
+        decode = self._rows.decode
+        return [
+            None if key is None or (row := next(found)) is None else decode(row) for key in encoded
+        ]
+
+    def _read(self, fields: list[bytes]) -> Iterator[bytes | None]:
+        for start in range(0, len(fields), _CHUNK):
+            with explained(self._address, "Reading"):
+                # Atomic, so the mark says that the snapshot was there for all of these.
+                answer: Any = self._client.hmget(
+                    self._place, [MARK, *fields[start : start + _CHUNK]]
+                )
+            if answer[0] is None:
+                message = (
+                    f"The snapshot {self._place} is gone from {self._address.title}: was it "
+                    "evicted, or the database flushed?\n  What to do: materialize it again."
+                )
+                raise SnapshotGoneError(message)
+            yield from answer[1:]
+
+
+def check_rows(client: redis.Redis, address: Address, manifest: Manifest) -> None:
+    """Check that a snapshot is there with all of its rows.
+
+    Raises
+    ------
+    FeatureError
+        If it is not.
+    """
+    with explained(address, "Reading"):
+        count: Any = client.hlen(manifest.place)
+        is_there: Any = client.hexists(manifest.place, as_text(MARK))
+    if count != manifest.rows + 1 or not is_there:
+        message = (
+            f"The snapshot {manifest.place} in {address.title} has {max(count - 1, 0):,} rows, and "
+            f"was written with {manifest.rows:,}: it is not whole.\n"
+            f"  What to do: materialize {manifest.view.name} again."
+        )
+        raise FeatureError(message)

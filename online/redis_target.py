@@ -1,0 +1,114 @@
+"""Writing snapshots into Redis: rows under a key that expires, then one switch to it.
+
+What a killed writer left expires by itself. So does a snapshot that was replaced, after a grace:
+who reads it has looked for the newer one long before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import uuid
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ..errors import FeatureError
+from .manifest import Manifest, read_manifest
+from .redis_server import MARK, as_text, connect, explained, field_of, read_address
+from .redis_store import check_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .view import FeatureView
+
+GRACE = 600
+"""For how many seconds a snapshot that was replaced can still be read."""
+LOADING = 3600
+"""After how many seconds without a further row a snapshot that nobody switched to expires."""
+_CHUNK = 1_000
+
+
+class RedisTarget:
+    """A server that snapshots are written to; several processes may."""
+
+    def __init__(self, location: str) -> None:
+        """Connect.
+
+        Raises
+        ------
+        FeatureError
+            If the address is none, or the server cannot be reached.
+        """
+        self._address = read_address(location)
+        self._client = connect(self._address)
+        with explained(self._address, "Connecting to"):
+            self._client.ping()
+
+    def replace(
+        self, view: FeatureView, rows: Iterator[tuple[Any, bytes]], source: Mapping[str, str]
+    ) -> Manifest:
+        """Write all rows, and only then let them be the view's newest snapshot."""
+        place = self._address.place(view.name, uuid.uuid4().hex)
+        try:
+            with explained(self._address, "Writing to"):
+                count, size, digest = self._load(place, rows)
+                manifest = Manifest(view, count, place, size, digest, dict(source))
+                check_rows(self._client, self._address, manifest)
+                self._switch(manifest)
+        except BaseException:
+            with suppress(Exception):
+                self._client.unlink(place)
+            raise
+        return manifest
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def _load(self, place: str, rows: Iterator[tuple[Any, bytes]]) -> tuple[int, int, str]:
+        """Write all rows; give how many, their bytes, and their hash."""
+        count = size = 0
+        digest = hashlib.sha256()
+        chunk: list[bytes] = [MARK, b""]
+        while True:
+            for key, row in itertools.islice(rows, _CHUNK):
+                field = field_of(key)
+                chunk += (field, row)
+                digest.update(b"%d %d " % (len(field), len(row)) + field + row)
+                count, size = count + 1, size + len(row)
+            if not chunk:
+                return count, size, digest.hexdigest()
+            with self._client.pipeline(transaction=True) as pipeline:
+                pipeline.hset(place, items=chunk)
+                pipeline.expire(place, LOADING)
+                pipeline.execute()
+            chunk = []
+
+    def _switch(self, manifest: Manifest) -> None:
+        """Let readers find the new snapshot, and the old one go after a grace: both or neither."""
+        views, name = self._address.views, manifest.view.name
+
+        def switch(pipeline: Any) -> None:
+            before = pipeline.hget(views, name)
+            is_there = pipeline.exists(manifest.place)
+            pipeline.multi()
+            if not is_there:
+                message = f"The snapshot of {name} was evicted while it was written."
+                raise FeatureError(message)
+            pipeline.persist(manifest.place)
+            pipeline.hset(views, name, manifest.to_json())
+            old = _place_of(before)
+            if old is not None and old.startswith(self._address.place(name, "")):
+                pipeline.expire(old, GRACE)
+
+        self._client.transaction(switch, views, manifest.place)
+
+
+def _place_of(content: bytes | None) -> str | None:
+    """Name the snapshot of a manifest; None where it is none."""
+    if content is None:
+        return None
+    with suppress(FeatureError):
+        return read_manifest(content, as_text(MARK)).place
+    return None
