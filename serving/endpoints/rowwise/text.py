@@ -14,19 +14,21 @@ from .types import RANGES, VARCHAR
 _TEXT = (VARCHAR,)
 _INTEGERS = tuple(RANGES)
 _CODE_POINTS = 0x110000
+_FIRST_HALF, _LAST_HALF = 0xD800, 0xDFFF
+"""Halves of surrogate pairs, which no text has."""
 
 
 @cache
 def case_table(function: str) -> dict[int, str]:
     """Ask DuckDB what it makes of each code point, once; those that stay are left out."""
-    column = duckdb.FunctionExpression(function, duckdb.ColumnExpression("letter"))
+    import pyarrow as pa
+
+    letters = [chr(i) for i in range(1, _CODE_POINTS) if not _FIRST_HALF <= i <= _LAST_HALF]
+    changed = duckdb.FunctionExpression(function, duckdb.ColumnExpression("letter"))
     with duckdb.connect() as connection:
-        letters = connection.sql(
-            f"SELECT chr(i::INTEGER) AS letter FROM range(1, {_CODE_POINTS}) t(i) "
-            "WHERE i NOT BETWEEN 55296 AND 57343"
-        )
-        found = letters.select(duckdb.ColumnExpression("letter"), column.alias("changed"))
-        return {ord(a): b for a, b in found.filter("letter <> changed").fetchall()}
+        asked = connection.from_arrow(pa.table({"letter": letters})).select(changed)
+        pairs = zip(letters, asked.fetchall(), strict=True)
+        return {ord(letter): given for letter, (given,) in pairs if letter != given}
 
 
 def _cased(call: Call) -> Callable[[str], str]:
