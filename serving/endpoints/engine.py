@@ -176,7 +176,7 @@ def look_up(
     Refusal
         If the view has other columns by now (503).
     """
-    view, found = _of_one_snapshot(online, keys)
+    view, found = online.look_up(keys)
     types = {name: looked.view.columns[name] for name in looked.columns}
     if view.keys != looked.view.keys or not types.items() <= view.columns.items():
         message = (
@@ -191,17 +191,6 @@ def look_up(
         elif view.missing.kind != "null":
             rows.append(view.missing_row(key))
     return view, rows
-
-
-def _of_one_snapshot(
-    online: OnlineView, keys: Sequence[Key]
-) -> tuple[FeatureView, list[tuple[Any, ...] | None]]:
-    """Look entities up, and say in which snapshot, though another may be swapped in meanwhile."""
-    while True:
-        view = online.view
-        found = online.get(keys) if keys else []
-        if online.view == view:
-            return view, found
 
 
 def _as_table(view: FeatureView, looked: Looked, rows: Sequence[tuple[Any, ...]]) -> pa.Table:

@@ -82,6 +82,8 @@ class EndpointQuery:
         What it answers.
     types
         All columns of the request's relation, with their types.
+    named_views
+        From how the query names feature views to their names.
     """
 
     query: Query
@@ -93,6 +95,7 @@ class EndpointQuery:
     pinned: Pinned
     outputs: tuple[Output, ...]
     types: Mapping[str, str]
+    named_views: Mapping[str, str]
 
     @property
     def interface(self) -> tuple[tuple[str, str], ...]:
@@ -181,6 +184,7 @@ def _compiled(
         pinned=pinned,
         outputs=(),
         types=own,
+        named_views={named[path]: name for path, name in relations.views.items()},
     )
     return _bound(connection, found, definition)
 

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...kernels import Scorer
+from ...scoring import open_model
+from .rowwise import NotRowwise, RowModel, compile_rowwise
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .query import EndpointQuery
+    from .rowwise import RowProgram
 
 ROW_BY_ROW, DUCKDB = "row by row", "DuckDB"
+_NESTED = ("STRUCT", "DOUBLE[]")
+"""How a program names types whose parts it does not write."""
 
 
 class Route(NamedTuple):
-    """The program that answers row by row, or why only DuckDB does."""
+    """The program that answers row by row, or why only DuckDB does.
 
-    program: Any
+    ``places`` are where the program has the columns that are answered.
+    """
+
+    program: RowProgram | None
     why_duckdb: str | None
+    places: tuple[int, ...] = ()
 
     @property
     def route(self) -> str:
@@ -26,5 +37,19 @@ class Route(NamedTuple):
 
 def row_program(query: EndpointQuery, registry: Path) -> Route:
     """Compile a query row by row, where that is certain to give what DuckDB gives."""
-    del query, registry
-    return Route(None, "the query was not compiled row by row")
+    models: dict[str, RowModel] = {}
+    for function, version in query.pinned.functions:
+        bundle = open_model(version.reference, registry).bundle
+        models[function] = RowModel(Scorer(bundle.model, bundle.program), version.version)
+    views = {written: query.views[name] for written, name in query.named_views.items()}
+    request = {column.name: column.type for column in query.request}
+    found = compile_rowwise(query.query, request, views, models, source=query.relation)
+    if isinstance(found, NotRowwise):
+        return Route(None, found.reason)
+    types = dict(zip(found.outputs, found.types, strict=True))
+    for output in query.outputs:
+        own = types.get(output.name, "nothing")
+        if own != output.type and not own.startswith(_NESTED):
+            return Route(None, f"{output.name} would be {own}, and is {output.type} in DuckDB.")
+    places = tuple(found.outputs.index(output.name) for output in query.outputs)
+    return Route(found, None, places)

@@ -73,10 +73,14 @@ def in_json(value):
 
 
 @pytest.mark.parametrize("name", ["flight_delay", "flight_cost"])
+@pytest.mark.parametrize("route", ["row by row", "DuckDB"])
 @pytest.mark.parametrize("size", [10_000, 1])
-def test_rows_by_name(airport, app, ask, batch, name, size):  # noqa: PLR0913, PLR0917 - fixtures
+def test_rows_by_name(airport, app, ask, batch, name, size, route, monkeypatch):  # noqa: PLR0913, PLR0917 - fixtures
     """Many rows at once, and rows alone: each answer is the batch's; what it drops is dropped."""
     endpoint = app.service.endpoints.find(name)
+    assert endpoint.route == "row by row", endpoint.why_duckdb
+    monkeypatch.setattr(endpoint, "in_place_rows", 0)
+    monkeypatch.setattr(endpoint, "few_rows", 10_000 if route == "row by row" else 0)
     rows = airport.rows(endpoint.names).to_pylist()
     assert len(rows) == 10_000
     rows = rows if size > 1 else rows[:: 10_000 // 60]

@@ -1,0 +1,121 @@
+"""Joins with feature views: by equality of the whole key, so that a row finds one row or none."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...http import Refusal
+from .refusing import Refused
+from .types import BOOLEAN, DATE, RANGES, TIMESTAMP, VARCHAR, Closure, read_type
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ....online import FeatureView, OnlineView
+    from ....scoring.rewriting.syntax import Node
+    from .expressions import Columns, Expressions
+
+_KEYS = {*RANGES, BOOLEAN, VARCHAR, DATE, TIMESTAMP}
+
+
+class Lookup(NamedTuple):
+    """A step that puts a feature view's row, or None, into a cell of each row.
+
+    Attributes
+    ----------
+    known
+        The view, as it was when the query was compiled.
+    columns
+        Its columns and their types, in order.
+    cell
+        Where its row goes.
+    keys
+        The key's values, in the order of the view's keys.
+    is_left
+        Whether a row without a match stays.
+    """
+
+    known: FeatureView
+    columns: list[tuple[str, str]]
+    cell: int
+    keys: tuple[Closure, ...]
+    is_left: bool
+
+    @property
+    def view(self) -> str:
+        """The view's name."""
+        return self.known.name
+
+    def fill(self, rows: Sequence[list[Any]], online: OnlineView) -> list[list[Any]]:
+        """Look all rows up at once, and give those that stay."""
+        keys = [tuple([key(cells) for key in self.keys]) for cells in rows]
+        whole = list(dict.fromkeys(key for key in keys if None not in key))
+        view, looked = online.look_up(whole)
+        if view.keys != self.known.keys or list(view.columns.items()) != self.columns:
+            raise _changed(view.name)
+        found = dict(zip(whole, looked, strict=True))
+        kept: list[list[Any]] = []
+        for cells, key in zip(rows, keys, strict=True):
+            row = found.get(key)
+            if row is None and None not in key:
+                row = view.missing_row(key)
+                if view.missing.kind == "null":
+                    row = None
+            cells[self.cell] = row
+            if row is not None or self.is_left:
+                kept.append(cells)
+        return kept
+
+
+def _changed(name: str) -> Refusal:
+    message = (
+        f"The feature view {name} has other columns than before. The endpoint follows in a moment: "
+        "send the request again."
+    )
+    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, (b"retry-after", b"1"))
+
+
+def read_lookup(
+    node: Node, view: FeatureView, below: Columns, expressions: Expressions, cell: int
+) -> Lookup:
+    """Read a join of DuckDB's plan.
+
+    Raises
+    ------
+    Refused
+        If it is not JOIN or LEFT JOIN by equality of all keys, and nothing else.
+    """
+    kind = node.get("join_type", "INNER")
+    if kind not in {"INNER", "LEFT"}:
+        raise Refused(f"a {kind} JOIN")
+    keys: dict[str, Closure] = {}
+    for condition in node.get("conditions", []):
+        column, run = _key(condition, node["children"][1], view, below, expressions)
+        if column in keys:
+            raise Refused(f"two conditions on {view.name}.{column}")
+        keys[column] = run
+    names = [name.casefold() for name in view.keys]
+    if set(names) != set(keys):
+        wanted = ", ".join(view.keys)
+        raise Refused(f"a join with {view.name} that is not by its whole key ({wanted})")
+    columns = list(view.columns.items())
+    return Lookup(view, columns, cell, tuple(keys[name] for name in names), kind == "LEFT")
+
+
+def _key(
+    condition: Node, right: Node, view: FeatureView, below: Columns, expressions: Expressions
+) -> tuple[str, Closure]:
+    from .relations import column_of
+
+    other = condition.get("right")
+    if condition.get("comparison") != "COMPARE_EQUAL" or other is None:
+        raise Refused(f"a condition of the join with {view.name} that is no equality")
+    if other["expression_class"] != "BOUND_REF":
+        raise Refused(f"a computed or cast key of {view.name}: join by the column as it is")
+    value = expressions.compile(condition["left"], below)
+    type_ = read_type(other["return_type"])
+    if value.type != type_ or type_.name not in _KEYS:
+        raise Refused(f"a key of type {type_} of {view.name}")
+    place = column_of(right, other.get("index", 0))
+    return right["names"][place].casefold(), value.run
