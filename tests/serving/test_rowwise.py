@@ -1,13 +1,19 @@
 import math
-from datetime import date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import duckdb
+import lightgbm
+import numpy as np
+import pandas as pd
 import pytest
-from foresql.errors import ForesqlError
-from foresql.serving.endpoints.rowwise import NotRowwise, RowProgram, compile_rowwise
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+import foresql
+from foresql.errors import ForesqlError, MissingEntityError, SignatureError
+from foresql.online import FeatureView, Missing
+from foresql.serving.endpoints.rowwise import NotRowwise, RowModel, RowProgram, compile_rowwise
 
 REQUEST = {
     "i": "INTEGER", "j": "INTEGER", "b": "BIGINT", "k": "TINYINT", "u": "UINTEGER",
@@ -18,7 +24,21 @@ REQUEST = {
 DOUBLES = [0.0, -0.0, 0.5, -0.5, 1.5, 2.5, -2.5, 0.1, 2.675, 1e-320, 1e16, 127.5, -128.5, 2147483647.5,
            2147483647.4, -2147483648.5, 9.223372036854775e18, 9.223372036854776e18, 1e39, 1.7e308,
            math.inf, -math.inf, math.nan, 0.49999999999999994, 4503599627370497.5]  # fmt: skip
-TEXTS = ["", "a", "ab", "abc", "ABC", " a ", "aXb", "ßÀéİ😀", "e\u0301", "ŉǅ", "\t\u00a0a\n", "%", "0"]
+TEXTS = [
+    "",
+    "a",
+    "ab",
+    "abc",
+    "ABC",
+    " a ",
+    "aXb",
+    "ßÀéİ😀",
+    "e\u0301",
+    "ŉǅ",
+    "\t\u00a0a\n",
+    "%",
+    "0",
+]
 TIMES = st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31)) | st.sampled_from(
     [datetime(1970, 1, 1), datetime(1969, 12, 31, 23, 59, 59, 999999), datetime(2012, 2, 29, 6),
      datetime(2013, 1, 31, 5, 59, 59), datetime(2020, 12, 31, 23, 0, 0, 120000)]
@@ -40,7 +60,12 @@ VALUES = {
     "TIMESTAMP": TIMES, "DATE": TIMES.map(datetime.date), "BOOLEAN": st.booleans(),
     "DECIMAL(9,2)": st.integers(-(10**9) + 1, 10**9 - 1).map(lambda n: Decimal(f"{n}E-2")),
 }  # fmt: skip
-ROWS = st.tuples(*(st.none() | VALUES[kind] if n % 2 else VALUES[kind] for n, kind in enumerate(REQUEST.values())))
+ROWS = st.tuples(
+    *(
+        st.none() | VALUES[kind] if n % 2 else VALUES[kind]
+        for n, kind in enumerate(REQUEST.values())
+    )
+)
 
 # What makes an expression of a kind: templates with kinds of further expressions in them.
 GRAMMAR = {
@@ -148,8 +173,113 @@ def test_expressions_give_the_bits_of_duckdb(batch, expression, rows):
 
 @pytest.mark.parametrize("kind", ["int", "num", "text", "bool", "time", "day"])
 def test_every_form_of_the_grammar_is_compiled(kind):
-    plain = {"int": "b", "num": "d", "text": "s", "bool": "o", "time": "t", "day": "x", "unit": "hour"}
-    for form in GRAMMAR[kind]:
-        query = f"SELECT {form.format(**plain)} AS answer FROM request"
-        program = compile_rowwise(query, REQUEST, {}, {})
-        assert isinstance(program, RowProgram), (query, program)
+    plain = {
+        "int": "b",
+        "num": "d",
+        "text": "s",
+        "bool": "o",
+        "time": "t",
+        "day": "x",
+        "unit": "hour",
+    }
+    forms = ", ".join(form.format(**plain) for form in GRAMMAR[kind])
+    program = compile_rowwise(f"SELECT {forms} FROM request", REQUEST, {}, {})
+    assert isinstance(program, RowProgram), program
+
+
+def regressor():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame({"distance": rng.gamma(2, 400, 300), "dep delay": rng.normal(0, 20, 300)})
+    target = np.log1p(frame["distance"]) + frame["dep delay"]
+    return (
+        lightgbm.LGBMRegressor(n_estimators=5, n_jobs=1, verbose=-1).fit(frame, target),
+        frame,
+        target,
+    )
+
+
+QUERY = """
+    WITH joined AS (
+        SELECT r.id, r.distance * 2.0 AS distance, v.delay AS "dep delay"
+        FROM request AS r {join} JOIN feats AS v USING (id)
+    )
+    SELECT id, predict_m(j) AS p, predict_m("dep delay" := j."dep delay", distance := j.distance) AS q,
+        p > 5 AS high, version_m() AS version
+    FROM joined AS j
+"""
+FEATURES = {1: (1, 5.0), 2: (2, None), 4: (4, -3.5)}
+
+
+class Features:
+    """A view in memory."""
+
+    def __init__(self, kind):
+        missing = Missing(kind, {"delay": 7.5} if kind == "defaults" else {})
+        columns = {"id": "BIGINT", "delay": "DOUBLE"}
+        self.view = FeatureView(
+            "feats", ("id",), columns, missing, datetime(2020, 1, 1, tzinfo=UTC)
+        )
+
+    def look_up(self, keys):
+        return self.view, [FEATURES.get(key[0]) for key in keys]
+
+
+@pytest.mark.parametrize("join", ["", "LEFT"])
+def test_models_and_joins_give_the_bits_of_duckdb(join):
+    model, frame, _ = regressor()
+    request = [(1, 733.0), (2, 10.5), (3, 99.0), (None, 5.0), (4, None)]
+    with duckdb.connect() as connection, pytest.warns(RuntimeWarning):
+        registration = foresql.register(connection, model, like=frame, name="predict_m")
+        scorer = registration._once.scorer
+        connection.execute("CREATE TABLE request (id BIGINT, distance DOUBLE)")
+        connection.execute("CREATE TABLE feats (id BIGINT, delay DOUBLE)")
+        connection.executemany("INSERT INTO request VALUES (?, ?)", request)
+        connection.executemany("INSERT INTO feats VALUES (?, ?)", list(FEATURES.values()))
+        query = QUERY.format(join=join)
+        expected = connection.execute(query.replace("version_m()", "3")).fetchall()
+    views = {"feats": Features("null")}
+    types = {"id": "BIGINT", "distance": "DOUBLE"}
+    known = {name: online.view for name, online in views.items()}
+    program = compile_rowwise(query, types, known, {"predict_m": RowModel(scorer, 3)})
+    assert isinstance(program, RowProgram), program
+    found = program.rows(request, views)
+    assert sorted(map(repr, found)) == sorted(map(repr, expected))
+    assert len(found) == (5 if join else 3)
+    with pytest.raises(MissingEntityError):
+        program.rows(request, {"feats": Features("error")})
+
+
+REFUSED = {
+    "SELECT current_date FROM request": "current_date",
+    "SELECT getvariable('z') FROM request": "getvariable",
+    "SELECT random() FROM request": "random",
+    "SELECT sum(d) FROM request": "AGGREGATE",
+    "SELECT row_number() OVER () FROM request": "WINDOW",
+    "SELECT d FROM request ORDER BY d": "ORDER BY",
+    "SELECT d FROM request LIMIT 1": "LIMIT",
+    "SELECT CAST(s AS DOUBLE) FROM request": "CAST from VARCHAR to DOUBLE",
+    "SELECT pow(d, 2) FROM request": "pow(DOUBLE, DOUBLE)",
+    "SELECT t - v FROM request": "INTERVAL",
+    "SELECT s LIKE 'a_' FROM request": "~~",
+    "SELECT nothing FROM request": "nothing",
+    "DROP TABLE request": "no SELECT",
+}
+
+
+@pytest.mark.parametrize("query", REFUSED)
+def test_what_is_not_certain_is_refused_by_name(query):
+    program = compile_rowwise(query, REQUEST, {}, {})
+    assert isinstance(program, NotRowwise)
+    assert REFUSED[query] in program.reason
+
+
+@pytest.mark.parametrize("value", [2**31, True, "1", 1.5])
+def test_a_value_of_another_type_is_refused(value):
+    program = compile_rowwise("SELECT i FROM request", {"i": "INTEGER"}, {}, {})
+    with pytest.raises(SignatureError, match="'i' is INTEGER"):
+        program.rows([(value,)], {})
+
+
+def test_where_leaves_rows_out_and_numbers_the_others():
+    program = compile_rowwise("SELECT i FROM request WHERE i > 1", {"i": "INTEGER"}, {}, {})
+    assert program.numbered([(1,), (2,), (None,), (3,)], {}) == [(1, (2,)), (3, (3,))]

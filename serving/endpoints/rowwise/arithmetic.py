@@ -225,11 +225,7 @@ FUNCTIONS = (
     Function(("isnan",), (_FLOATS,), same(math.isnan)),
     Function(("isinf",), (_FLOATS,), same(math.isinf)),
     Function(("isfinite",), (_FLOATS,), same(math.isfinite)),
-    Function(
-        ("greatest",), (_COMPARED,), _extreme(is_greater), any_number=True, sees_null=True
-    ),
+    Function(("greatest",), (_COMPARED,), _extreme(is_greater), any_number=True, sees_null=True),
     Function(("least",), (_COMPARED,), _extreme(is_less), any_number=True, sees_null=True),
-    Function(
-        ("constant_or_null",), (_ANY, _ANY), same(_or_null), any_number=True, sees_null=True
-    ),
+    Function(("constant_or_null",), (_ANY, _ANY), same(_or_null), any_number=True, sees_null=True),
 )

@@ -62,9 +62,7 @@ def plan_query(
         for name, columns in ((request[0], request[1]), *views.items()):
             _create(connection, name, columns)
         for name, model in models.items():
-            register_scorer(
-                connection, model.scorer, name, version=model.version, temporary=True
-            )
+            register_scorer(connection, model.scorer, name, version=model.version, temporary=True)
         query = parse(connection, text)
         if query is None:
             raise Refused("what is no SELECT")
@@ -95,9 +93,7 @@ def _connected() -> Generator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def _create(
-    connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str]
-) -> None:
+def _create(connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str]) -> None:
     """Make an empty relation; a type is read by DuckDB before it is written into a statement."""
     *schema, table = name.split(".")
     if len(schema) > 1:

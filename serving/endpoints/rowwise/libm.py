@@ -55,7 +55,9 @@ def probes() -> Iterator[float]:
     for index in range(_ROUNDS):
         state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
         share = (state >> 11) * 2.0**-53
-        yield ((share - 0.5) * 1500.0, share * 4.0, share * 1e6, 1.0 + (share - 0.5) * 1e-3)[index % 4]
+        yield ((share - 0.5) * 1500.0, share * 4.0, share * 1e6, 1.0 + (share - 0.5) * 1e-3)[
+            index % 4
+        ]
 
 
 @cache

@@ -223,8 +223,6 @@ FUNCTIONS = (
     Function(("to_hours",), (("BIGINT",),), same(_spans(_HOUR, "hours"))),
     Function(("to_minutes",), (("BIGINT",),), same(_spans(_MINUTE, "minutes"))),
     Function(("date_trunc", "datetrunc"), (("VARCHAR",), _BOTH), _trunc, ", ".join(_STARTS)),
-    Function(
-        ("date_diff", "datediff"), (("VARCHAR",), _BOTH, _BOTH), _diff, ", ".join(_COUNTS)
-    ),
+    Function(("date_diff", "datediff"), (("VARCHAR",), _BOTH, _BOTH), _diff, ", ".join(_COUNTS)),
     Function(("strftime",), (_BOTH, ("VARCHAR",)), _strftime, "a constant of %Y %m %d %H %M %S"),
 )
