@@ -35,7 +35,6 @@ _UNSTABLE = """
     SELECT DISTINCT lower(function_name) FROM duckdb_functions()
     WHERE function_type = 'scalar' AND coalesce(stability, '') <> 'CONSISTENT'
 """
-_TYPED = (bool, int, float, str)
 
 
 class Plan(NamedTuple):
@@ -135,7 +134,7 @@ def _is_escaped(part: str) -> bool:
 
 
 def _check_names(root: object, unstable: set[str]) -> None:
-    """Refuse what DuckDB turns into a constant while it plans, and gives another value elsewhere."""
+    """Refuse what becomes a constant while DuckDB plans, and has another value elsewhere."""
     for part in _parts(root):
         path = part.get("column_names")
         if isinstance(path, list) and len(path) == 1 and path[0].casefold() in _CONTEXT:

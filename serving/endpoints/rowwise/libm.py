@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from .calls import Call, Function
 from .types import DOUBLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 _LARGEST = 709.782712893384
 """The largest number whose exponential is finite."""

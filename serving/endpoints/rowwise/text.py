@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from .calls import Call, Function, is_constant, same
 from .types import RANGES, VARCHAR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TEXT = (VARCHAR,)
 _INTEGERS = tuple(RANGES)

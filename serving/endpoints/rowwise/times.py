@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,8 @@ from .calls import Call, Function, same
 from .types import DATE, EPOCH, INTERVAL, MICROSECOND, TIMESTAMP, fails
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from .types import Type
 
 _TIMES, _DATES, _BOTH = (TIMESTAMP,), (DATE,), (DATE, TIMESTAMP)
