@@ -229,7 +229,7 @@ class Features:
 def test_models_and_joins_give_the_bits_of_duckdb(join):
     model, frame, _ = regressor()
     request = [(1, 733.0), (2, 10.5), (3, 99.0), (None, 5.0), (4, None)]
-    with duckdb.connect() as connection, pytest.warns(RuntimeWarning):
+    with foresql.connect() as connection:
         registration = foresql.register(connection, model, like=frame, name="predict_m")
         scorer = registration._once.scorer
         connection.execute("CREATE TABLE request (id BIGINT, distance DOUBLE)")

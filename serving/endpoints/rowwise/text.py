@@ -89,7 +89,7 @@ def _substring(call: Call) -> Callable[..., str] | None:
         return None
     if len(call.arguments) == 2:  # noqa: PLR2004
         return lambda text, _: text[start - 1 :]
-    if not is_constant(count) or count < 0:
+    if count is None or not is_constant(count) or count < 0:
         return None
     return lambda text, *_: text[start - 1 : start - 1 + count]
 

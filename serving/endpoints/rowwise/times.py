@@ -96,10 +96,6 @@ def _spans(unit: int, word: str) -> Callable[[int], Interval]:
     return run
 
 
-def _date_of(moment: datetime) -> date:
-    return moment.date() if type(moment) is datetime else moment
-
-
 def _epoch(moment: date) -> float:
     if isinstance(moment, datetime):
         return micros_of(moment) / 1e6
@@ -122,7 +118,7 @@ def _start_of_week(moment: datetime) -> datetime:
         raise _beyond() from None
 
 
-_MIDNIGHT = {"hour": 0, "minute": 0, "second": 0, "microsecond": 0}
+_MIDNIGHT: Mapping[str, Any] = {"hour": 0, "minute": 0, "second": 0, "microsecond": 0}
 _STARTS: Mapping[str, Callable[[datetime], datetime]] = {
     "second": lambda t: t.replace(microsecond=0),
     "minute": lambda t: t.replace(second=0, microsecond=0),
