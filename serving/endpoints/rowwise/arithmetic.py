@@ -21,7 +21,7 @@ _INT64_DIGITS, _DIGITS = 18, 38
 _NO_FRACTIONS = 2.0**52
 
 
-def _integers(compute: Callable[..., int], sign: str) -> Make:
+def _integers(compute: Callable[..., Any], sign: str) -> Make:
     """Compute with integers of one type; what does not fit is an error."""
 
     def make(call: Call) -> Callable[..., int] | None:
@@ -41,7 +41,7 @@ def _integers(compute: Callable[..., int], sign: str) -> Make:
     return make
 
 
-def _floats(compute: Callable[..., float]) -> Make:
+def _floats(compute: Callable[..., Any]) -> Make:
     """Compute with DOUBLE, or with FLOAT: a sum, product or quotient rounds the same in both."""
 
     def make(call: Call) -> Callable[..., float] | None:
