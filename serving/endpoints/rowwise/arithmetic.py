@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .calls import Call, Function, Make, is_constant, same
 from .types import DECIMAL, DOUBLE, FLOAT, RANGES, fails, float32
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _INTEGERS = tuple(name for name in RANGES if name != "HUGEINT")
 _SIGNED = tuple(name for name in _INTEGERS if not name.startswith("U"))
@@ -16,11 +18,10 @@ _FLOATS = (DOUBLE, FLOAT)
 _HALF = 0.5
 _MOST_DIGITS = 15
 _INT64_DIGITS, _DIGITS = 18, 38
-_EXACT_POWER = 22
-"""Ten to this power is the last one that a double holds."""
+_NO_FRACTIONS = 2.0**52
 
 
-def _integers(compute: Callable[..., int], sign: str) -> Make:
+def _integers(compute: Callable[..., Any], sign: str) -> Make:
     """Compute with integers of one type; what does not fit is an error."""
 
     def make(call: Call) -> Callable[..., int] | None:
@@ -40,7 +41,7 @@ def _integers(compute: Callable[..., int], sign: str) -> Make:
     return make
 
 
-def _floats(compute: Callable[..., float]) -> Make:
+def _floats(compute: Callable[..., Any]) -> Make:
     """Compute with DOUBLE, or with FLOAT: a sum, product or quotient rounds the same in both."""
 
     def make(call: Call) -> Callable[..., float] | None:
@@ -117,7 +118,7 @@ def _fmod(x: float, y: float) -> float:
 
 
 def _is_whole(x: float) -> bool:
-    return not -4503599627370496.0 < x < 4503599627370496.0  # 2^52, infinite, or NaN
+    return not -_NO_FRACTIONS < x < _NO_FRACTIONS  # infinite and NaN too
 
 
 def _floor(x: float) -> float:
@@ -225,11 +226,7 @@ FUNCTIONS = (
     Function(("isnan",), (_FLOATS,), same(math.isnan)),
     Function(("isinf",), (_FLOATS,), same(math.isinf)),
     Function(("isfinite",), (_FLOATS,), same(math.isfinite)),
-    Function(
-        ("greatest",), (_COMPARED,), _extreme(is_greater), any_number=True, sees_null=True
-    ),
+    Function(("greatest",), (_COMPARED,), _extreme(is_greater), any_number=True, sees_null=True),
     Function(("least",), (_COMPARED,), _extreme(is_less), any_number=True, sees_null=True),
-    Function(
-        ("constant_or_null",), (_ANY, _ANY), same(_or_null), any_number=True, sees_null=True
-    ),
+    Function(("constant_or_null",), (_ANY, _ANY), same(_or_null), any_number=True, sees_null=True),
 )

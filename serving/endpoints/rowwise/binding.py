@@ -35,7 +35,6 @@ _UNSTABLE = """
     SELECT DISTINCT lower(function_name) FROM duckdb_functions()
     WHERE function_type = 'scalar' AND coalesce(stability, '') <> 'CONSISTENT'
 """
-_TYPED = (bool, int, float, str)
 
 
 class Plan(NamedTuple):
@@ -62,9 +61,7 @@ def plan_query(
         for name, columns in ((request[0], request[1]), *views.items()):
             _create(connection, name, columns)
         for name, model in models.items():
-            register_scorer(
-                connection, model.scorer, name, version=model.version, temporary=True
-            )
+            register_scorer(connection, model.scorer, name, version=model.version, temporary=True)
         query = parse(connection, text)
         if query is None:
             raise Refused("what is no SELECT")
@@ -95,9 +92,7 @@ def _connected() -> Generator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def _create(
-    connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str]
-) -> None:
+def _create(connection: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str]) -> None:
     """Make an empty relation; a type is read by DuckDB before it is written into a statement."""
     *schema, table = name.split(".")
     if len(schema) > 1:
@@ -139,7 +134,7 @@ def _is_escaped(part: str) -> bool:
 
 
 def _check_names(root: object, unstable: set[str]) -> None:
-    """Refuse what DuckDB turns into a constant while it plans, and gives another value elsewhere."""
+    """Refuse what becomes a constant while DuckDB plans, and has another value elsewhere."""
     for part in _parts(root):
         path = part.get("column_names")
         if isinstance(path, list) and len(path) == 1 and path[0].casefold() in _CONTEXT:

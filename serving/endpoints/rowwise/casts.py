@@ -85,9 +85,9 @@ def _integer(source: Type, target: Type) -> Callable[[int], int]:
     return convert
 
 
-def _to_float(source: Type, _: Type) -> Callable[[int], float] | None:
+def _to_float(source: Type, _target: Type) -> Callable[[int], float] | None:
     """Round once; an integer that a double does not hold would be rounded twice."""
-    _, last = RANGES[source.name]
+    last = RANGES[source.name][1]
     return (lambda value: float32(float(value))) if last < _EXACT_IN_DOUBLE else None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .arithmetic import is_greater, is_less
+from .calls import strict
 from .refusing import Refused
 from .types import (
     BOOLEAN,
@@ -21,7 +22,6 @@ from .types import (
     Closure,
     Value,
 )
-from .calls import strict
 
 _ORDERED = {*RANGES, BOOLEAN, VARCHAR, DATE, TIMESTAMP, DECIMAL, NULL}
 _WITH_NAN = {DOUBLE, FLOAT}

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from .calls import Call, Function
 from .types import DOUBLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 _LARGEST = 709.782712893384
 """The largest number whose exponential is finite."""
@@ -55,7 +58,9 @@ def probes() -> Iterator[float]:
     for index in range(_ROUNDS):
         state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
         share = (state >> 11) * 2.0**-53
-        yield ((share - 0.5) * 1500.0, share * 4.0, share * 1e6, 1.0 + (share - 0.5) * 1e-3)[index % 4]
+        yield ((share - 0.5) * 1500.0, share * 4.0, share * 1e6, 1.0 + (share - 0.5) * 1e-3)[
+            index % 4
+        ]
 
 
 @cache

@@ -54,7 +54,7 @@ class ModelCalls:
     def compile(
         self, function: str, argument: Node, columns: Columns, expressions: Expressions
     ) -> Value:
-        """Compile a call: DuckDB's plan has checked and cast the model's columns, in their order."""
+        """Compile a call: the plan has checked and cast the model's columns, in their order."""
         found = _MARK.fullmatch(function)
         assert found is not None  # noqa: S101 - asked before
         name, kind = found[1].casefold(), found[2]

@@ -9,7 +9,7 @@ from .joins import Lookup
 from .relations import Compute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ....online import OnlineView
     from .relations import Step

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .expressions import Columns, Expressions
@@ -12,7 +11,7 @@ from .refusing import Refused
 from .types import Value, read_type, reader_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ....online import FeatureView
     from ....scoring.rewriting.syntax import Node

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from .calls import Call, Function, is_constant, same
 from .types import RANGES, VARCHAR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TEXT = (VARCHAR,)
 _INTEGERS = tuple(RANGES)
@@ -87,7 +89,7 @@ def _substring(call: Call) -> Callable[..., str] | None:
         return None
     if len(call.arguments) == 2:  # noqa: PLR2004
         return lambda text, _: text[start - 1 :]
-    if not is_constant(count) or count < 0:
+    if count is None or not is_constant(count) or count < 0:
         return None
     return lambda text, *_: text[start - 1 : start - 1 + count]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,8 @@ from .calls import Call, Function, same
 from .types import DATE, EPOCH, INTERVAL, MICROSECOND, TIMESTAMP, fails
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from .types import Type
 
 _TIMES, _DATES, _BOTH = (TIMESTAMP,), (DATE,), (DATE, TIMESTAMP)
@@ -95,10 +96,6 @@ def _spans(unit: int, word: str) -> Callable[[int], Interval]:
     return run
 
 
-def _date_of(moment: datetime) -> date:
-    return moment.date() if type(moment) is datetime else moment
-
-
 def _epoch(moment: date) -> float:
     if isinstance(moment, datetime):
         return micros_of(moment) / 1e6
@@ -121,7 +118,7 @@ def _start_of_week(moment: datetime) -> datetime:
         raise _beyond() from None
 
 
-_MIDNIGHT = {"hour": 0, "minute": 0, "second": 0, "microsecond": 0}
+_MIDNIGHT: Mapping[str, Any] = {"hour": 0, "minute": 0, "second": 0, "microsecond": 0}
 _STARTS: Mapping[str, Callable[[datetime], datetime]] = {
     "second": lambda t: t.replace(microsecond=0),
     "minute": lambda t: t.replace(second=0, microsecond=0),
@@ -223,8 +220,6 @@ FUNCTIONS = (
     Function(("to_hours",), (("BIGINT",),), same(_spans(_HOUR, "hours"))),
     Function(("to_minutes",), (("BIGINT",),), same(_spans(_MINUTE, "minutes"))),
     Function(("date_trunc", "datetrunc"), (("VARCHAR",), _BOTH), _trunc, ", ".join(_STARTS)),
-    Function(
-        ("date_diff", "datediff"), (("VARCHAR",), _BOTH, _BOTH), _diff, ", ".join(_COUNTS)
-    ),
+    Function(("date_diff", "datediff"), (("VARCHAR",), _BOTH, _BOTH), _diff, ", ".join(_COUNTS)),
     Function(("strftime",), (_BOTH, ("VARCHAR",)), _strftime, "a constant of %Y %m %d %H %M %S"),
 )
