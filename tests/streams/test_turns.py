@@ -235,7 +235,9 @@ def test_a_file_that_cannot_be_locked_is_named(database, name):
     database.with_name(name).unlink()
     database.with_name(name).symlink_to("elsewhere")
     with (
-        pytest.raises(StreamError, match=rf"{name}, by which .* cannot be locked: .*\n.*What to do"),
+        pytest.raises(
+            StreamError, match=rf"{name}, by which .* cannot be locked: .*\n.*What to do"
+        ),
         open_to_write(database),
     ):
         pass
