@@ -15,14 +15,15 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 from ..errors import StreamError
 
 _TURN, _WANTED = ".turn", ".wanted"
-_FLAGS = os.O_RDWR | os.O_CREAT
-for _name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK"):  # Windows has none of them
-    _FLAGS |= getattr(os, _name, 0)
+_UNIX = ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK")  # Windows has none of them
+_FLAGS = reduce(or_, (getattr(os, name, 0) for name in _UNIX), os.O_RDWR | os.O_CREAT)
 _MOST_NAME = 300
 """Bytes that are read of who has the turn."""
 
@@ -159,8 +160,8 @@ class Turn:
         return StreamError(
             f"The file {self._beside(suffix)}, by which processes take turns with "
             f"{self.path.name}, cannot be locked: {error.strerror}.\n"
-            "  What to do: see that the folder is there, that this user may write to it and to that "
-            "file, and that the file system has locks. Nothing was written."
+            "  What to do: see that the folder is there, that this user may write to it and to "
+            "that file, and that the file system has locks. Nothing was written."
         )
 
 

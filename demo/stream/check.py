@@ -35,7 +35,7 @@ _OUTPUTS = (
 _LISTED = ", ".join(_OUTPUTS)
 _PREDICTIONS = f"SELECT {_LISTED}, model_version FROM predictions ORDER BY reading_id"  # noqa: S608
 _DEAD = "SELECT step, count(*) FROM foresql.dead_letters GROUP BY ALL ORDER BY ALL"
-_ALERTS = "FROM alerts ORDER BY ALL"
+_ALERTS = "FROM alerts ORDER BY event_partition, number"
 _VERSIONS = """\
 WITH firsts AS (
     SELECT model_version, event_partition, min(event_offset) AS first, count(*) AS scored

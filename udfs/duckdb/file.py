@@ -11,7 +11,6 @@ in it. A file that is attached with its type said is read behind the lock alone.
 from __future__ import annotations
 
 import os
-import stat
 import threading
 from pathlib import Path
 from typing import Any
@@ -81,7 +80,7 @@ def detach_file(connection: duckdb.DuckDBPyConnection, path: Path, name: str) ->
 def _connect_once(path: str | Path, options: dict[str, Any]) -> duckdb.DuckDBPyConnection | None:
     """Connect; None where the file changed in between."""
     try:
-        file = os.stat(path)
+        file = Path(path).stat()
     except OSError:
         return duckdb.connect(path, **options)
     if _read_open(file) is not None:  # by this process, whose connections share one database
@@ -103,14 +102,14 @@ def _connect_once(path: str | Path, options: dict[str, Any]) -> duckdb.DuckDBPyC
 def _is_file(path: str | Path) -> bool:
     """Whether it is a file of this machine that is there: no memory, address or other kind."""
     try:
-        return stat.S_ISREG(os.stat(path).st_mode)
+        return Path(path).is_file()
     except (OSError, ValueError):
         return False
 
 
 def _read(path: str | Path) -> bytes | None:
     try:
-        with open(path, "rb", buffering=0) as file:
+        with Path(path).open("rb", buffering=0) as file:
             return file.read(_HEADER)
     except OSError:
         return None
@@ -118,9 +117,9 @@ def _read(path: str | Path) -> bytes | None:
 
 def _read_open(file: os.stat_result) -> bytes | None:
     """Read the header of a file that this process has open, without opening it again."""
-    for name in os.listdir(_DESCRIPTORS):
+    for each in _DESCRIPTORS.iterdir():
         try:
-            descriptor = int(name)
+            descriptor = int(each.name)
             if os.path.samestat(os.fstat(descriptor), file):
                 return os.pread(descriptor, _HEADER, 0)
         except OSError:  # it was closed, or is open for writing alone
