@@ -69,9 +69,9 @@ fuzz: $(VENV)/.installed-fuzz
 	$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(TARGETS)
 
 soak: $(VENV)/.installed-dev
-	FORESQL_KILLS=200 $(BIN)/python -m pytest -q --timeout=0 \
+	FORESQL_KILLS=200 $(BIN)/python -m pytest -q --timeout=0 -o faulthandler_timeout=0 \
 		tests/streams/test_kill.py tests/streams/events/test_kill.py
-	FORESQL_SOAK_SECONDS=$(SOAK) $(BIN)/python -m pytest -q --timeout=0 tests/serving/test_soak.py
+	FORESQL_SOAK_SECONDS=$(SOAK) $(BIN)/python -m pytest -q --timeout=0 -o faulthandler_timeout=0 tests/serving/test_soak.py
 
 bench: $(VENV)/.installed-dev
 	@for script in benchmarks/*.py; do \
