@@ -57,6 +57,7 @@ def bench() -> None:
 
     \b
     foresql bench serve delay@champion
+    foresql bench serve delay@champion --json
     """
 
 

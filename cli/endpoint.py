@@ -89,6 +89,7 @@ def endpoint() -> None:
 
     \b
     foresql endpoint check serving/ --online online --database flights.duckdb
+    foresql endpoint check serving/ --json
     foresql serve --endpoints serving/ --online online --database flights.duckdb
     """
 

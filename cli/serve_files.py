@@ -33,6 +33,7 @@ def serve_files() -> None:
 
     \b
     foresql serve-files docker --into Dockerfile
+    foresql serve-files docker --json
     foresql serve-files systemd --keys /etc/foresql/keys.toml -- --models delay --processes 4
     foresql serve-files kubernetes --image registry.example.org/foresql:1 -- --processes 2
     """

@@ -25,6 +25,7 @@ def traffic() -> None:
     \b
     foresql serve --traffic traffic.toml --prediction-log predictions
     foresql traffic compare predictions
+    foresql traffic compare predictions --json
     """
 
 

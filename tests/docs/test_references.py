@@ -67,7 +67,7 @@ def in_the_warehouse():
     """What `foresql.` stands before in SQL and dbt: tables, and the package's macros and tests."""
     package = REPOSITORY / "dbt_project/foresql_package"
     found = {"runs", "run_tables", "models", "model_columns", "prediction_lineage"}
-    found |= {"dead_letters", "event_positions"}
+    found |= {"dead_letters", "event_positions", "spark_batches"}
     for path in package.rglob("*.sql"):
         found.update(re.findall(r"{% (?:macro|test) (\w+)", path.read_text()))
     return found

@@ -136,5 +136,5 @@ def test_other_references_are_not_found(shared, path):
 def test_other_methods_and_paths(shared):
     assert shared.get("/predict/delay").headers["allow"] == "POST"
     assert error(shared.get("/predict/delay"), 405)
-    for path in ("/", "/predict", "/predict/", "/predict/delay/", "//predict/delay", "/v3"):
+    for path in ("/predict", "/predict/", "/predict/delay/", "//predict/delay", "/v3"):
         assert error(shared.post(path, {"rows": [GOOD]}), 404)
