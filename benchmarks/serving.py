@@ -16,8 +16,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
+import lightgbm as lgb
 import pandas as pd
 from measuring import largest_difference, refused, report
 from measuring.boosters import small
@@ -26,11 +26,7 @@ from measuring.load import Wrk, server
 from measuring.rows import Row
 
 import foresql
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import lightgbm as lgb
+from foresql.online import Wanted, materialize
 
 ROUNDS = 5
 SECONDS = 1
@@ -41,6 +37,12 @@ PLAIN = "ours, plain"
 MOST_OF_PLAIN = 1.5
 """With keys, features and a chained model: no more than so many times the plain median."""
 KEY = "the benchmark's key"
+LATE = 8
+"""So many of the model's columns are stored features, and the request has the others."""
+CHAINED = """
+SELECT f.entity, predict_chained_after(first := predict_small(f), late := f.{late}) AS value
+FROM (SELECT r.*, s.* EXCLUDE (entity) FROM requests r JOIN stored s USING (entity)) AS f
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,16 @@ def main() -> None:
                 rows += against(wrk, peer, ours, theirs, bars, difference)
             except PeerError as error:
                 rows.append(refused("one row a request", peer, str(error), bar=bars[0]))
-        for case, fuller in fuller_cases(stack, folder, registry, frame):
-            rows.append(beside_plain(wrk, case, fuller, by_row, difference))
+        home = made(folder / "fuller")
+        access = write_access(home)
+        fuller = Target(
+            f"{start_server(stack, home, registry, *access)}/predict/small", by_row.body
+        )
+        case = "keys, a rate and the audit log"
+        rows.append(beside_plain(wrk, case, replace(fuller, key=KEY), by_row, difference))
+        endpoint, gap = start_endpoint(stack, folder, registry, frame, access)
+        case = "keys, a rate, the audit log, features by key and a chained model"
+        rows.append(beside_plain(wrk, case, endpoint, by_row, gap))
         rows.append(from_two(stack, wrk, folder, registry, by_row, difference))
     report("serving", rows)
 
@@ -102,24 +112,47 @@ def against(  # noqa: PLR0913, PLR0917 - the parts of a comparison
     return rows
 
 
-def fuller_cases(
-    stack: ExitStack, folder: Path, registry: Path, frame: pd.DataFrame
-) -> Iterator[tuple[str, Target]]:
-    """Start servers that do more for a request than the plain one, and name what.
-
-    What joins here: an endpoint that looks up stored features and feeds one model to another.
-    """
-    home = made(folder / "fuller")
+def write_access(folder: Path) -> tuple[str, ...]:
+    """Write a file of keys, and give the server's options for it, with an audit log."""
     digest = hashlib.sha256(KEY.encode()).hexdigest()
-    keys = home / "keys.toml"
+    keys = folder / "keys.toml"
     keys.write_text(
-        f"[bench]\nsha256 = '{digest}'\nmodels = {{ small = ['predict'] }}\n"
+        f"[bench]\nsha256 = '{digest}'\nmodels = {{ small = ['predict'], chained = ['predict'] }}\n"
         "requests_per_second = 1e6\n"
     )
-    options = ("--keys", str(keys), "--audit-log", str(home / "audit.jsonl"))
-    url = start_server(stack, home, registry, *options)
-    body = written(folder / "fuller.json", {"rows": [frame.iloc[0].to_dict()]})
-    yield "keys, a rate and the audit log", Target(f"{url}/predict/small", body, KEY)
+    return ("--keys", str(keys), "--audit-log", str(folder / "audit.jsonl"))
+
+
+def start_endpoint(
+    stack: ExitStack, folder: Path, registry: Path, frame: pd.DataFrame, access: tuple[str, ...]
+) -> tuple[Target, float]:
+    """Serve a query that looks features up by key, and feeds one model's answer to another.
+
+    Its answers are held against the query in the warehouse, for all rows.
+    """
+    home = made(folder / "endpoint")
+    late = list(frame.columns[-LATE:])
+    (made(home / "queries") / "chained.sql").write_text(CHAINED.format(late=late[0]))
+    matrix = pd.DataFrame({"first": frame[frame.columns[0]] / 3, "late": frame[late[0]]})
+    data = lgb.Dataset(matrix, matrix["first"] * matrix["late"])
+    chained = lgb.train({"num_leaves": 31, "verbose": -1, "seed": 1}, data, 100)
+    options = {"like": matrix, "registry": registry, "alias": "champion", "probe_rows": 500}
+    foresql.publish("chained_after", chained, **options)
+    warehouse = home / "warehouse.duckdb"
+    rows = frame.assign(entity=range(len(frame)))  # noqa: F841 - DuckDB reads it by its name
+    with foresql.connect(warehouse, registry=registry) as con:
+        con.execute(f"CREATE TABLE stored AS SELECT entity, {', '.join(late)} FROM rows")
+        con.execute(f"CREATE TABLE requests AS SELECT * EXCLUDE ({', '.join(late)}) FROM rows")
+        text = CHAINED.format(late=late[0])
+        batch = foresql.run_query(con, f"{text} ORDER BY ALL", registry=registry).fetchall()
+        asked = con.execute("SELECT * FROM requests ORDER BY entity").df().to_dict("records")
+    online = str(home / "online")
+    materialize([Wanted(name="stored", keys=("entity",))], online, database=warehouse)
+    more = ("--endpoints", str(home / "queries"), "--online", online, "--database", str(warehouse))
+    url = f"{start_server(stack, home, registry, *access, *more)}/predict/chained"
+    found = [each["value"] for each in posted(url, {"rows": asked}, KEY)["answers"]]
+    gap = largest_difference(found, [value for _, value in batch])
+    return Target(url, written(folder / "endpoint.json", {"rows": asked[:1]}), KEY), gap
 
 
 def beside_plain(wrk: Wrk, case: str, fuller: Target, plain: Target, difference: float) -> Row:
@@ -226,9 +259,10 @@ def answers(url: str, frame: pd.DataFrame) -> list[float]:
     return [answer["value"] for answer in found["answers"]]
 
 
-def posted(url: str, content: object) -> dict[str, list[dict[str, float]]]:
+def posted(url: str, content: object, key: str | None = None) -> dict[str, list[dict[str, float]]]:
     """Post JSON, and read JSON."""
     headers = {"Content-Type": "application/json"}
+    headers |= {} if key is None else {"Authorization": f"Bearer {key}"}
     request = urllib.request.Request(url, json.dumps(content).encode(), headers)  # noqa: S310 - ours
     with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - same
         return json.load(response)

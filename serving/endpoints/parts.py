@@ -142,9 +142,11 @@ def _modelless(node: object) -> object:
         return node
     leaves_out = is_model(node) and len(node["arguments"]) <= 2  # noqa: PLR2004 - a row, a level
     return {
-        name: [a for a in each if column_path(a["expression"]) is None]
-        if leaves_out and name == "arguments"
-        else _modelless(each)
+        name: _modelless(
+            [a for a in each if column_path(a["expression"]) is None]
+            if leaves_out and name == "arguments"
+            else each
+        )
         for name, each in node.items()
     }
 

@@ -238,6 +238,18 @@ def test_joins_of_missing_entities_are_those_of_the_batch(shop, start, join):
     ]
 
 
+def test_a_model_takes_what_another_makes_of_the_row(shop, start):
+    first = 'SELECT distance, 1.5 AS "dep delay" FROM trips'
+    nested = 'predict_delay(distance := predict_delay(n), "dep delay" := n.distance)'
+    sql = f"SELECT n.distance, {nested} AS late FROM ({first}) AS n"
+    shop.write(sql)
+    shop.run("INSERT INTO trips VALUES ('JFK', 700), ('EWR', NULL), ('JFK', 9)")
+    client = start(shop.registry, endpoints=shop.settings())
+    rows = [{"origin": "JFK", "distance": distance} for distance in (700.0, None, 9.0)]
+    found = client.post("/predict/late_flight", {"rows": rows}).json()
+    assert as_text(found["answers"]) == as_text(shop.batch(sql))
+
+
 def test_a_missing_entity_is_an_error_or_the_declared_row(shop, start):
     shop.write(JOINED.format(join="LEFT JOIN"))
     client = start(shop.registry, endpoints=shop.settings())
