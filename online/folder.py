@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import FeatureError
+from .following import FollowingStore
 from .keys import KeyCodec
 from .manifest import MOST_BYTES, read_manifest
 from .rows import RowCodec
 from .snapshots import Snapshot, SnapshotView
 from .sqlite import SqliteRows
-from .view import ViewStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Self
+    from collections.abc import Callable, Mapping
 
     from .manifest import Manifest
 
@@ -33,7 +31,7 @@ _ATTEMPTS = 5
 Stamp = tuple[int, int, int]
 
 
-class FolderStore:
+class FolderStore(FollowingStore):
     """The views whose snapshots are in a folder."""
 
     def __init__(self, folder: str | Path) -> None:
@@ -44,11 +42,8 @@ class FolderStore:
         FeatureError
             If there is no such folder.
         """
+        super().__init__()
         self._folder = Path(folder)
-        self._views: dict[str, SnapshotView] = {}
-        self._problems: dict[str, str] = {}
-        self._seen: dict[str, Stamp] = {}
-        self._refreshing = threading.Lock()
         if not self._folder.is_dir():
             message = (
                 f"There is no folder of snapshots {folder}.\n"
@@ -62,80 +57,32 @@ class FolderStore:
         """The folder."""
         return str(self._folder)
 
-    @property
-    def views(self) -> Mapping[str, SnapshotView]:
-        """The views by name."""
-        return self._views
+    def _states(self) -> Mapping[str, object]:
+        stamps = {name: _stamp(path) for name, path in manifests_in(self._folder).items()}
+        return {name: stamp for name, stamp in stamps.items() if stamp is not None}
 
-    @property
-    def problems(self) -> Mapping[str, str]:
-        """By view, why its newest snapshot is not read."""
-        return self._problems
+    def _view(self, snapshot: Snapshot) -> SnapshotView:
+        return SnapshotView(snapshot, is_local=True)
 
-    def refresh(self) -> None:
-        """Look for newer snapshots and take them over."""
-        with self._refreshing:
-            self._refresh(manifests_in(self._folder))
-
-    def _refresh(self, there: Mapping[str, Path]) -> None:
-        for name in self._views.keys() - there.keys():
-            self._note(name, f"{self._folder / name}{MANIFEST} is gone")
-            self._seen.pop(name, None)
-        for name, path in there.items():
-            stamp = _stamp(path)
-            if stamp is None or stamp == self._seen.get(name):
-                continue
-            try:
-                self._take(name, path)
-            except FeatureError as error:
-                self._note(name, str(error))
-            else:
-                self._note(name, None)
-            self._seen[name] = stamp
-
-    def status(self) -> list[ViewStatus]:
-        """Say which snapshots answer."""
-        return [ViewStatus(name, v.view.as_of, v.rows) for name, v in self._views.items()]
-
-    def close(self) -> None:
-        """Forget all snapshots: a file is closed when no lookup uses it any more."""
-        self._views = {}
-        self._seen = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _note(self, name: str, problem: str | None) -> None:
-        # A new dictionary, since another thread may be reading the old one.
-        noted = {**self._problems, name: problem}
-        self._problems = {view: text for view, text in noted.items() if text is not None}
-
-    def _take(self, name: str, path: Path) -> None:
-        for attempt in range(_ATTEMPTS):
+    def _snapshot(self, name: str, state: object, check: Callable[[Manifest], None]) -> Snapshot:
+        del state  # the manifest of now may be a later one
+        path = self._folder / f"{name}{MANIFEST}"
+        attempts = 0
+        while True:
+            attempts += 1
             manifest = read_manifest_file(path)
             if manifest.view.name != name:
                 message = f"{path} is the manifest of {manifest.view.name!r}: it was renamed."
                 raise FeatureError(message)
-            current = self._views.get(name)
-            if current is not None:
-                current.check(manifest)
+            check(manifest)
             try:
-                snapshot = open_snapshot(path, manifest)
+                return open_snapshot(path, manifest)
             except FileNotFoundError as error:
                 # A newer one was swapped in since: that is what is wanted.
-                if attempt + 1 < _ATTEMPTS and read_manifest_file(path) != manifest:
+                if attempts < _ATTEMPTS and read_manifest_file(path) != manifest:
                     continue
                 message = f"{path} names {manifest.place}, which is not there."
                 raise FeatureError(message) from error
-            if current is None:
-                view = SnapshotView(snapshot, is_local=True)
-                self._views = {**self._views, name: view}
-            else:
-                current.move(snapshot)
-            return
 
 
 def manifests_in(folder: Path) -> dict[str, Path]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import FeatureError
+from .following import FollowingStore
 from .keys import KeyCodec
 from .manifest import Manifest, read_manifest
 from .redis_server import MARK, Address, as_text, connect, explained, field_of, read_address
 from .rows import RowCodec
 from .snapshots import Snapshot, SnapshotView
-from .view import ViewStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import Self
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import redis
 
@@ -25,7 +23,7 @@ _CHUNK = 1_000
 _ATTEMPTS = 3
 
 
-class RedisStore:
+class RedisStore(FollowingStore):
     """The views whose snapshots are in Redis."""
 
     def __init__(self, location: str) -> None:
@@ -36,12 +34,9 @@ class RedisStore:
         FeatureError
             If the address is none, or the server cannot be reached.
         """
+        super().__init__()
         self._address = read_address(location)
         self._client = connect(self._address)
-        self._views: dict[str, SnapshotView] = {}
-        self._problems: dict[str, str] = {}
-        self._seen: dict[str, bytes] = {}
-        self._refreshing = threading.Lock()
         self.refresh()
 
     @property
@@ -49,80 +44,29 @@ class RedisStore:
         """The server, without a password."""
         return self._address.title
 
-    @property
-    def views(self) -> Mapping[str, SnapshotView]:
-        """The views by name."""
-        return self._views
-
-    @property
-    def problems(self) -> Mapping[str, str]:
-        """By view, why its newest snapshot is not read."""
-        return self._problems
-
-    def refresh(self) -> None:
-        """Look for newer snapshots and take them over.
-
-        Raises
-        ------
-        FeatureError
-            If the server cannot be reached.
-        """
-        with self._refreshing:
-            with explained(self._address, "Reading"):
-                found: Any = self._client.hgetall(self._address.views)
-            there = {as_text(name): content for name, content in found.items()}
-            for name in self._views.keys() - there.keys():
-                self._note(name, f"{name} is gone from {self.location}")
-                self._seen.pop(name, None)
-            for name, content in there.items():
-                if content == self._seen.get(name):
-                    continue
-                try:
-                    self._take(name, content)
-                except FeatureError as error:
-                    self._note(name, str(error))
-                else:
-                    self._note(name, None)
-                self._seen[name] = content
-
-    def status(self) -> list[ViewStatus]:
-        """Say which snapshots answer."""
-        return [ViewStatus(name, v.view.as_of, v.rows) for name, v in self._views.items()]
-
     def close(self) -> None:
         """Close the connections."""
-        self._views = {}
+        super().close()
         self._client.close()
 
-    def __enter__(self) -> Self:
-        return self
+    def _states(self) -> Mapping[str, object]:
+        with explained(self._address, "Reading"):
+            found: Any = self._client.hgetall(self._address.views)
+        return {as_text(name): content for name, content in found.items()}
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def _view(self, snapshot: Snapshot) -> SnapshotView:
+        return RedisView(snapshot, is_local=False, store=self)
 
-    def _note(self, name: str, problem: str | None) -> None:
-        # A new dictionary, since another thread may be reading the old one.
-        noted = {**self._problems, name: problem}
-        self._problems = {view: text for view, text in noted.items() if text is not None}
-
-    def _take(self, name: str, content: bytes) -> None:
+    def _snapshot(self, name: str, state: object, check: Callable[[Manifest], None]) -> Snapshot:
         where = f"{name} of {self.location}"
-        manifest = read_manifest(content, where)
-        if manifest.view.name != name or not manifest.place.startswith(
-            self._address.place(name, "")
-        ):
+        manifest = read_manifest(cast("bytes", state), where)
+        own = self._address.place(name, "")
+        if manifest.view.name != name or not manifest.place.startswith(own):
             message = f"{where} is the manifest of something else: {manifest.place[:80]!r}."
             raise FeatureError(message)
-        current = self._views.get(name)
-        if current is not None:
-            current.check(manifest)
+        check(manifest)
         check_rows(self._client, self._address, manifest)
-        snapshot = Snapshot(manifest, RedisRows(self._client, self._address, manifest))
-        if current is None:
-            view = RedisView(snapshot, is_local=False, store=self)
-            self._views = {**self._views, name: view}
-        else:
-            current.move(snapshot)
+        return Snapshot(manifest, RedisRows(self._client, self._address, manifest))
 
 
 class RedisView(SnapshotView):
