@@ -118,7 +118,9 @@ def test_the_bound_is_close_to_the_rounding():
     scorer = Scorer(model)
     bound = rounding_bound(model, scorer.run(scorer.decoder.decode(training.table)))
     gap = np.abs(scorer.score(training.table).prediction[:, 0] - estimator.predict(FRAME))
-    assert 0 < gap.max() <= bound.min() < bound.max() < 1e-11
+    # On some processors both add in the same order, and there is no gap at all.
+    assert gap.max() <= bound.min() < bound.max() < 1e-11
+    assert 0 < bound.min()
 
 
 @pytest.mark.parametrize("field", ["points", "weights", "intercepts", "gammas"])

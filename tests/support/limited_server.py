@@ -2,10 +2,9 @@
 
 import json
 import sys
-from functools import partial
 from pathlib import Path
 
-from foresql.cli.serving import _announce
+from foresql.cli.serving import _announce, _described
 from foresql.serving import Address, Limits, Settings, serve
 
 if __name__ == "__main__":
@@ -15,4 +14,8 @@ if __name__ == "__main__":
         keys=Path(keys[0]) if keys else None,
         limits=Limits(**json.loads(limits)),
     )
-    serve(settings, Address(port=0, grpc_port=0), partial(_announce, as_json=True))
+    serve(
+        settings,
+        Address(port=0, grpc_port=0),
+        lambda *served: _announce(_described(*served), as_json=True),
+    )
