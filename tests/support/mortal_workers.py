@@ -127,8 +127,8 @@ def _die_at_kafka(step: str, at: int) -> None:
 def _die_at_nats(step: str, at: int) -> None:
     real, batches = topic.TopicSink._publish, count(1)
 
-    async def publish(self: Any, client: Any, piece: Any) -> int:
-        return await real(self, _Mortal(client, step) if next(batches) == at else client, piece)
+    async def publish(self: Any, client: Any, *rest: Any) -> int:
+        return await real(self, _Mortal(client, step) if next(batches) == at else client, *rest)
 
     topic.TopicSink._publish = publish
 

@@ -42,6 +42,7 @@ class _Position(NamedTuple):
 
     number: int
     offset: Offset | None
+    attempt: str | None = None
 
 
 class TopicSink:
@@ -118,7 +119,12 @@ class TopicSink:
         try:
             check_moves(self._shape.source, there, outcome.moves)
             for piece in pieces(outcome, _MOST, self._most_bytes):
-                number = self._ask(lambda client, piece=piece: self._publish(client, piece))
+                attempt = uuid.uuid4().hex
+                number = self._ask(
+                    lambda client, piece=piece, attempt=attempt: self._publish(
+                        client, piece, attempt
+                    )
+                )
                 if not number:
                     raise moved_error(self._shape.source, [piece.partition])
                 self._known[piece.partition] = _Position(number, piece.move.after)
@@ -182,7 +188,7 @@ class TopicSink:
         answer = json.loads((await client.request(where, wanted, timeout=ANSWERING)).data)
         if "error" not in answer:
             found = json.loads(base64.b64decode(answer["message"]["data"]))
-            return _Position(answer["message"]["seq"], found["last_offset"])
+            return _Position(answer["message"]["seq"], found["last_offset"], found.get("attempt"))
         if answer["error"]["code"] == _NO_MESSAGE:
             return _Position(0, None)
         message = f"The stream {self._stream} refuses: {answer['error'].get('description')}"
@@ -194,8 +200,12 @@ class TopicSink:
         name = hashlib.sha256(f"{source}\0{partition}".encode()).hexdigest()[:16]
         return f"{self._subject}.positions.{name}"
 
-    async def _publish(self, client: Client, piece: Piece) -> int:
-        """Publish a piece; give the number of its position, or 0 where somebody else moved it."""
+    async def _publish(self, client: Client, piece: Piece, attempt: str) -> int:
+        """Publish a piece; give the number of its position, or 0 where somebody else moved it.
+
+        It is published again where no answer came, and may have been stored before: the position
+        has the name of the attempt.
+        """
         batch = uuid.uuid4().hex
         for number, message in enumerate(piece.messages, 1):
             subject = f"{self._subject}.dead" if message.is_dead else self._subject
@@ -208,7 +218,7 @@ class TopicSink:
             "Nats-Expected-Last-Subject-Sequence": str(self._known[piece.partition].number),
         }
         where = self._position_subject(piece.partition)
-        said = {"partition": piece.partition, "last_offset": piece.move.after}
+        said = {"partition": piece.partition, "last_offset": piece.move.after, "attempt": attempt}
         said |= {"source": self._shape.source, "worker": self._shape.worker} if self._shape else {}
         payload = json.dumps(said).encode()
         reply = await client.request(where, payload, timeout=ANSWERING, headers=headers)
@@ -216,7 +226,8 @@ class TopicSink:
         if "error" not in answer:
             return int(answer["seq"])
         if answer["error"].get("err_code") in _WRONG_SEQUENCE:
-            return 0
+            there = await self._position(client, piece.partition)
+            return there.number if there.attempt == attempt else 0
         message = f"The stream {self._stream} refuses a batch: {answer['error']['description']}"
         raise StreamError(message)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from changing_flights import exact
+from children import PATIENCE
+from losing_answers import losing_answers
 from mortal_workers import ANSWERED, ASKED, OPEN, until, workers
 from nats_server import NatsServer, nats_server
 from topic_outcomes import outcome_of
@@ -87,7 +89,9 @@ def messages(server: NatsServer, subject: str, stream: str = "out") -> list[dict
         subscription = await js.subscribe(subject, ordered_consumer=True)
         info = await js.stream_info(stream, subjects_filter=subject)
         count = (info.state.subjects or {}).get(subject, 0)
-        return [json.loads((await subscription.next_msg(timeout=10)).data) for _ in range(count)]
+        return [
+            json.loads((await subscription.next_msg(timeout=PATIENCE)).data) for _ in range(count)
+        ]
 
     return server.run(read)
 
@@ -221,6 +225,23 @@ def test_streams_that_could_lose_positions_are_refused(server, name, settings, r
     make(server, name, **settings)
     with pytest.raises(StreamError, match=reason), sink(server, name):
         pass
+
+
+def test_a_batch_whose_answer_is_lost_is_published_once(server, subject):
+    """It was stored: to send it again finds its own position there, and not another worker's."""
+    with losing_answers(server.port) as way:
+        section = SinkSection(to=f"nats://127.0.0.1:{way.port}/{subject}")
+        opened = open_sink(section, Path())
+        try:
+            opened.open(SHAPE)
+            opened.write(outcome({"a": (None, 2)}))
+            way.lose(b'"batch":')
+            opened.write(outcome({"a": (2, 4)}))
+            assert way.lost == 1
+            opened.write(outcome({"a": (4, 5)}))
+        finally:
+            opened.close()
+    assert [each["event_offset"] for each in messages(server, subject)] == [1, 2, 3, 4, 5]
 
 
 def test_what_a_subject_cannot_keep_is_refused(server):
