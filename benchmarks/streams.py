@@ -1,8 +1,8 @@
-"""A stream task on a large table of which 0.1 % changed; event workers from NATS to DuckDB.
+"""A stream task on a large table of which 0.1 % changed; event workers from a bus to DuckDB.
 
-A task is measured against a full rescore, a worker against the same one around ``Booster.predict``.
-Neither quixstreams nor faust-streaming has a row: they read Kafka alone and not NATS, and no wheel
-carries a broker of Kafka.
+A task is measured against a full rescore, a worker against the same one around ``Booster.predict``
+and, from Kafka, against quixstreams around it. No package has a broker of Kafka: both read
+librdkafka's own cluster.
 """
 
 from __future__ import annotations

@@ -30,6 +30,12 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "onedal": ("scikit-learn-intelex", "lightgbm"),
     "onnxruntime": ("onnxruntime", "onnxmltools", "lightgbm"),
     "fastapi": ("fastapi", "uvicorn", "httptools", "uvloop", "lightgbm"),
+    "quixstreams": (
+        "quixstreams>=3,<4",
+        f"duckdb=={version('duckdb')}",
+        f"lightgbm=={version('lightgbm')}",
+        "pyarrow",
+    ),
     # With a later uvloop its worker process dies, and every answer is an error.
     "mlserver": ("mlserver", "mlserver-lightgbm", "uvloop<0.22"),
     # The model is fitted there too, from the same rows: the same version gives the same trees.
