@@ -15,12 +15,12 @@ from ...scoring.pinning import pin
 from ...scoring.query import callable_models, connect_quietly
 from ...scoring.rewriting.syntax import column_path, parse, parts_of
 from ...scoring.trees import folded, settle
-from .columns import Column, arrow_type, column_of, named_types
+from .columns import Column, arrow_type, column_of
 from .outputs import Output, output_of
 from .parts import check_parts, is_model
-from .relations import agree, named_relations, tell_apart, written
+from .relations import named_relations, tell_apart, written
+from .request_columns import check_folded, check_keys, database_of, request_types
 from .shape import ViewKeys, read_shape
-from .warehouse import read_columns
 from .writing import OURS, REQUEST, ROW, Statements, view_name, write_statements
 
 if TYPE_CHECKING:
@@ -174,18 +174,18 @@ def _compiled(
     named = named_relations(query.root)
     views = {} if around.store is None else {n: v.view for n, v in around.store.views.items()}
     where = None if around.store is None else around.store.location
-    database = _database(definition, around)
+    database = database_of(definition, around)
     catalog = None if database is None else database.stem.casefold()
     relations = tell_apart(named, definition.request.table, views, where, catalog)
     relation = named[relations.request]
-    own = types or _request_types(definition, relation, database)
+    own = types or request_types(definition, relation, database)
     declared = [column_of(name, own[name]) for name in definition.request.columns]
     columns: dict[tuple[str, ...], Mapping[str, str]] = {
         path: views[name].columns for path, name in relations.views.items()
     }
     columns[relations.request] = own
     for path, names in columns.items():
-        _check_folded(written(named[path]), names)
+        check_folded(written(named[path]), names)
     keys = {name: ViewKeys(name, folded(view.keys)) for name, view in views.items()}
     layers = read_shape(query.root, relations, columns, keys)
     models = callable_models(around.registry)
@@ -194,7 +194,7 @@ def _compiled(
     pinned.register(connection, around.registry)
     read = _read(layers, 0, layers[0].row, own, around.registry, pinned)
     request = declared or [column_of(name, own[name]) for name in read]
-    _check_keys(definition, request)
+    check_keys(definition, request)
     joined = tuple(_looked(layers, views, around.registry, pinned))
     statements = write_statements(
         connection, layers, {column.name: column.type for column in request}
@@ -227,58 +227,6 @@ def _parsed(connection: duckdb.DuckDBPyConnection, definition: Definition) -> Qu
             "the query", "it is not one SELECT.", "write SELECT … FROM the request's rows AS f."
         )
     return query
-
-
-def _database(definition: Definition, around: Surroundings) -> Path | None:
-    """Give the warehouse's file of an endpoint."""
-    named = definition.request.database
-    return around.database if named is None else definition.folder / named
-
-
-def _check_folded(relation: str, columns: Mapping[str, str]) -> None:
-    """Refuse names that DuckDB tells apart, which folds A to Z alone, and this does not."""
-    first: dict[str, str] = {}
-    for name in columns:
-        before = first.setdefault(name.casefold(), name)
-        if before != name:
-            raise UnsupportedModelError(
-                f"{relation} in the query",
-                f"its columns {before} and {name} differ by the case of letters alone.",
-                "rename one of them in a view.",
-            )
-
-
-def _request_types(
-    definition: Definition, relation: tuple[str, ...], database: Path | None
-) -> Mapping[str, str]:
-    """Give all columns of the request's relation: the declared ones, or those of the warehouse."""
-    request = definition.request
-    if request.columns:
-        return named_types(request.columns)
-    known = [c for path, c in definition.known.items() if agree(path, folded(relation))]
-    if database is None and len(known) == 1:
-        return named_types(known[0])
-    if database is None:
-        raise UnsupportedModelError(
-            f"{written(relation)}, the request's rows",
-            "nothing says of which types its columns are.",
-            'name the warehouse\'s file, --database or [request] database = "…", or the columns: '
-            '[request] columns = { distance = "DOUBLE", … }.',
-        )
-    is_elsewhere = request.table is not None and request.table.count(".") < len(relation) - 1
-    # A file is a catalog of its own, which a declared name without one leaves open.
-    return read_columns(database, relation[-2:] if is_elsewhere else relation)
-
-
-def _check_keys(definition: Definition, request: Sequence[Column]) -> None:
-    names = [column.name for column in request]
-    for key in definition.request.key:
-        if key not in names:
-            raise UnsupportedModelError(
-                f"[request] key, {key}",
-                "the rows of a request have no such column.",
-                f"name one of {', '.join(names)}.",
-            )
 
 
 def _looked(
