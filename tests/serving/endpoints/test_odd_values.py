@@ -146,3 +146,20 @@ def test_no_row_is_answered(ask, route):
     assert answered.json()["outputs"] == [
         {"name": "day", "datatype": "BYTES", "shape": [0], "data": []}
     ]
+
+
+def test_a_text_that_is_no_time_is_named_by_row_and_column(ask):
+    _, post = ask("SELECT moment FROM trips", DAYS)
+    row = {"day": None, "moment": None, "more": None, "word": None}
+    wrong = post([row, row | {"moment": "2013-01-31T24:00:00"}])
+    assert wrong.status_code == 400
+    assert wrong.json()["error"].startswith("Row 1: column 'moment': '2013-01-31T24:00:00' is no")
+
+
+def test_the_schema_where_duckdb_looks_by_itself_changes_no_way(ask):
+    """dbt writes it into each name."""
+    client, post = ask("SELECT more + 1 AS next FROM Main.trips", DAYS)
+    served = client.service.endpoints.find("odd")
+    assert served.route == "row by row", served.why_duckdb
+    row = {"day": None, "moment": None, "more": 7, "word": None}
+    assert post([row], "row by row").json()["answers"] == [{"next": 8}]
