@@ -181,7 +181,7 @@ class ColumnFeatures:
         return weight
 
 
-def read_time(text: str | None, name: str) -> datetime | None:
+def read_time(text: str | None, name: str, what: str = "Column") -> datetime | None:
     """Read a time such as 2013-01-31 or 2013-01-31T23:59:59.123456; None is missing.
 
     Raises
@@ -197,6 +197,6 @@ def read_time(text: str | None, name: str) -> datetime | None:
     except ValueError:  # there is no 31st of February
         pass
     raise SignatureError(
-        f"Column {name!r}: {text[:80]!r} is no time. Write it as 2013-01-31T23:59:59.123456, "
+        f"{what} {name!r}: {text[:80]!r} is no time. Write it as 2013-01-31T23:59:59.123456, "
         "without a time zone."
     )

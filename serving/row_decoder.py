@@ -87,7 +87,7 @@ class RowDecoder:
         else:
             rows = [self._checked(row, index) for index, row in enumerate(asked.rows)]
         if self._times:
-            rows = [self._with_times(row) for row in rows]
+            rows = [self._with_times(row, index) for index, row in enumerate(rows)]
         return rows, asked.explain, asked.interval
 
     def _checked(self, row: dict[str, Any], index: int) -> tuple[Any, ...]:
@@ -106,10 +106,10 @@ class RowDecoder:
             name = list(self._kinds)[int(place.rstrip("`"))]
             raise bad(f"Row {index}: feature {name!r}: {what}.") from error
 
-    def _with_times(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _with_times(self, row: tuple[Any, ...], number: int) -> tuple[Any, ...]:
         values = list(row)
         for index, name in self._times:
-            values[index] = read_time(values[index], name)
+            values[index] = read_time(values[index], name, f"Row {number}: column")
         return tuple(values)
 
     def _explained(self, message: str) -> str:

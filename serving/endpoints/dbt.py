@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...errors import EndpointError
+from ...scoring.trees import folded
 from ..watching import stamp
 from .definition import definition_of
 
@@ -91,10 +92,11 @@ class DbtModels:
         return found
 
 
-def _columns(node: Mapping[str, Any]) -> tuple[str, dict[str, str]] | None:
-    """Give the relation of a parent, and its columns' types, where all have one."""
+def _columns(node: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, str]] | None:
+    """Give the relation of a parent, folded, and its columns' types, where all have one."""
     name = node.get("alias") or node.get("identifier") or node.get("name")
     types = {key: column.get("data_type") for key, column in node.get("columns", {}).items()}
     if not name or not types or not all(types.values()):
         return None
-    return str(name), {key: str(type_) for key, type_ in types.items()}
+    path = folded([str(part) for part in (node.get("database"), node.get("schema"), name) if part])
+    return path, {key: str(type_) for key, type_ in types.items()}

@@ -63,7 +63,7 @@ class Definition:
     place
         The file to look at when something is wrong.
     known
-        The columns of relations, with their types, where the project says them.
+        The columns of relations, with their types, where the project says them, by folded names.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Definition:
     place: Path
     request: RequestSection
     answer: AnswerSection
-    known: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    known: Mapping[tuple[str, ...], Mapping[str, str]] = field(default_factory=dict)
 
 
 def read_definition(path: Path) -> Definition:

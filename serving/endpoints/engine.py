@@ -15,14 +15,13 @@ from ...scoring.changing_rows import OF_AN_EVENT, Rows, reason_of
 from ...scoring.query import connect_quietly
 from ...scoring.trees import settle
 from ..http import Refusal
+from .snapshots import in_one_snapshot
 from .writing import REQUEST, ROW, view_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
-
-    import duckdb
 
     from ...online import FeatureView, OnlineView
     from .query import EndpointQuery, Looked
@@ -102,7 +101,7 @@ class Engine:
         table = pa.Table.from_batches([rows])
         try:
             return self._answered(table, 0)
-        except OF_AN_EVENT as error:
+        except _OF_A_ROW as error:
             raise self._refused(table, error) from error
 
     def close(self) -> None:
@@ -112,16 +111,17 @@ class Engine:
     def _answered(self, rows: pa.Table, first: int) -> Answered:
         numbers = pa.array(range(first, first + rows.num_rows), pa.int64())
         self._request.table = rows.append_column(ROW, numbers)
-        as_of = self._look_up()
+        as_of = in_one_snapshot(self._views, self._look_up)
         found = self._executed(_PLAN)
         order = found[ROW].to_pylist()
         if any(a > b for a, b in itertools.pairwise(order)):
             found = found.sort_by(ROW)
             order = found[ROW].to_pylist()
-        columns = [found[output.name].to_pylist() for output in self._query.outputs]
+        names = [output.name for output in self._query.outputs]
+        columns = [_values(found[name], f"the answer {name!r}") for name in names]
         return Answered(order, list(zip(*columns, strict=True)), as_of)
 
-    def _look_up(self) -> dict[str, datetime]:
+    def _look_up(self, views: Mapping[str, OnlineView]) -> dict[str, datetime]:
         """Fill the relations of the feature views with the rows that are asked for."""
         as_of: dict[str, datetime] = {}
         for number, stage in enumerate(self._query.statements.stages):
@@ -132,8 +132,8 @@ class Engine:
                 wanted = dict.fromkeys(zip(*keys[at : at + width], strict=True))
                 at += width
                 whole = [key for key in wanted if None not in key]
-                view, rows = look_up(self._views[looked.view.name], looked, whole)
-                as_of[view.name] = min(view.as_of, as_of.get(view.name, view.as_of))
+                view, rows = look_up(views[looked.view.name], looked, whole)
+                as_of[view.name] = view.as_of
                 self._looked[place].table = _as_table(view, looked, rows)
         return as_of
 
@@ -143,23 +143,50 @@ class Engine:
             names = {name.casefold(): name for name in table.column_names}
             return [table[names[name]].to_pylist() for name in stage.columns]
         found = self._executed(_STAGE.format(number))
-        return [column.to_pylist() for column in found.columns]
+        views = ", ".join(self._query.joined[place].view.name for place, _ in stage.joins)
+        return [_values(column, f"a key of {views}") for column in found.columns]
 
     def _executed(self, plan: str) -> pa.Table:
         return self._connection.execute(f"EXECUTE {plan}").to_arrow_table()
 
-    def _refused(self, rows: pa.Table, error: duckdb.Error) -> ScoringError:
+    def _refused(self, rows: pa.Table, error: Exception) -> ScoringError:
         """Say which row is refused: halves are asked until it is alone."""
         first = 0
         while rows.num_rows > 1:
             half = rows.num_rows // 2
             try:
                 self._answered(rows.slice(0, half), first)
-            except OF_AN_EVENT as found:
+            except _OF_A_ROW as found:
                 error, rows = found, rows.slice(0, half)
             else:
                 rows, first = rows.slice(half), first + half
-        return ScoringError(f"Row {first}: {reason_of(error)}")
+        is_ours = isinstance(error, _BeyondError)
+        return ScoringError(f"Row {first}: {error if is_ours else reason_of(error)}")
+
+
+class _BeyondError(Exception):
+    """A row has a time that Python does not have."""
+
+
+_OF_A_ROW = (*OF_AN_EVENT, _BeyondError)
+
+
+def _values(column: pa.ChunkedArray, what: str) -> list[Any]:
+    """Give Python's values of a column.
+
+    Raises
+    ------
+    _BeyondError
+        If a time is infinite, or not of the years that can be said.
+    """
+    try:
+        return column.to_pylist()
+    except (OverflowError, ValueError):
+        message = (
+            f"{what} leaves the years 1 to 9999, or is infinite, which no answer can say. Use "
+            "CASE in the query, or CAST it to VARCHAR."
+        )
+        raise _BeyondError(message) from None
 
 
 def look_up(

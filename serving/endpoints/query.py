@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
@@ -13,12 +15,12 @@ from ...scoring.pinning import pin
 from ...scoring.query import callable_models, connect_quietly
 from ...scoring.rewriting.syntax import column_path, parse, parts_of
 from ...scoring.trees import folded, settle
-from .columns import Column, arrow_type, column_of, named_types
+from .columns import Column, arrow_type, column_of
 from .outputs import Output, output_of
 from .parts import check_parts, is_model
-from .relations import named_relations, tell_apart
+from .relations import named_relations, tell_apart, written
+from .request_columns import check_folded, check_keys, database_of, request_types
 from .shape import ViewKeys, read_shape
-from .warehouse import read_columns
 from .writing import OURS, REQUEST, ROW, Statements, view_name, write_statements
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from ...scoring.row_by_row import Called
     from .definition import Definition
     from .shape import Layer
+
+_VERSION_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,9 @@ class EndpointQuery:
         All columns of the request's relation, with their types.
     named_views
         From how the query names feature views to their names.
+    version
+        What tells this state apart: text, definition, models, and the columns that come, are
+        looked up and are answered.
     """
 
     query: Query
@@ -96,6 +103,20 @@ class EndpointQuery:
     outputs: tuple[Output, ...]
     types: Mapping[str, str]
     named_views: Mapping[str, str]
+    version: str = ""
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """The version of each model, by its name; and alias, where the query calls several."""
+        pinned = [version for _, version in self.pinned.functions]
+        names = [version.name for version in pinned]
+        return {
+            called.reference if is_alias and names.count(version.name) > 1 else version.name: (
+                version.version
+            )
+            for called, version in zip(self.models, pinned, strict=True)
+            for is_alias in [called.function != f"predict_{version.name}"]
+        }
 
     @property
     def interface(self) -> tuple[tuple[str, str], ...]:
@@ -153,14 +174,18 @@ def _compiled(
     named = named_relations(query.root)
     views = {} if around.store is None else {n: v.view for n, v in around.store.views.items()}
     where = None if around.store is None else around.store.location
-    relations = tell_apart(named, definition.request.table, views, where)
+    database = database_of(definition, around)
+    catalog = None if database is None else database.stem.casefold()
+    relations = tell_apart(named, definition.request.table, views, where, catalog)
     relation = named[relations.request]
-    own = types or _request_types(definition, relation, around)
+    own = types or request_types(definition, relation, database)
     declared = [column_of(name, own[name]) for name in definition.request.columns]
     columns: dict[tuple[str, ...], Mapping[str, str]] = {
         path: views[name].columns for path, name in relations.views.items()
     }
     columns[relations.request] = own
+    for path, names in columns.items():
+        check_folded(written(named[path]), names)
     keys = {name: ViewKeys(name, folded(view.keys)) for name, view in views.items()}
     layers = read_shape(query.root, relations, columns, keys)
     models = callable_models(around.registry)
@@ -169,14 +194,14 @@ def _compiled(
     pinned.register(connection, around.registry)
     read = _read(layers, 0, layers[0].row, own, around.registry, pinned)
     request = declared or [column_of(name, own[name]) for name in read]
-    _check_keys(definition, request)
+    check_keys(definition, request)
     joined = tuple(_looked(layers, views, around.registry, pinned))
     statements = write_statements(
         connection, layers, {column.name: column.type for column in request}
     )
     found = EndpointQuery(
         query=query,
-        relation=relation,
+        relation=written(relation),
         request=tuple(request),
         statements=statements,
         joined=joined,
@@ -184,9 +209,10 @@ def _compiled(
         pinned=pinned,
         outputs=(),
         types=own,
-        named_views={named[path]: name for path, name in relations.views.items()},
+        named_views={written(named[path]): name for path, name in relations.views.items()},
     )
-    return _bound(connection, found, definition)
+    bound = _bound(connection, found, definition)
+    return replace(bound, version=_version(definition, bound))
 
 
 def _parsed(connection: duckdb.DuckDBPyConnection, definition: Definition) -> Query:
@@ -201,40 +227,6 @@ def _parsed(connection: duckdb.DuckDBPyConnection, definition: Definition) -> Qu
             "the query", "it is not one SELECT.", "write SELECT … FROM the request's rows AS f."
         )
     return query
-
-
-def _request_types(
-    definition: Definition, relation: str, around: Surroundings
-) -> Mapping[str, str]:
-    """Give all columns of the request's relation: the declared ones, or those of the warehouse."""
-    request = definition.request
-    if request.columns:
-        return named_types(request.columns)
-    database = around.database
-    if request.database is not None:
-        database = definition.folder / request.database
-    known = definition.known.get(relation.rpartition(".")[2])
-    if database is None and known is not None:
-        return named_types(known)
-    if database is None:
-        raise UnsupportedModelError(
-            f"{relation}, the request's rows",
-            "nothing says of which types its columns are.",
-            'name the warehouse\'s file, --database or [request] database = "…", or the columns: '
-            '[request] columns = { distance = "DOUBLE", … }.',
-        )
-    return read_columns(database, request.table or relation)
-
-
-def _check_keys(definition: Definition, request: Sequence[Column]) -> None:
-    names = [column.name for column in request]
-    for key in definition.request.key:
-        if key not in names:
-            raise UnsupportedModelError(
-                f"[request] key, {key}",
-                "the rows of a request have no such column.",
-                f"name one of {', '.join(names)}.",
-            )
 
 
 def _looked(
@@ -344,6 +336,19 @@ def _with_outputs(
             )
     outputs = tuple(output_of(connection, name, types[name]) for name in (wanted or types))
     return replace(found, outputs=outputs)
+
+
+def _version(definition: Definition, found: EndpointQuery) -> str:
+    """Give the hash of all that an answer rests on, but for rows of views: ``as_of`` says those.
+
+    What else changes, a comment in the definition say, changes nothing.
+    """
+    views = {
+        name: (view.keys, list(view.columns.items())) for name, view in sorted(found.views.items())
+    }
+    said = (asdict(definition.request), asdict(definition.answer), found.interface, views)
+    text = json.dumps([found.pinned.scoring_hash, said], default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:_VERSION_DIGITS]
 
 
 def _described(connection: duckdb.DuckDBPyConnection, text: str) -> list[tuple[str, str]]:

@@ -53,5 +53,5 @@ def _described(definition: Definition, around: Surroundings) -> dict[str, Any]:
             for name, view in views.items()
         },
         "outputs": {output.name: output.type for output in query.outputs},
-        "version": query.pinned.scoring_hash,
+        "version": query.version,
     }

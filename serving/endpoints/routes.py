@@ -35,15 +35,21 @@ class Route(NamedTuple):
         return DUCKDB if self.program is None else ROW_BY_ROW
 
 
+def _own(written: str) -> str:
+    """Leave the schema out in which DuckDB looks by itself; DuckDB finds both there."""
+    schema, _, name = written.partition(".")
+    return name if schema.casefold() == "main" and name and "." not in name else written
+
+
 def row_program(query: EndpointQuery, registry: Path) -> Route:
     """Compile a query row by row, where that is certain to give what DuckDB gives."""
     models: dict[str, RowModel] = {}
     for function, version in query.pinned.functions:
         bundle = open_model(version.reference, registry).bundle
         models[function] = RowModel(Scorer(bundle.model, bundle.program), version.version)
-    views = {written: query.views[name] for written, name in query.named_views.items()}
+    views = {_own(written): query.views[name] for written, name in query.named_views.items()}
     request = {column.name: column.type for column in query.request}
-    found = compile_rowwise(query.query, request, views, models, source=query.relation)
+    found = compile_rowwise(query.query, request, views, models, source=_own(query.relation))
     if isinstance(found, NotRowwise):
         return Route(None, found.reason)
     types = dict(zip(found.outputs, found.types, strict=True))

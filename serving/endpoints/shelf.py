@@ -15,7 +15,7 @@ from .query import Surroundings, compile_query
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ...online import OnlineStore
+    from ...online import FeatureView, OnlineStore
     from .definition import Definition
     from .endpoint import ServedEndpoint
     from .query import EndpointQuery
@@ -128,24 +128,23 @@ class EndpointShelf:
         places: dict[str, EndpointPlace] = {}
         for name, stamp in self._source.names().items():
             before = self.places.get(name, EndpointPlace(name))
+            wanted: tuple[object, ...] | None = None
             try:
-                places[name] = self._followed(before, stamp, models)
+                wanted = (stamp, *self._wanted(before.served, models))
+                places[name] = self._followed(before, stamp, wanted)
             except Exception as error:
                 if strict:
                     raise
-                places[name] = self._failed(before, stamp, error)
+                places[name] = self._failed(before, wanted, error)
         for name in self._found.keys() - places.keys():
             _LOG.info("The endpoint %s is served no more: its file is gone.", name)
         self._found = {n: place.served for n, place in places.items() if place.served}
         self.places = places
 
-    def _followed(
-        self, before: EndpointPlace, stamp: object, models: Mapping[str, list[str]]
-    ) -> EndpointPlace:
+    def _followed(self, before: EndpointPlace, stamp: object, wanted: object) -> EndpointPlace:
         """Give the place of an endpoint as it is now, or what it was where nothing changed."""
         name, served = before.name, before.served
         self._check_name(name)
-        wanted = (stamp, *self._wanted(served, models))
         if before.tried == wanted and (
             before.problem is None or time.monotonic() < before.again_at
         ):
@@ -161,13 +160,14 @@ class EndpointShelf:
         made = self._make(definition, query)
         if self.places:
             _LOG.info("The endpoint %s is %s.", name, ", ".join(query.pinned.references))
-        tried = (stamp, *self._wanted(made, models))
+        # What it was made of, not what is there by now: an alias may have moved since.
+        tried = (stamp, *_rests_on(query))
         return EndpointPlace(name, made, stamp, None, tried)
 
     def _wanted(
         self, served: ServedEndpoint | None, models: Mapping[str, list[str]]
     ) -> tuple[object, ...]:
-        """Say what an endpoint rests on now: the versions of its models, its views' columns."""
+        """Say what an endpoint would rest on now, as :func:`_rests_on` says what it does."""
         if served is None:
             return ()
         query = served.query
@@ -175,7 +175,7 @@ class EndpointShelf:
         pinned = pin(query.models, "", self._around.registry)
         store = self.store
         views = {} if store is None else {n: store.views.get(n) for n in query.views}
-        columns = [(n, v and (v.view.keys, dict(v.view.columns))) for n, v in views.items()]
+        columns = [(n, v and _columns_of(v.view)) for n, v in views.items()]
         return references, pinned.functions, columns
 
     def _check_name(self, name: str) -> None:
@@ -186,7 +186,7 @@ class EndpointShelf:
             )
             raise EndpointError(message)
 
-    def _failed(self, before: EndpointPlace, stamp: object, error: Exception) -> EndpointPlace:
+    def _failed(self, before: EndpointPlace, tried: object, error: Exception) -> EndpointPlace:
         """Note why an endpoint stays as it was."""
         now = "nothing answers" if before.served is None else "the one before answers"
         problem = f"endpoint {before.name}: {error}; {now}"
@@ -194,12 +194,19 @@ class EndpointShelf:
             self.failures += 1
             level = logging.ERROR if isinstance(error, ForesqlError) else logging.CRITICAL
             _LOG.log(level, "The %s.", problem, exc_info=not isinstance(error, ForesqlError))
-        try:
-            wanted = (stamp, *self._wanted(before.served, callable_models(self._around.registry)))
-        except (ForesqlError, OSError):
-            wanted = None
         again = time.monotonic() + RETRY_SECONDS
-        return replace(before, problem=problem, tried=wanted, again_at=again)
+        return replace(before, problem=problem, tried=tried, again_at=again)
+
+
+def _rests_on(query: EndpointQuery) -> tuple[object, ...]:
+    """Say what a query was compiled of: the versions of its models, its views' columns."""
+    references = [[called.reference] for called in query.models]
+    columns = [(name, _columns_of(view)) for name, view in query.views.items()]
+    return references, query.pinned.functions, columns
+
+
+def _columns_of(view: FeatureView) -> tuple[object, ...]:
+    return view.keys, dict(view.columns)
 
 
 def _other_interface(before: EndpointQuery, after: EndpointQuery) -> str:

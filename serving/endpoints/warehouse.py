@@ -11,7 +11,7 @@ from ...scoring.query import open_database
 from ...udfs.duckdb.macros import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _COLLATED = """
@@ -22,7 +22,7 @@ _COLLATED = """
 """
 
 
-def read_columns(database: Path, relation: str) -> Mapping[str, str]:
+def read_columns(database: Path, relation: Sequence[str]) -> Mapping[str, str]:
     """Read the columns of a relation; the file is closed behind it.
 
     Raises
@@ -41,18 +41,18 @@ def read_columns(database: Path, relation: str) -> Mapping[str, str]:
         )
         raise EndpointError(message) from error
     try:
-        path = ".".join(map(quote, relation.split(".")))
+        path = ".".join(map(quote, relation))
         rows = connection.execute(f"DESCRIBE FROM {path}").fetchall()
         is_collated = connection.execute(_COLLATED).fetchall() != [(0,)]
     except duckdb.Error as error:
-        message = f"{database} does not say which columns {relation} has: {error}"
+        message = f"{database} does not say which columns {'.'.join(relation)} has: {error}"
         raise EndpointError(message) from error
     finally:
         connection.close()
     columns = {str(row[0]): str(row[1]) for row in rows}
     if is_collated and "VARCHAR" in columns.values():
         raise UnsupportedModelError(
-            f"{relation} in {database}",
+            f"{'.'.join(relation)} in {database}",
             "a table or view there has a COLLATE, by which texts are equal that differ.",
             'declare the columns, if they have none: [request] columns = { … = "VARCHAR" }.',
         )
