@@ -24,7 +24,7 @@ _VALUES = re.compile(
 )
 
 
-def reason_of(error: duckdb.Error) -> str:
+def reason_of(error: Exception) -> str:
     """Say what DuckDB says, without the query, and without the event's values.
 
     Those are in the payload; a reason goes to logs and terminals.

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    import duckdb
-
     from ...online import FeatureView, OnlineView
     from .query import EndpointQuery, Looked
     from .writing import Stage
@@ -102,7 +100,7 @@ class Engine:
         table = pa.Table.from_batches([rows])
         try:
             return self._answered(table, 0)
-        except OF_AN_EVENT as error:
+        except _OF_A_ROW as error:
             raise self._refused(table, error) from error
 
     def close(self) -> None:
@@ -118,7 +116,8 @@ class Engine:
         if any(a > b for a, b in itertools.pairwise(order)):
             found = found.sort_by(ROW)
             order = found[ROW].to_pylist()
-        columns = [found[output.name].to_pylist() for output in self._query.outputs]
+        names = [output.name for output in self._query.outputs]
+        columns = [_values(found[name], f"the answer {name!r}") for name in names]
         return Answered(order, list(zip(*columns, strict=True)), as_of)
 
     def _look_up(self) -> dict[str, datetime]:
@@ -143,23 +142,50 @@ class Engine:
             names = {name.casefold(): name for name in table.column_names}
             return [table[names[name]].to_pylist() for name in stage.columns]
         found = self._executed(_STAGE.format(number))
-        return [column.to_pylist() for column in found.columns]
+        views = ", ".join(self._query.joined[place].view.name for place, _ in stage.joins)
+        return [_values(column, f"a key of {views}") for column in found.columns]
 
     def _executed(self, plan: str) -> pa.Table:
         return self._connection.execute(f"EXECUTE {plan}").to_arrow_table()
 
-    def _refused(self, rows: pa.Table, error: duckdb.Error) -> ScoringError:
+    def _refused(self, rows: pa.Table, error: Exception) -> ScoringError:
         """Say which row is refused: halves are asked until it is alone."""
         first = 0
         while rows.num_rows > 1:
             half = rows.num_rows // 2
             try:
                 self._answered(rows.slice(0, half), first)
-            except OF_AN_EVENT as found:
+            except _OF_A_ROW as found:
                 error, rows = found, rows.slice(0, half)
             else:
                 rows, first = rows.slice(half), first + half
-        return ScoringError(f"Row {first}: {reason_of(error)}")
+        is_ours = isinstance(error, _BeyondError)
+        return ScoringError(f"Row {first}: {error if is_ours else reason_of(error)}")
+
+
+class _BeyondError(Exception):
+    """A row has a time that Python does not have."""
+
+
+_OF_A_ROW = (*OF_AN_EVENT, _BeyondError)
+
+
+def _values(column: pa.ChunkedArray, what: str) -> list[Any]:
+    """Give Python's values of a column.
+
+    Raises
+    ------
+    _BeyondError
+        If a time is infinite, or not of the years that can be said.
+    """
+    try:
+        return column.to_pylist()
+    except (OverflowError, ValueError):
+        message = (
+            f"{what} leaves the years 1 to 9999, or is infinite, which no answer can say. Use "
+            "CASE in the query, or CAST it to VARCHAR."
+        )
+        raise _BeyondError(message) from None
 
 
 def look_up(

@@ -160,7 +160,7 @@ def _unscaled(source: Type, _: Type) -> Callable[[int], float] | None:
 
 
 _CASTS: Mapping[tuple[str, str], Cast] = {
-    **{(a, b): _integer for a in _INTEGERS for b in _INTEGERS},
+    **{(a, b): _integer for a in RANGES for b in RANGES},
     **{(a, DOUBLE): _always(float) for a in _INTEGERS},
     **{(a, FLOAT): _to_float for a in _INTEGERS},
     **{(a, BOOLEAN): _always(bool) for a in (*_INTEGERS, DOUBLE, FLOAT)},
