@@ -179,12 +179,3 @@ _CASTS: Mapping[tuple[str, str], Cast] = {
     (DECIMAL, DECIMAL): _rescaled,
     (DECIMAL, DOUBLE): _unscaled,
 }
-
-
-def covered() -> Mapping[str, list[str]]:
-    """Say to which types each type is cast."""
-    found: dict[str, list[str]] = {}
-    for source, target in _CASTS:
-        if source != target or source == DECIMAL:
-            found.setdefault(source, []).append(target)
-    return found
