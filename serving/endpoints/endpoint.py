@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ...errors import ForesqlError
+from ...errors import ForesqlError, MissingEntityError, ScoringError
 from ...ir import ColumnType
 from ..datatypes import OF_COLUMN
 from ..features import RowFeatures, arrow_schema
@@ -116,17 +116,26 @@ class ServedEndpoint:
             If too many wait.
         """
         rows = features.rows
-        if rows <= self.in_place_rows:
-            return self.answer_by_rows(features)
+        if rows <= self.in_place_rows and (found := self._by_rows(features)):
+            return found
         self._observe(self.name, rows)
-        answer = self.answer_by_rows if rows <= self.few_rows else self.answer
+        is_few = self.in_place_rows < rows <= self.few_rows
+        answer = self.answer_by_rows if is_few else self.answer
         return await self._workers.run(lambda: answer(features))
 
     def answer_by_rows(self, features: Features) -> Answered:
-        """Answer rows one by one, without DuckDB."""
+        """Answer rows one by one, and by DuckDB where one fails."""
+        return self._by_rows(features) or self.answer(features)
+
+    def _by_rows(self, features: Features) -> Answered | None:
+        """Answer rows without DuckDB; None where a row fails, or is missing in a view.
+
+        DuckDB says then what is wrong, or that the row is dropped all the same: so both ways
+        answer alike.
+        """
         program, places = self._route.program, self._route.places
         if program is None:
-            return self.answer(features)
+            return None
         rows = own_rows(self.columns, list(features.tuples()))
 
         def run(views: Mapping[str, OnlineView]) -> Answered:
@@ -135,7 +144,10 @@ class ServedEndpoint:
             as_of = {name: online.view.as_of for name, online in views.items()}
             return Answered([number for number, _ in found], values, as_of)
 
-        return in_one_snapshot(self._views, run)
+        try:
+            return in_one_snapshot(self._views, run)
+        except (ScoringError, MissingEntityError):
+            return None
 
     def answer(self, features: Features) -> Answered:
         """Answer rows by DuckDB, in the thread that asks."""
@@ -186,8 +198,8 @@ class ServedEndpoint:
         for _ in range(_WARM_ROUNDS):
             started = perf_counter()
             try:
-                self.answer_by_rows(features)
-            except ForesqlError:
+                is_answered = self._by_rows(features) is not None
+            except ForesqlError:  # the views are out of reach
                 is_answered = False
             fastest = min(fastest, perf_counter() - started)
         return fastest, is_answered

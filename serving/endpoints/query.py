@@ -273,7 +273,8 @@ def _read(  # noqa: PLR0913, PLR0917 - a relation, and what may read it
         return list(columns)
     names = {name for layer in layers for name in _mentioned(layer.scope.node)}
     row = (alias.casefold(),)
-    calls = [part for part in parts_of(layers[index].scope.node) if is_model(part)]
+    parts = parts_of([*layers[index].scope.node.values()])  # the SELECT itself is a query
+    calls = [part for part in parts if is_model(part)]
     for call in calls:
         paths = [column_path(each["expression"]) for each in call["arguments"]]
         if any(path and folded(path) == row for path in paths):

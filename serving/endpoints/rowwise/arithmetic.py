@@ -177,7 +177,23 @@ def _extreme(is_better: Callable[[Any, Any], bool]) -> Make:
                 best = value
         return best
 
-    return lambda call: run if all(a.type == call.result for a in call.arguments) else None
+    def make(call: Call) -> Callable[..., Any] | None:
+        if any(argument.type != call.result for argument in call.arguments):
+            return None
+        is_by_key = call.result.name == FLOAT and len(call.arguments) > 1
+        return _without_sign(run) if is_by_key else run
+
+    return make
+
+
+def _without_sign(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a zero positive: so DuckDB does for FLOAT, which it compares by keys of sorting."""
+
+    def best(*values: Any) -> Any:
+        found = run(*values)
+        return None if found is None else found + 0.0
+
+    return best
 
 
 def is_greater(x: Any, y: Any) -> bool:

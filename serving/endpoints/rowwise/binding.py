@@ -66,6 +66,7 @@ def plan_query(
         if query is None:
             raise Refused("what is no SELECT")
         unstable = {name for (name,) in connection.execute(_UNSTABLE).fetchall()} | _OF_NOW
+        unstable.discard("error")  # it gives no value; what is left of it in the plan is refused
         _check_names(query.root, unstable)
         outputs = tuple(column for column, *_ in connection.execute(f"DESCRIBE {text}").fetchall())
         _check_functions(_plan(connection, text, optimize=False), unstable)
@@ -135,7 +136,7 @@ def _is_escaped(part: str) -> bool:
 
 def _check_names(root: object, unstable: set[str]) -> None:
     """Refuse what becomes a constant while DuckDB plans, and has another value elsewhere."""
-    for part in _parts(root):
+    for part in parts(root):
         path = part.get("column_names")
         if isinstance(path, list) and len(path) == 1 and path[0].casefold() in _CONTEXT:
             raise Refused(path[0])
@@ -147,17 +148,18 @@ def _check_names(root: object, unstable: set[str]) -> None:
 
 
 def _check_functions(plan: Node, unstable: set[str]) -> None:
-    for part in _parts(plan):
+    for part in parts(plan):
         name = part.get("qname", {}).get("path", [""])[-1].casefold()
         if part.get("expression_class") == "BOUND_FUNCTION" and name in unstable:
             raise Refused(f"{name}(), which gives another value as time goes by,")
 
 
-def _parts(node: object) -> Iterator[Node]:
+def parts(node: object) -> Iterator[Node]:
+    """Give a plan and everything in it."""
     if isinstance(node, dict):
         yield node
         for each in node.values():
-            yield from _parts(each)
+            yield from parts(each)
     elif isinstance(node, list):
         for each in node:
-            yield from _parts(each)
+            yield from parts(each)

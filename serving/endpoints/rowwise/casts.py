@@ -160,7 +160,7 @@ def _unscaled(source: Type, _: Type) -> Callable[[int], float] | None:
 
 
 _CASTS: Mapping[tuple[str, str], Cast] = {
-    **{(a, b): _integer for a in _INTEGERS for b in _INTEGERS},
+    **{(a, b): _integer for a in RANGES for b in RANGES},
     **{(a, DOUBLE): _always(float) for a in _INTEGERS},
     **{(a, FLOAT): _to_float for a in _INTEGERS},
     **{(a, BOOLEAN): _always(bool) for a in (*_INTEGERS, DOUBLE, FLOAT)},
@@ -179,12 +179,3 @@ _CASTS: Mapping[tuple[str, str], Cast] = {
     (DECIMAL, DECIMAL): _rescaled,
     (DECIMAL, DOUBLE): _unscaled,
 }
-
-
-def covered() -> Mapping[str, list[str]]:
-    """Say to which types each type is cast."""
-    found: dict[str, list[str]] = {}
-    for source, target in _CASTS:
-        if source != target or source == DECIMAL:
-            found.setdefault(source, []).append(target)
-    return found

@@ -57,13 +57,14 @@ def _program(plan: Plan, relations: Relations, width: int) -> RowProgram:
     columns = relations.compile(plan.root)
     values = [columns(index) for index in range(len(plan.outputs))]
     answers = tuple((value.run, writer_of(value.type)) for value in values)
-    looked = (step.view for step in relations.steps if isinstance(step, Lookup))
+    steps = relations.steps()
+    looked = (step.view for step in steps if isinstance(step, Lookup))
     return RowProgram(
         outputs=plan.outputs,
         types=tuple(str(value.type) for value in values),
         views=tuple(dict.fromkeys(looked)),
         _blank=tuple(relations.blank[width:]),
         _width=len(relations.blank) + 1,
-        _steps=tuple(relations.steps),
+        _steps=steps,
         _answers=answers,
     )

@@ -65,7 +65,7 @@ class Expressions:
         return found(node, columns)
 
     def condition(self, node: Node, columns: Columns) -> Closure:
-        """Compile what WHEN and WHERE ask: whether it is true. DuckDB stops at the first answer."""
+        """Compile what WHEN asks: whether it is true. DuckDB stops at the first answer."""
         combine = _IN_A_CONDITION.get(node["type"])
         if combine is not None:
             return combine(tuple(self.condition(c, columns) for c in node["children"]))
@@ -179,4 +179,4 @@ def _extract(values: list[Value], _: Type) -> Closure:
     return run
 
 
-_STRUCTS = {"struct_pack": _pack, "struct_extract": _extract}
+_STRUCTS = {"struct_pack": _pack, "struct_extract": _extract, "array_extract": _extract}

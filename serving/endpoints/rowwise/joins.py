@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...http import Refusal
+from .binding import parts
 from .refusing import Refused
 from .types import BOOLEAN, DATE, RANGES, TIMESTAMP, VARCHAR, Closure, read_type
 
@@ -32,40 +33,39 @@ class Lookup(NamedTuple):
         Where its row goes.
     keys
         The key's values, in the order of the view's keys.
-    is_left
-        Whether a row without a match stays.
+    alive
+        The mark of rows that are still there: no other one is looked up. None if all are.
     """
 
     known: FeatureView
     columns: list[tuple[str, str]]
     cell: int
     keys: tuple[Closure, ...]
-    is_left: bool
+    alive: int | None
 
     @property
     def view(self) -> str:
         """The view's name."""
         return self.known.name
 
-    def fill(self, rows: Sequence[list[Any]], online: OnlineView) -> list[list[Any]]:
-        """Look all rows up at once, and give those that stay."""
-        keys = [tuple([key(cells) for key in self.keys]) for cells in rows]
+    def fill(self, rows: Sequence[list[Any]], online: OnlineView) -> None:
+        """Look all rows up at once."""
+        keys = [self._key(cells) for cells in rows]
         whole = list(dict.fromkeys(key for key in keys if None not in key))
         view, looked = online.look_up(whole)
         if view.keys != self.known.keys or list(view.columns.items()) != self.columns:
             raise _changed(view.name)
         found = dict(zip(whole, looked, strict=True))
-        kept: list[list[Any]] = []
         for cells, key in zip(rows, keys, strict=True):
             row = found.get(key)
-            if row is None and None not in key:
+            if row is None and None not in key and view.missing.kind != "null":
                 row = view.missing_row(key)
-                if view.missing.kind == "null":
-                    row = None
             cells[self.cell] = row
-            if row is not None or self.is_left:
-                kept.append(cells)
-        return kept
+
+    def _key(self, cells: list[Any]) -> tuple[Any, ...]:
+        if self.alive is not None and not cells[self.alive]:
+            return (None,)
+        return tuple([key(cells) for key in self.keys])
 
 
 def _changed(name: str) -> Refusal:
@@ -76,8 +76,20 @@ def _changed(name: str) -> Refusal:
     return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, (b"retry-after", b"1"))
 
 
-def read_lookup(
-    node: Node, view: FeatureView, below: Columns, expressions: Expressions, cell: int
+def is_plain(node: Node, width: int) -> bool:
+    """Whether a join's key is read from the first columns alone, so many, and no other view's."""
+    read = (part for each in node.get("conditions", []) for part in parts(each["left"]))
+    references = (part for part in read if part.get("expression_class") == "BOUND_REF")
+    return all(reference.get("index", 0) < width for reference in references)
+
+
+def read_lookup(  # noqa: PLR0913, PLR0917 - a join, and what is below it
+    node: Node,
+    view: FeatureView,
+    below: Columns,
+    expressions: Expressions,
+    cell: int,
+    alive: int | None,
 ) -> Lookup:
     """Read a join of DuckDB's plan.
 
@@ -100,7 +112,7 @@ def read_lookup(
         wanted = ", ".join(view.keys)
         raise Refused(f"a join with {view.name} that is not by its whole key ({wanted})")
     columns = list(view.columns.items())
-    return Lookup(view, columns, cell, tuple(keys[name] for name in names), kind == "LEFT")
+    return Lookup(view, columns, cell, tuple(keys[name] for name in names), alive)
 
 
 def _key(

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .joins import Lookup
-from .relations import Compute
+from .steps import Compute, Keep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ....online import OnlineView
-    from .relations import Step
+    from .steps import Step
     from .types import Closure
 
 Write = "Callable[[Any], Any] | None"
@@ -59,7 +59,11 @@ class RowProgram:
     def numbered(
         self, rows: Sequence[Sequence[Any]], views: Mapping[str, OnlineView]
     ) -> list[tuple[int, tuple[Any, ...]]]:
-        """Answer rows, each with its number: a join or WHERE may leave some out."""
+        """Answer rows, each with its number: a join or WHERE may leave some out.
+
+        What DuckDB refuses is an error here; what is one here, DuckDB may still answer. It raises
+        what ``rows`` does.
+        """
         width, rest = self._width, self._blank
         alive = [[*row, *rest, number] for number, row in enumerate(rows)]
         for cells in alive:
@@ -68,13 +72,13 @@ class RowProgram:
                 raise ValueError(message)
         for step in self._steps:
             if isinstance(step, Compute):
-                cell, run = step.cell, step.run
-                for cells in alive:
-                    cells[cell] = run(cells)
+                step.fill(alive)
             elif isinstance(step, Lookup):
-                alive = step.fill(alive, views[step.view])
+                step.fill(alive, views[step.view])
+            elif isinstance(step, Keep):
+                step.mark(alive)
             else:
-                alive = [cells for cells in alive if step.run(cells)]
+                alive = [cells for cells in alive if cells[step.cell]]
         answers = self._answers
         return [
             (cells[-1], tuple([w(r(cells)) if w else r(cells) for r, w in answers]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from .calls import Call, Function, is_constant, same
+from .calls import Call, Function, Make, is_constant, same
 from .types import RANGES, VARCHAR
 
 if TYPE_CHECKING:
@@ -20,12 +20,16 @@ _FIRST_HALF, _LAST_HALF = 0xD800, 0xDFFF
 """Halves of surrogate pairs, which no text has."""
 
 
+def _letters() -> list[str]:
+    return [chr(i) for i in range(1, _CODE_POINTS) if not _FIRST_HALF <= i <= _LAST_HALF]
+
+
 @cache
 def case_table(function: str) -> dict[int, str]:
     """Ask DuckDB what it makes of each code point, once; those that stay are left out."""
     import pyarrow as pa
 
-    letters = [chr(i) for i in range(1, _CODE_POINTS) if not _FIRST_HALF <= i <= _LAST_HALF]
+    letters = _letters()
     changed = duckdb.FunctionExpression(function, duckdb.ColumnExpression("letter"))
     with duckdb.connect() as connection:
         asked = connection.from_arrow(pa.table({"letter": letters})).select(changed)
@@ -42,8 +46,24 @@ def _concat(*texts: str | None) -> str:
     return "".join([text for text in texts if text is not None])
 
 
-def _trimmed(strip: Callable[[str, str], str]) -> Callable[[str], str]:
-    return lambda text: strip(text, " ")
+@cache
+def spaces() -> str:
+    """Ask DuckDB which code points it trims: spaces of all scripts, and no tab or line feed."""
+    import pyarrow as pa
+
+    letters = pa.table({"letter": _letters()})
+    trimmed = duckdb.FunctionExpression("trim", duckdb.ColumnExpression("letter"))
+    with duckdb.connect() as connection:
+        asked = connection.from_arrow(letters).filter(trimmed == duckdb.ConstantExpression(""))
+        return "".join([letter for (letter,) in asked.fetchall()])
+
+
+def _trimmed(strip: Callable[[str, str], str]) -> Make:
+    def make(_: Call) -> Callable[[str], str]:
+        taken = spaces()
+        return lambda text: strip(text, taken)
+
+    return make
 
 
 def _like(call: Call) -> Callable[[str, str], bool] | None:
@@ -109,9 +129,9 @@ FUNCTIONS = (
     Function(("contains",), (_TEXT, _TEXT), same(_contains)),
     Function(("~~",), (_TEXT, _TEXT), _like, "LIKE a constant without _"),
     Function(("!~~",), (_TEXT, _TEXT), _negated, "NOT LIKE a constant without _"),
-    Function(("trim",), (_TEXT,), same(_trimmed(str.strip))),
-    Function(("ltrim",), (_TEXT,), same(_trimmed(str.lstrip))),
-    Function(("rtrim",), (_TEXT,), same(_trimmed(str.rstrip))),
+    Function(("trim",), (_TEXT,), _trimmed(str.strip)),
+    Function(("ltrim",), (_TEXT,), _trimmed(str.lstrip)),
+    Function(("rtrim",), (_TEXT,), _trimmed(str.rstrip)),
     Function(("left",), (_TEXT, _INTEGERS), _left, "a constant length, not negative"),
     Function(
         ("substring", "substr"), (_TEXT, _INTEGERS), _substring, "from a constant place, from 1"

@@ -114,13 +114,22 @@ def _integer(value: Any) -> int:
     return huge(value) if isinstance(value, dict) else int(value or 0)
 
 
+def _moment(**since: int) -> datetime:
+    """Add to 1970; an infinite time is far beyond, too."""
+    try:
+        return EPOCH + timedelta(**since)
+    except OverflowError:
+        raise Refused("a constant outside of the years 1 to 9999") from None
+
+
 _CONSTANTS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys((*RANGES, DECIMAL), _integer),
-    **dict.fromkeys((DOUBLE, FLOAT), lambda value: float(value or 0.0)),
+    DOUBLE: lambda value: 0.0 if value is None else float(value),  # -0.0 is false in Python
+    FLOAT: lambda value: 0.0 if value is None else float32(float(value)),
     BOOLEAN: bool,
     VARCHAR: lambda value: value or "",
-    DATE: lambda days: EPOCH_DAY + timedelta(days=days or 0),
-    TIMESTAMP: lambda micros: EPOCH + timedelta(microseconds=micros or 0),
+    DATE: lambda days: _moment(days=days or 0).date(),
+    TIMESTAMP: lambda micros: _moment(microseconds=micros or 0),
     INTERVAL: _interval,
 }
 
