@@ -55,11 +55,14 @@ class RedisTarget:
                 count, size, digest = self._load(place, rows)
                 manifest = Manifest(view, count, place, size, digest, dict(source))
                 check_rows(self._client, self._address, manifest)
-                self._switch(manifest)
         except BaseException:
             with suppress(Exception):
                 self._client.unlink(place)
             raise
+        # Nothing is removed from here on: whatever is raised, readers may have been switched to it.
+        # Where they were not, it expires.
+        with explained(self._address, "Writing to"):
+            self._switch(manifest)
         return manifest
 
     def close(self) -> None:
@@ -99,7 +102,9 @@ class RedisTarget:
             pipeline.persist(manifest.place)
             pipeline.hset(views, name, manifest.to_json())
             old = _place_of(before)
-            if old is not None and old.startswith(self._address.place(name, "")):
+            # Where the answer to the first attempt was lost, what stands there is this snapshot.
+            own = self._address.place(name, "")
+            if old is not None and old != manifest.place and old.startswith(own):
                 pipeline.expire(old, GRACE)
 
         self._client.transaction(switch, views, manifest.place)

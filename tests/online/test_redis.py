@@ -2,6 +2,9 @@
 
 import json
 import logging
+import socket
+import socketserver
+import threading
 
 import duckdb
 import pytest
@@ -111,6 +114,56 @@ def test_a_writer_that_failed_leaves_what_expires(redis_shop, monkeypatch):
         keys = client.keys(f"{store._address.prefix}:v:*")
         assert sorted(client.ttl(key) > 0 for key in keys) == [False, True]
         store.refresh()
+        assert store.views["v"].get([(2,)]) == [(2, 3.0)]
+
+
+class _Forgetful(socketserver.StreamRequestHandler):
+    """Passes on what a client says to Redis, and loses the answer to the first switch."""
+
+    def handle(self):
+        with socket.create_connection(("127.0.0.1", self.server.redis_port)) as redis:
+            while asked := self.connection.recv(2**20):
+                redis.sendall(asked)
+                answer = redis.recv(2**20)
+                if b"PERSIST" in asked and not self.server.lost:
+                    self.server.lost.append(answer)
+                    return
+                self.connection.sendall(answer)
+
+
+def test_a_switch_whose_answer_was_lost(redis_shop):
+    """The client asks again, and finds its own snapshot: it is no older one that may expire."""
+    first = redis_shop.materialize("v", "id", query="SELECT 1 AS id")
+    address = read_address(redis_shop.into)
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Forgetful) as server:
+        server.redis_port, server.lost = address.port, []
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"redis://127.0.0.1:{server.server_address[1]}/0?prefix={address.prefix}"
+        query = "SELECT 1 AS id, 2 AS x"
+        [done] = materialize([Wanted(name="v", keys=("id",), query=query)], url)
+        server.shutdown()
+        thread.join()
+    assert done.problem is None
+    assert server.lost
+    with redis_shop.open() as store:
+        assert store.views["v"].get([(1,)]) == [(1, 2)]
+        assert client_of(store).ttl(done.manifest.place) == -1
+        assert client_of(store).ttl(first.place) > 0
+
+
+def test_an_interrupt_behind_the_switch(redis_shop, monkeypatch):
+    """Readers were switched to the snapshot, so that it stays."""
+    switch = redis_target.RedisTarget._switch
+
+    def interrupted(target, manifest):
+        switch(target, manifest)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(redis_target.RedisTarget, "_switch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        redis_shop.materialize("v", "id", query=ONE)
+    with redis_shop.open() as store:
         assert store.views["v"].get([(2,)]) == [(2, 3.0)]
 
 
