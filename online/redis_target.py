@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FeatureError
-from .manifest import Manifest, read_manifest
+from .manifest import Manifest, check_readable, read_manifest
 from .redis_server import MARK, as_text, connect, explained, field_of, read_address
 from .redis_store import check_rows
 
@@ -54,6 +54,7 @@ class RedisTarget:
             with explained(self._address, "Writing to"):
                 count, size, digest = self._load(place, rows)
                 manifest = Manifest(view, count, place, size, digest, dict(source))
+                check_readable(manifest)
                 check_rows(self._client, self._address, manifest)
         except BaseException:
             with suppress(Exception):

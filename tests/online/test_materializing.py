@@ -226,13 +226,24 @@ def test_every_default_survives(folder_shop):
     """Also what JSON has not: it is written as text and read back by its type."""
     query = (
         "SELECT 1 AS id, true AS b, 1.0::DOUBLE AS x, 1.0::FLOAT AS f, 1::HUGEINT AS h, '' AS s, "
-        "TIMESTAMP '2020-01-01' AS t"
+        "TIMESTAMP '2020-01-01' AS t, 1::DECIMAL(18,8) AS y, 0::DECIMAL(38,38) AS z"
     )
     defaults = {"b": "false", "x": "-0.0", "f": "nan", "h": str(-(2**127)), "s": "☃\0", "t": None}
+    defaults |= {"y": "0", "z": f"-0.{'0' * 37}1"}
     folder_shop.materialize("v", "id", query=query, missing="defaults", defaults=defaults)
     with folder_shop.open() as store:
         [row] = complete_rows(store.views["v"], [(5,)])
-    assert repr(row) == repr((5, False, -0.0, float("nan"), -(2**127), "☃\0", None))
+    decimals = Decimal("0E-8"), Decimal("-1E-38")
+    assert repr(row) == repr((5, False, -0.0, float("nan"), -(2**127), "☃\0", None, *decimals))
+
+
+def test_what_nobody_could_read_is_not_put_in_place(shop):
+    before = shop.materialize("v", "id", query="SELECT 1 AS id")
+    long = f"SELECT 2 AS id /* {'x' * 2**20} */"
+    assert "it is longer than" in shop.refused("v", "id", query=long)
+    with shop.open() as store:
+        assert store.problems == {}
+        assert store.views["v"].manifest == before
 
 
 def test_a_database_that_is_written_is_waited_for_or_named(folder_shop):
