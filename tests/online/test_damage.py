@@ -1,14 +1,16 @@
 """Snapshots that somebody damaged, or made up: refused by name, and the old one answers."""
 
 import json
+import math
 import os
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from foresql.errors import FeatureError
-from foresql.online import find_view, folder, open_online
+from foresql.online import find_view, folder, following, open_online
 
 ONE = "SELECT i AS id, i * 1.5::DOUBLE AS x FROM range(5000) t(i)"
 TWO = "SELECT i AS id, i * 2.5::DOUBLE AS x FROM range(5000) t(i)"
@@ -241,6 +243,35 @@ def test_a_manifest_that_is_gone_is_a_problem_and_no_failure(folder_shop):
         store.refresh()
         assert "is gone" in store.problems["v"]
         assert store.views["v"].get([(1,)]) == [(1,)]
+
+
+def test_what_failed_once_is_tried_again(folder_shop, monkeypatch):
+    """It may have been a server that was slow, or a file that was still being copied."""
+    folder_shop.materialize("v", "id", query=ONE)
+    with folder_shop.open() as store:
+        folder_shop.materialize("v", "id", query=TWO)
+        data = data_of(Path(folder_shop.into))
+        away = data.rename(data.with_name("away"))
+        store.refresh()
+        assert "which is not there" in store.problems["v"]
+        away.rename(data)
+        store.refresh()
+        assert "which is not there" in store.problems["v"], "it is left alone for a while"
+        monkeypatch.setattr(following, "time", SimpleNamespace(monotonic=lambda: math.inf))
+        store.refresh()
+        assert store.problems == {}
+        assert store.views["v"].get([(4,)]) == [(4, 10.0)]
+
+
+def test_a_problem_goes_with_its_file(folder_shop):
+    folder_shop.materialize("v", "id", query=ONE)
+    broken = Path(folder_shop.into) / "w.json"
+    broken.write_text("{}")
+    with folder_shop.open() as store:
+        assert list(store.problems) == ["w"]
+        broken.unlink()
+        store.refresh()
+        assert store.problems == {}
 
 
 def test_a_file_that_goes_while_it_is_opened(folder_shop, monkeypatch):
