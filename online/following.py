@@ -12,10 +12,9 @@ from ..errors import FeatureError
 from .view import ViewStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Self
 
-    from .manifest import Manifest
     from .snapshots import Snapshot, SnapshotView
 
 RETRY_SECONDS = 30.0
@@ -43,8 +42,8 @@ class FollowingStore(ABC):
         """Give what is there, by view: another state is another snapshot."""
 
     @abstractmethod
-    def _snapshot(self, name: str, state: object, check: Callable[[Manifest], None]) -> Snapshot:
-        """Open a view's snapshot; ``check`` refuses one that the view cannot become."""
+    def _snapshot(self, name: str, state: object) -> Snapshot:
+        """Open a view's snapshot."""
 
     @abstractmethod
     def _view(self, snapshot: Snapshot) -> SnapshotView:
@@ -114,15 +113,12 @@ class FollowingStore(ABC):
         """Let a newer snapshot answer, or say why it cannot."""
         current = self._views.get(name)
         try:
-            snapshot = self._snapshot(name, state, current.check if current else _anything)
+            snapshot = self._snapshot(name, state)
         except FeatureError as error:
             return str(error)
-        if current is None:
+        if current is None or not current.has_columns_of(snapshot.manifest):
+            # Who reads the view of before was made for its columns, and keeps it as it is.
             self._views = {**self._views, name: self._view(snapshot)}
         else:
             current.move(snapshot)
         return None
-
-
-def _anything(_manifest: Manifest) -> None:
-    """Take any snapshot of a view that is new."""

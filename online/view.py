@@ -95,7 +95,7 @@ class OnlineView(Protocol):
 
     @property
     def view(self) -> FeatureView:
-        """What it is; it moves when a newer snapshot is swapped in."""
+        """What it is: keys and columns stay, the rest moves when a newer snapshot is swapped in."""
         ...
 
     @property
@@ -141,7 +141,11 @@ class OnlineStore(Protocol):
 
     @property
     def views(self) -> Mapping[str, OnlineView]:
-        """The views by name; each stays the same object when its snapshot is replaced."""
+        """The views by name.
+
+        Each stays the same object when its snapshot is replaced by one of the same columns. Other
+        columns are another object; the one before keeps its snapshot for who was made for those.
+        """
         ...
 
     @property

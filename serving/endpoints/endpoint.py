@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from ...online import FeatureView, OnlineView
+    from ...online import FeatureView
     from ..features import Features
     from ..output_tensors import Output as Tensor
     from ..workers import Workers
@@ -45,7 +45,6 @@ class ServedEndpoint:
         definition: Definition,
         query: EndpointQuery,
         registry: Path,
-        views: Mapping[str, OnlineView],
         workers: Workers,
         threads: int,
         observe: Callable[[str, int], None],
@@ -73,7 +72,7 @@ class ServedEndpoint:
             output.name: output.tensor for output in query.outputs if output.tensor is not None
         }
         self.models = {v.name: v.version for _, v in query.pinned.functions}
-        self._views = {name: views[name] for name in query.views}
+        self._views = query.online
         self._own = pa.schema([(column.name, column.arrow) for column in self.columns])
         self._route = row_program(query, registry)
         self._workers, self._observe = workers, observe

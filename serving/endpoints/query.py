@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ...online import FeatureView, OnlineStore
+    from ...online import FeatureView, OnlineStore, OnlineView
     from ...scoring.pinning import Pinned
     from ...scoring.rewriting.syntax import Query
     from ...scoring.row_by_row import Called
@@ -84,6 +84,8 @@ class EndpointQuery:
         All columns of the request's relation, with their types.
     named_views
         From how the query names feature views to their names.
+    online
+        The feature views that it was compiled for, by name.
     """
 
     query: Query
@@ -96,6 +98,7 @@ class EndpointQuery:
     outputs: tuple[Output, ...]
     types: Mapping[str, str]
     named_views: Mapping[str, str]
+    online: Mapping[str, OnlineView]
 
     @property
     def interface(self) -> tuple[tuple[str, str], ...]:
@@ -151,7 +154,8 @@ def _compiled(
     settle(connection)
     query = _parsed(connection, definition)
     named = named_relations(query.root)
-    views = {} if around.store is None else {n: v.view for n, v in around.store.views.items()}
+    online = {} if around.store is None else around.store.views
+    views = {name: found.view for name, found in online.items()}
     where = None if around.store is None else around.store.location
     relations = tell_apart(named, definition.request.table, views, where)
     relation = named[relations.request]
@@ -185,6 +189,7 @@ def _compiled(
         outputs=(),
         types=own,
         named_views={named[path]: name for path, name in relations.views.items()},
+        online={looked.view.name: online[looked.view.name] for looked in joined},
     )
     return _bound(connection, found, definition)
 

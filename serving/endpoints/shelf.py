@@ -161,22 +161,24 @@ class EndpointShelf:
         made = self._make(definition, query)
         if self.places:
             _LOG.info("The endpoint %s is %s.", name, ", ".join(query.pinned.references))
-        tried = (stamp, *self._wanted(made, models))
+        tried = (stamp, *self._wanted(made, models)[:-1], dict(query.online))
         return EndpointPlace(name, made, stamp, None, tried)
 
     def _wanted(
         self, served: ServedEndpoint | None, models: Mapping[str, list[str]]
     ) -> tuple[object, ...]:
-        """Say what an endpoint rests on now: the versions of its models, its views' columns."""
+        """Say what an endpoint rests on now: the versions of its models, and its views.
+
+        A view is another object where its columns are others.
+        """
         if served is None:
             return ()
         query = served.query
         references = [models.get(called.function) for called in query.models]
         pinned = pin(query.models, "", self._around.registry)
         store = self.store
-        views = {} if store is None else {n: store.views.get(n) for n in query.views}
-        columns = [(n, v and (v.view.keys, dict(v.view.columns))) for n, v in views.items()]
-        return references, pinned.functions, columns
+        views = {} if store is None else {name: store.views.get(name) for name in query.online}
+        return references, pinned.functions, views
 
     def _check_name(self, name: str) -> None:
         if name in self._models():

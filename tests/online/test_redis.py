@@ -65,7 +65,6 @@ def test_a_snapshot_that_lost_rows_is_refused(redis_shop):
         (b"{}", "another format"),
         ({"place": "foresql:other:1"}, "is the manifest of something else"),
         ({"view": "w"}, "is the manifest of something else"),
-        ({"columns": [["id", "BIGINT"], ["x", "FLOAT"]]}, "x was DOUBLE and is FLOAT"),
     ],
 )
 def test_manifests_that_lie(redis_shop, content, message):

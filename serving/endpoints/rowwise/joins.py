@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...http import Refusal
 from .refusing import Refused
 from .types import BOOLEAN, DATE, RANGES, TIMESTAMP, VARCHAR, Closure, read_type
 
@@ -24,10 +22,8 @@ class Lookup(NamedTuple):
 
     Attributes
     ----------
-    known
-        The view, as it was when the query was compiled.
-    columns
-        Its columns and their types, in order.
+    view
+        The view's name.
     cell
         Where its row goes.
     keys
@@ -36,24 +32,16 @@ class Lookup(NamedTuple):
         Whether a row without a match stays.
     """
 
-    known: FeatureView
-    columns: list[tuple[str, str]]
+    view: str
     cell: int
     keys: tuple[Closure, ...]
     is_left: bool
-
-    @property
-    def view(self) -> str:
-        """The view's name."""
-        return self.known.name
 
     def fill(self, rows: Sequence[list[Any]], online: OnlineView) -> list[list[Any]]:
         """Look all rows up at once, and give those that stay."""
         keys = [tuple([key(cells) for key in self.keys]) for cells in rows]
         whole = list(dict.fromkeys(key for key in keys if None not in key))
         view, looked = online.look_up(whole)
-        if view.keys != self.known.keys or list(view.columns.items()) != self.columns:
-            raise _changed(view.name)
         found = dict(zip(whole, looked, strict=True))
         kept: list[list[Any]] = []
         for cells, key in zip(rows, keys, strict=True):
@@ -66,14 +54,6 @@ class Lookup(NamedTuple):
             if row is not None or self.is_left:
                 kept.append(cells)
         return kept
-
-
-def _changed(name: str) -> Refusal:
-    message = (
-        f"The feature view {name} has other columns than before. The endpoint follows in a moment: "
-        "send the request again."
-    )
-    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, (b"retry-after", b"1"))
 
 
 def read_lookup(
@@ -99,8 +79,7 @@ def read_lookup(
     if set(names) != set(keys):
         wanted = ", ".join(view.keys)
         raise Refused(f"a join with {view.name} that is not by its whole key ({wanted})")
-    columns = list(view.columns.items())
-    return Lookup(view, columns, cell, tuple(keys[name] for name in names), kind == "LEFT")
+    return Lookup(view.name, cell, tuple(keys[name] for name in names), kind == "LEFT")
 
 
 def _key(

@@ -12,9 +12,11 @@ import pandas as pd
 import pytest
 import tritonclient.grpc as triton
 from click.testing import CliRunner
+from redis_server import redis_server
 
 import foresql
 from foresql.cli import main
+from foresql.online import Wanted, materialize
 from foresql.serving import Endpoints
 
 pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
@@ -97,6 +99,60 @@ def test_a_model_that_would_change_the_columns_is_not_followed(registry, serving
     client.service.endpoints.refresh()
     assert client.post("/predict/late_flight", ROW).json() == before
     assert "its columns would be" in client.service.endpoints.problems[0]
+
+
+def materialized(into: str, query: str) -> None:
+    [done] = materialize([Wanted(name="planes", keys=("tailnum",), query=query)], into)
+    assert done.problem is None
+
+
+PLANES = "SELECT 'N1' AS tailnum, {} AS seats"
+JOINED = "SELECT t.tailnum, p.seats FROM trips t JOIN planes p USING (tailnum)"
+TAIL = {"rows": [{"tailnum": "N1"}]}
+
+
+@pytest.fixture(params=["folder", "redis"])
+def place(request, tmp_path):
+    if request.param == "folder":
+        yield str(tmp_path / "online")
+        return
+    with redis_server() as server:
+        yield server.url()
+
+
+def test_a_view_whose_columns_change_is_followed(registry, serving, start, place):
+    """The endpoint is compiled anew for them, and until then the old one answers."""
+    (serving / "late_flight.sql").write_text(JOINED)
+    (serving / "late_flight.toml").write_text('[request]\ncolumns = { tailnum = "VARCHAR" }\n')
+    materialized(place, PLANES.format("1"))
+    client = start(registry, endpoints=Endpoints(serving, online=place))
+    endpoints = client.service.endpoints
+
+    def answered() -> object:
+        response = client.post("/predict/late_flight", TAIL)
+        assert response.status_code == 200, response.text
+        return response.json()["answers"][0]["seats"]
+
+    assert answered() == 1
+    materialized(place, f"SELECT 7 AS wings, * FROM ({PLANES.format('2')})")
+    endpoints.store.refresh()
+    assert answered() == 1, "rows of other columns are not read as if they were the old ones"
+    endpoints.refresh()
+    assert answered() == 2
+    # There and back between two looks: the columns are the same, and the snapshot is not.
+    for query in (PLANES.format("3"), f"SELECT 7 AS wings, * FROM ({PLANES.format('4')})"):
+        materialized(place, query)
+        endpoints.store.refresh()
+    endpoints.refresh()
+    assert answered() == 4
+    assert endpoints.problems == []
+    materialized(place, PLANES.format("'many'"))
+    endpoints.refresh()
+    assert answered() == 4
+    assert "its columns would be" in endpoints.problems[0]
+    (serving / "late_flight.sql").write_text(JOINED + " WHERE true")
+    endpoints.refresh()
+    assert answered() == "many"
 
 
 def test_check_says_what_each_endpoint_is(registry, serving, tmp_path):
