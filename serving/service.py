@@ -58,12 +58,14 @@ class Service:
         if self.tracing is not None:
             self.bodies = self.tracing.bodies(settings.limits)
         looks = [self.shelf.refresh]
-        looks += [self.endpoints.refresh] if self.endpoints else []
         looks += [self.keys.reload] if self.keys else []
         looks += [self.audit.reopen] if self.audit else []
         looks += [self.traffic.look] if self.traffic else []
         looks += [partial(tell, self)] if settings.shared else []
-        self._watcher = Watcher(settings.poll_seconds, *looks)
+        self._watchers = [Watcher(settings.poll_seconds, *looks)]
+        if self.endpoints:
+            # Large snapshots, or a server that is away, take time: keys are withdrawn meanwhile.
+            self._watchers.append(Watcher(settings.poll_seconds, self.endpoints.refresh))
         self.routes: tuple[Route, ...] = ()
         self.in_flight = 0
         self._is_running = False
@@ -75,14 +77,16 @@ class Service:
             self.tracing.start()
         if self.traffic is not None:
             self.traffic.start()
-        self._watcher.start()
+        for watcher in self._watchers:
+            watcher.start()
         self._is_running = True
         tell(self)
 
     def stop(self) -> None:
         """End the threads; nothing is ready any more."""
         self._is_running = False
-        self._watcher.stop()
+        for watcher in self._watchers:
+            watcher.stop()
         self.workers.stop()
         if self.traffic is not None:
             self.traffic.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import EndpointError, ForesqlError
@@ -108,20 +109,25 @@ class EndpointShelf:
 
     def refresh(self) -> None:
         """Follow the files, the aliases and the feature views; what cannot be changes nothing."""
-        try:
-            if self.store is not None:
-                self.store.refresh()
-            self._load_all(strict=False)
-            self.is_current = True
-        except Exception as error:  # noqa: BLE001 - the thread must go on looking
-            if self.is_current:
-                _LOG.exception("The endpoints cannot be followed: %s", error)
-            self.is_current = False
+        was_current, is_current = self.is_current, True
+        # Files and aliases are followed while the feature views are out of reach.
+        for look in (self._refresh_views, partial(self._load_all, strict=False)):
+            try:
+                look()
+            except Exception as error:  # noqa: BLE001 - the thread must go on looking
+                is_current = False
+                if was_current:
+                    _LOG.exception("The endpoints cannot be followed: %s", error)
+        self.is_current = is_current
 
     def close(self) -> None:
         """Close the feature views."""
         if self.store is not None:
             self.store.close()
+
+    def _refresh_views(self) -> None:
+        if self.store is not None:
+            self.store.refresh()
 
     def _load_all(self, *, strict: bool) -> None:
         models = callable_models(self._around.registry)

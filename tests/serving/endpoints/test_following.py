@@ -155,6 +155,21 @@ def test_a_view_whose_columns_change_is_followed(registry, serving, start, place
     assert answered() == "many"
 
 
+def test_files_are_followed_while_the_views_are_out_of_reach(registry, serving, start, tmp_path):
+    into = tmp_path / "online"
+    materialized(str(into), PLANES.format("1"))
+    client = start(registry, endpoints=Endpoints(serving, online=str(into)))
+    away = into.rename(tmp_path / "away")
+    before = client.post("/predict/late_flight", ROW).json()["version"]
+    (serving / "late_flight.sql").write_text(QUERY.replace("1.0", "2.0"))
+    client.service.endpoints.refresh()
+    assert client.post("/predict/late_flight", ROW).json()["version"] != before
+    assert not client.service.endpoints.is_current
+    away.rename(into)
+    client.service.endpoints.refresh()
+    assert client.service.endpoints.is_current
+
+
 def test_check_says_what_each_endpoint_is(registry, serving, tmp_path):
     (serving / "refused.sql").write_text("SELECT count(*) AS n FROM trips")
     database = tmp_path / "warehouse.duckdb"
