@@ -148,6 +148,8 @@ class PredictionLog:
             if isinstance(error, OSError) and served.reference in self._open:
                 self._open.pop(served.reference)[0].leave()
                 self._recover_at = time.monotonic() + RECOVER_SECONDS
+            if served.reference not in self._open:
+                self._tables.pop(served.reference, None)
 
     def _table(self, served: ServedModel) -> LogTable:
         table = self._tables.get(served.reference)
@@ -174,7 +176,8 @@ class PredictionLog:
             is_due = now - since >= self._settings.seconds or journal.size >= FILE_BYTES
             if not (final or is_due):
                 continue
-            del self._open[reference]
+            # With its table, which keeps the version's model in memory.
+            del self._open[reference], self._tables[reference]
             try:
                 journal.close()
             except (OSError, pa.ArrowException) as error:
