@@ -124,11 +124,10 @@ class ServedEndpoint:
         program, places = self._route.program, self._route.places
         if program is None:
             return self.answer(features)
-        as_of = {name: online.view.as_of for name, online in self._views.items()}
         rows = own_rows(self.columns, list(features.tuples()))
-        found = program.numbered(rows, self._views)
+        found, read = program.numbered(rows, self._views)
         values = [tuple([row[place] for place in places]) for _, row in found]
-        return Answered([number for number, _ in found], values, as_of)
+        return Answered([number for number, _ in found], values, read.as_of)
 
     def answer(self, features: Features) -> Answered:
         """Answer rows by DuckDB, in the thread that asks."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 
 from ...errors import ScoringError
+from ...online.one_snapshot import in_one_snapshot
 from ...scoring.changing_rows import OF_AN_EVENT, Rows, reason_of
 from ...scoring.query import connect_quietly
 from ...scoring.trees import settle
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from ...online import FeatureView, OnlineView
+    from ...online.one_snapshot import SnapshotsRead
     from .query import EndpointQuery, Looked
     from .writing import Stage
 
@@ -110,18 +112,17 @@ class Engine:
     def _answered(self, rows: pa.Table, first: int) -> Answered:
         numbers = pa.array(range(first, first + rows.num_rows), pa.int64())
         self._request.table = rows.append_column(ROW, numbers)
-        as_of = self._look_up()
+        _, read = in_one_snapshot(self._look_up)
         found = self._executed(_PLAN)
         order = found[ROW].to_pylist()
         if any(a > b for a, b in itertools.pairwise(order)):
             found = found.sort_by(ROW)
             order = found[ROW].to_pylist()
         columns = [found[output.name].to_pylist() for output in self._query.outputs]
-        return Answered(order, list(zip(*columns, strict=True)), as_of)
+        return Answered(order, list(zip(*columns, strict=True)), read.as_of)
 
-    def _look_up(self) -> dict[str, datetime]:
+    def _look_up(self, read: SnapshotsRead) -> None:
         """Fill the relations of the feature views with the rows that are asked for."""
-        as_of: dict[str, datetime] = {}
         for number, stage in enumerate(self._query.statements.stages):
             keys = self._keys(number, stage)
             at = 0
@@ -131,9 +132,8 @@ class Engine:
                 at += width
                 whole = [key for key in wanted if None not in key]
                 view, rows = look_up(self._views[looked.view.name], whole)
-                as_of[view.name] = min(view.as_of, as_of.get(view.name, view.as_of))
+                read.note(view)
                 self._looked[place].table = _as_table(view, looked, rows)
-        return as_of
 
     def _keys(self, number: int, stage: Stage) -> list[list[Any]]:
         if stage.text is None:

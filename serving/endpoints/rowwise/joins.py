@@ -37,8 +37,10 @@ class Lookup(NamedTuple):
     keys: tuple[Closure, ...]
     is_left: bool
 
-    def fill(self, rows: Sequence[list[Any]], online: OnlineView) -> list[list[Any]]:
-        """Look all rows up at once, and give those that stay."""
+    def fill(
+        self, rows: Sequence[list[Any]], online: OnlineView
+    ) -> tuple[list[list[Any]], FeatureView]:
+        """Look all rows up at once, and give those that stay, and the snapshot that they are of."""
         keys = [tuple([key(cells) for key in self.keys]) for cells in rows]
         whole = list(dict.fromkeys(key for key in keys if None not in key))
         view, looked = online.look_up(whole)
@@ -53,7 +55,7 @@ class Lookup(NamedTuple):
             cells[self.cell] = row
             if row is not None or self.is_left:
                 kept.append(cells)
-        return kept
+        return kept, view
 
 
 def read_lookup(

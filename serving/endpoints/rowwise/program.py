@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ....online.one_snapshot import in_one_snapshot
 from .joins import Lookup
 from .relations import Compute
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ....online import OnlineView
+    from ....online.one_snapshot import SnapshotsRead
     from .relations import Step
     from .types import Closure
 
@@ -54,12 +56,23 @@ class RowProgram:
         MissingEntityError
             If a feature view has no row for one, and declares none.
         """
-        return [answer for _, answer in self.numbered(rows, views)]
+        return [answer for _, answer in self.numbered(rows, views)[0]]
 
     def numbered(
         self, rows: Sequence[Sequence[Any]], views: Mapping[str, OnlineView]
+    ) -> tuple[list[tuple[int, tuple[Any, ...]]], SnapshotsRead]:
+        """Answer rows, each with its number: a join or WHERE may leave some out.
+
+        Beside them stand the snapshots that were read. A view that is joined twice is read in one.
+        """
+        return in_one_snapshot(lambda read: self._numbered(rows, views, read))
+
+    def _numbered(
+        self,
+        rows: Sequence[Sequence[Any]],
+        views: Mapping[str, OnlineView],
+        read: SnapshotsRead,
     ) -> list[tuple[int, tuple[Any, ...]]]:
-        """Answer rows, each with its number: a join or WHERE may leave some out."""
         width, rest = self._width, self._blank
         alive = [[*row, *rest, number] for number, row in enumerate(rows)]
         for cells in alive:
@@ -72,7 +85,8 @@ class RowProgram:
                 for cells in alive:
                     cells[cell] = run(cells)
             elif isinstance(step, Lookup):
-                alive = step.fill(alive, views[step.view])
+                alive, view = step.fill(alive, views[step.view])
+                read.note(view)
             else:
                 alive = [cells for cells in alive if step.run(cells)]
         answers = self._answers

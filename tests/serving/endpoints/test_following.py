@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -153,6 +154,66 @@ def test_a_view_whose_columns_change_is_followed(registry, serving, start, place
     (serving / "late_flight.sql").write_text(JOINED + " WHERE true")
     endpoints.refresh()
     assert answered() == "many"
+
+
+TWICE = """SELECT t.one, t.other, a.seats AS first, b.seats AS second
+    FROM trips t JOIN planes a ON a.tailnum = t.one JOIN planes b ON b.tailnum = t.other"""
+GENERATION = "SELECT 'N' || i AS tailnum, {} AS seats FROM range(9) r(i)"
+
+
+@pytest.mark.parametrize("rows", [1, 3_000])
+def test_a_request_reads_one_snapshot_and_says_which(registry, serving, start, place, rows):
+    """Whenever a newer one is swapped in: `as_of` is of that which gave the rows."""
+    (serving / "late_flight.sql").write_text(TWICE)
+    columns = '{ one = "VARCHAR", other = "VARCHAR" }'
+    (serving / "late_flight.toml").write_text(f"[request]\ncolumns = {columns}\n")
+    materialized(place, GENERATION.format(0))
+    client = start(registry, endpoints=Endpoints(serving, online=place))
+    store = client.service.endpoints.store
+    view = store.views["planes"]
+    as_of = {0: view.view.as_of}
+    served = client.service.endpoints.find("late_flight")
+    assert (rows > served.few_rows) == (rows > 1), "both ways are asked"
+
+    class Swapping:
+        """The view, of which a newer snapshot is swapped in before or behind a lookup."""
+
+        left = 0
+
+        @property
+        def is_local(self):
+            return view.is_local
+
+        @property
+        def view(self):
+            self._step()
+            return view.view
+
+        def look_up(self, keys):
+            self._step()
+            found = view.look_up(keys)
+            self._step()
+            return found
+
+        def _step(self):
+            self.left -= 1
+            if self.left == 0:
+                generation = len(as_of)
+                materialized(place, GENERATION.format(generation))
+                store.refresh()
+                as_of[generation] = view.view.as_of
+
+    swapping = Swapping()
+    served._views["planes"] = swapping
+    asked = {"rows": [{"one": f"N{i % 9}", "other": f"N{i % 7}"} for i in range(rows)]}
+    for steps in (1, 2, 3, 4):
+        swapping.left = steps
+        found = client.post("/predict/late_flight", asked).json()
+        seen = {answer[name] for answer in found["answers"] for name in ("first", "second")}
+        assert len(found["answers"]) == rows
+        said = datetime.fromisoformat(found["as_of"]["planes"])
+        assert [as_of[each] for each in seen] == [said]
+    assert len(as_of) == 5
 
 
 def test_files_are_followed_while_the_views_are_out_of_reach(registry, serving, start, tmp_path):
