@@ -4,10 +4,12 @@ import json
 import logging
 import socket
 import socketserver
+import ssl
 import threading
 
 import duckdb
 import pytest
+from certificates import certificate
 from redis_server import redis_server
 
 from foresql.errors import FeatureError
@@ -164,6 +166,75 @@ def test_an_interrupt_behind_the_switch(redis_shop, monkeypatch):
         redis_shop.materialize("v", "id", query=ONE)
     with redis_shop.open() as store:
         assert store.views["v"].get([(2,)]) == [(2, 3.0)]
+
+
+def test_a_slow_writer_puts_nothing_older_over_what_is_newer(redis_shop, tmp_path):
+    """There is no lock in Redis: another run may read later, and be done before."""
+    source = tmp_path / "source.parquet"
+    query = f"SELECT * FROM '{source}'"
+
+    def write(x):
+        duckdb.sql(f"SELECT 1 AS id, {x} AS x").write_parquet(str(source))
+
+    def overtaken(*_):
+        write(2)
+        [done] = materialize(wanted, redis_shop.into)
+        assert done.problem is None
+
+    wanted = [Wanted(name="v", keys=("id",), query=query)]
+    for there in (False, True):
+        write(1)
+        if there:
+            redis_shop.materialize("v", "id", query=query)
+        [done] = materialize(wanted, redis_shop.into, progress=overtaken)
+        assert "Another run has put a newer snapshot of v in place" in done.problem
+        with redis_shop.open() as store:
+            assert store.views["v"].get([(1,)]) == [(1, 2)]
+    # The one that was overtaken is not refused when it reads again.
+    redis_shop.materialize("v", "id", query=query)
+
+
+class _Encrypted(_Forgetful):
+    """Passes on what a client says by TLS."""
+
+    def setup(self):
+        self.server.lost = [b""]
+        self.request = self.server.tls.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def finish(self):
+        super().finish()
+        self.request.close()
+
+
+class _Quiet(socketserver.ThreadingTCPServer):
+    def handle_error(self, *_):
+        """A client that does not trust it ends the connection."""
+
+
+def test_tls_proves_whose_the_server_is(redis_shop, tmp_path, monkeypatch):
+    (authority, _, _), signer = certificate(tmp_path, "authority")
+    (pem, key, _), _ = certificate(tmp_path, "localhost", signer)
+    redis_shop.materialize("v", "id", query=ONE)
+    address = read_address(redis_shop.into)
+    with _Quiet(("127.0.0.1", 0), _Encrypted) as server:
+        server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.tls.load_cert_chain(pem, key)
+        server.redis_port = address.port
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"rediss://{{}}:{server.server_address[1]}/0?prefix={address.prefix}"
+        try:
+            with pytest.raises(FeatureError, match="certificate verify failed"):
+                open_online(url.format("localhost"))
+            monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+            with open_online(url.format("localhost")) as store:
+                assert store.views["v"].get([(2,)]) == [(2, 3.0)]
+            with pytest.raises(FeatureError, match="IP address mismatch"):
+                open_online(url.format("127.0.0.1"))
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_two_writers_and_the_last_one_stays(redis_shop):
