@@ -18,6 +18,7 @@ from .records import ALL, LogTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from ..models import ServedModel
     from ..settings import LogSettings
@@ -29,6 +30,7 @@ FILE_BYTES = 64 * 2**20
 FLUSH_SECONDS = 0.5
 RECOVER_SECONDS = 30.0
 _BATCH_ROWS = 1_024
+_ATTEMPTS = 5
 _FOLDER_MODE = 0o750
 _LOG = logging.getLogger("foresql.serving")
 
@@ -129,6 +131,8 @@ class PredictionLog:
                     self._write(mine)
             finally:
                 self.queue.release(records)
+            # Here too: under a steady load the queue is never empty.
+            self._close_due(final=False)
             time.sleep(0)  # requests have the interpreter between two batches
 
     def _write(self, records: list[Record]) -> None:
@@ -164,11 +168,21 @@ class PredictionLog:
             return found[0]
         folder = self._settings.folder / served.name / str(served.version)
         folder.mkdir(_FOLDER_MODE, parents=True, exist_ok=True)
-        self._files += 1
-        at = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        journal = Journal(folder, f"{at}-{self._process}-{self._files}", table.schema)
+        journal = self._new_journal(folder, table)
         self._open[served.reference] = journal, time.monotonic()
         return journal
+
+    def _new_journal(self, folder: Path, table: LogTable) -> Journal:
+        attempt = 0
+        while True:
+            attempt += 1
+            self._files += 1
+            at = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+            try:
+                return Journal(folder, f"{at}-{self._process}-{self._files}", table.schema)
+            except BlockingIOError:  # another process took it for one that was left
+                if attempt == _ATTEMPTS:
+                    raise
 
     def _close_due(self, *, final: bool) -> None:
         now = time.monotonic()

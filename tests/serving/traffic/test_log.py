@@ -220,6 +220,51 @@ def test_files_are_closed_by_time_and_size(start, two_versions, tmp_path, monkey
         assert read(settings.folder).num_rows == 3
 
 
+def test_files_are_closed_under_a_steady_load(start, two_versions, log, monkeypatch):
+    """Also while the queue is never empty."""
+    monkeypatch.setattr(log_module, "FILE_BYTES", 1)
+    client = start(two_versions, prediction_log=log)
+    written = client.service.traffic.log
+    write, rounds = written._write, []
+
+    def again(records):
+        write(records)
+        rounds.append(len(records))
+        if not [*log.folder.glob("*/*/*.parquet")] and len(rounds) < 50:
+            written.queue.put(records[0])
+
+    monkeypatch.setattr(written, "_write", again)
+    client.post("/predict/delay", {"rows": [ROW]})
+    client.service.stop()
+    assert len(rounds) == 2
+    assert read(log.folder).num_rows == 2
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_a_journal_that_another_process_took(start, two_versions, log, monkeypatch, is_done):
+    """It is made before it is locked, and another process may find it between the two."""
+    client = start(two_versions, prediction_log=log)
+    lock, taken = journal.lock, []
+
+    def late(file):
+        if not taken:
+            [path] = log.folder.rglob(f".*{journal.SUFFIX}")
+            taken.append(os.open(path, os.O_RDWR))
+            if is_done:
+                assert recover(path)
+            else:
+                assert lock(taken[0])
+        return lock(file)
+
+    monkeypatch.setattr(journal, "lock", late)
+    client.post("/predict/delay", {"rows": [ROW]})
+    client.service.stop()
+    os.close(taken[0])
+    assert read(log.folder).num_rows == 1
+    assert client.service.traffic.log.lost == 0
+    assert [*log.folder.rglob(".*")] == []
+
+
 SCHEMA = pa.schema([("model_name", pa.string()), ("role", pa.string()), ("x", pa.float64())])
 
 
