@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING
@@ -23,11 +24,15 @@ from .watching import Watcher
 from .workers import Workers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..scoring.models import OpenModel
     from .access import Authenticator
     from .routing import Route
     from .served import Served
     from .settings import Settings
+
+_LOG = logging.getLogger("foresql.serving")
 
 
 class Service:
@@ -54,6 +59,8 @@ class Service:
         self.audit = None if settings.audit_log is None else AuditLog(settings.audit_log)
         # The plain server has neither, and asks for each just once a request.
         self.traffic = _traffic(settings, self.shelf)
+        if self.endpoints is not None:
+            _warn_of_endpoints(settings, [each.name for each in self.endpoints.served])
         self.tracing = Tracing(self.version) if settings.traces else None
         if self.tracing is not None:
             self.bodies = self.tracing.bodies(settings.limits)
@@ -129,6 +136,17 @@ class Service:
     def _made(self, opened: OpenModel) -> ServedModel:
         limits = self.settings.limits
         return ServedModel(opened, self.workers, limits, self.metrics.observe_batch)
+
+
+def _warn_of_endpoints(settings: Settings, names: Sequence[str]) -> None:
+    """Say what rules and log leave out: who asks for them may think that they are for all."""
+    wanted = {
+        "split by --traffic": settings.traffic,
+        "logged by --prediction-log": settings.prediction_log,
+    }
+    undone = " or ".join(what for what, setting in wanted.items() if setting is not None)
+    if undone and names:
+        _LOG.warning("Answers of endpoints are not %s: %s.", undone, ", ".join(names))
 
 
 def _traffic(settings: Settings, shelf: Shelf) -> Traffic | None:

@@ -19,6 +19,7 @@ import foresql
 from foresql.cli import main
 from foresql.online import Wanted, materialize
 from foresql.serving import Endpoints
+from foresql.serving.settings import LogSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
 QUERY = (
@@ -229,6 +230,21 @@ def test_files_are_followed_while_the_views_are_out_of_reach(registry, serving, 
     away.rename(into)
     client.service.endpoints.refresh()
     assert client.service.endpoints.is_current
+
+
+def test_that_rules_and_log_are_not_for_endpoints_is_said(
+    registry, serving, start, tmp_path, caplog
+):
+    endpoints = Endpoints(serving)
+    start(registry, endpoints=endpoints)
+    assert "Answers of endpoints" not in caplog.text
+    log = LogSettings(tmp_path / "log")
+    client = start(registry, endpoints=endpoints, prediction_log=log)
+    assert "Answers of endpoints are not logged by --prediction-log: late_flight." in caplog.text
+    assert client.post("/predict/late_flight", ROW).status_code == 200
+    assert client.post("/predict/delay", {"rows": [{"distance": 1, "dep delay": 2}]}).is_success
+    client.service.stop()
+    assert [path.name for path in log.folder.iterdir()] == ["delay"]
 
 
 def test_check_says_what_each_endpoint_is(registry, serving, tmp_path):
