@@ -133,6 +133,7 @@ class PredictionLog:
                 self.queue.release(records)
             # Here too: under a steady load the queue is never empty.
             self._close_due(final=False)
+            self._recover_left()
             time.sleep(0)  # requests have the interpreter between two batches
 
     def _write(self, records: list[Record]) -> None:
