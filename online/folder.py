@@ -20,7 +20,7 @@ from .snapshots import Snapshot, SnapshotView
 from .sqlite import SqliteRows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from .manifest import Manifest
 
@@ -64,7 +64,7 @@ class FolderStore(FollowingStore):
     def _view(self, snapshot: Snapshot) -> SnapshotView:
         return SnapshotView(snapshot, is_local=True)
 
-    def _snapshot(self, name: str, state: object, check: Callable[[Manifest], None]) -> Snapshot:
+    def _snapshot(self, name: str, state: object) -> Snapshot:
         del state  # the manifest of now may be a later one
         path = self._folder / f"{name}{MANIFEST}"
         attempts = 0
@@ -74,7 +74,6 @@ class FolderStore(FollowingStore):
             if manifest.view.name != name:
                 message = f"{path} is the manifest of {manifest.view.name!r}: it was renamed."
                 raise FeatureError(message)
-            check(manifest)
             try:
                 return open_snapshot(path, manifest)
             except FileNotFoundError as error:

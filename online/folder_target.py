@@ -14,7 +14,7 @@ from ..errors import FeatureError
 from ..registry.atomic import sync
 from .folder import DATA, MANIFEST, sha256_of
 from .keys import KeyCodec
-from .manifest import Manifest
+from .manifest import Manifest, check_readable
 from .sqlite import write_rows
 
 if TYPE_CHECKING:
@@ -60,8 +60,9 @@ class FolderTarget:
                 manifest = Manifest(
                     view, counted.count, place, path.stat().st_size, digest, dict(source)
                 )
+                content = check_readable(manifest)
                 self._put(path, self._folder / place)
-                path.write_bytes(manifest.to_json())
+                path.write_bytes(content)
                 self._put(path, self._folder / f"{view.name}{MANIFEST}")
                 self._remove_older(view.name, place)
         finally:

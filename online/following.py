@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
@@ -10,11 +12,13 @@ from ..errors import FeatureError
 from .view import ViewStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Self
 
-    from .manifest import Manifest
     from .snapshots import Snapshot, SnapshotView
+
+RETRY_SECONDS = 30.0
+"""How long a snapshot that could not be taken over is left alone, unless it changes."""
 
 
 class FollowingStore(ABC):
@@ -25,6 +29,7 @@ class FollowingStore(ABC):
         self._views: dict[str, SnapshotView] = {}
         self._problems: dict[str, str] = {}
         self._seen: dict[str, object] = {}
+        self._again: dict[str, float] = {}
         self._refreshing = threading.Lock()
 
     @property
@@ -37,8 +42,8 @@ class FollowingStore(ABC):
         """Give what is there, by view: another state is another snapshot."""
 
     @abstractmethod
-    def _snapshot(self, name: str, state: object, check: Callable[[Manifest], None]) -> Snapshot:
-        """Open a view's snapshot; ``check`` refuses one that the view cannot become."""
+    def _snapshot(self, name: str, state: object) -> Snapshot:
+        """Open a view's snapshot."""
 
     @abstractmethod
     def _view(self, snapshot: Snapshot) -> SnapshotView:
@@ -64,13 +69,15 @@ class FollowingStore(ABC):
         """
         with self._refreshing:
             there = self._states()
-            for name in self._views.keys() - there.keys():
-                self._note(name, f"{name} is gone from {self.location}")
+            for name in (self._views.keys() | self._problems.keys()) - there.keys():
+                is_view = name in self._views
+                self._note(name, f"{name} is gone from {self.location}" if is_view else None)
                 self._seen.pop(name, None)
+                self._again.pop(name, None)
             for name, state in there.items():
-                if state != self._seen.get(name):
-                    self._note(name, self._taken(name, state))
-                    self._seen[name] = state
+                is_due = time.monotonic() >= self._again.get(name, math.inf)
+                if is_due or state != self._seen.get(name):
+                    self._take_over(name, state)
 
     def status(self) -> list[ViewStatus]:
         """Say which snapshots answer."""
@@ -92,19 +99,26 @@ class FollowingStore(ABC):
         noted = {**self._problems, name: problem}
         self._problems = {view: text for view, text in noted.items() if text is not None}
 
+    def _take_over(self, name: str, state: object) -> None:
+        """Take a snapshot over; one that cannot be is tried again later, for it may come right."""
+        problem = self._taken(name, state)
+        self._note(name, problem)
+        self._seen[name] = state
+        if problem is None:
+            self._again.pop(name, None)
+        else:
+            self._again[name] = time.monotonic() + RETRY_SECONDS
+
     def _taken(self, name: str, state: object) -> str | None:
         """Let a newer snapshot answer, or say why it cannot."""
         current = self._views.get(name)
         try:
-            snapshot = self._snapshot(name, state, current.check if current else _anything)
+            snapshot = self._snapshot(name, state)
         except FeatureError as error:
             return str(error)
-        if current is None:
+        if current is None or not current.has_columns_of(snapshot.manifest):
+            # Who reads the view of before was made for its columns, and keeps it as it is.
             self._views = {**self._views, name: self._view(snapshot)}
         else:
             current.move(snapshot)
         return None
-
-
-def _anything(_manifest: Manifest) -> None:
-    """Take any snapshot of a view that is new."""

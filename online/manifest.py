@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import FeatureError
@@ -99,6 +100,19 @@ def read_manifest(content: bytes, where: str) -> Manifest:
         reason = f"{error!r} is missing" if isinstance(error, KeyError) else str(error)
         message = f"{where} is no manifest of a snapshot: {reason}"
         raise FeatureError(message) from error
+
+
+def check_readable(manifest: Manifest) -> bytes:
+    """Give what is written of a snapshot, if it can be read again.
+
+    Raises
+    ------
+    FeatureError
+        If it cannot, as one of more rows than are read.
+    """
+    content = manifest.to_json()
+    read_manifest(content, f"What would be written of {manifest.view.name}")
+    return content
 
 
 def check_name(name: str) -> str:
@@ -198,6 +212,8 @@ def text_of(value: Any) -> str:
             return repr(value)
         case datetime():
             return value.isoformat()
+        case Decimal():
+            return f"{value:f}"  # without an exponent, which is not read
         case _:
             return str(value)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -87,22 +88,23 @@ def materialize(  # noqa: PLR0913 - keyword options of one call
         If the warehouse or the target cannot be opened.
     """
     done: list[Materialized] = []
-    with open_warehouse(database, registry, wait) as warehouse:
-        target = open_target(into, wait)
-        try:
-            for wanted in views:
-                started = time.monotonic()
-                manifest, problem = None, None
-                try:
-                    manifest = _materialize(
-                        warehouse, wanted, target, progress, allow_empty=allow_empty
-                    )
-                except FeatureError as error:
-                    problem = str(error)
-                seconds = time.monotonic() - started
-                done.append(Materialized(wanted.name, manifest, seconds, problem))
-        finally:
-            target.close()
+    # The place first: who waits for it opens the warehouse after those who had it before, and so
+    # never puts an older state over a newer one.
+    with (
+        closing(open_target(into, wait)) as target,
+        open_warehouse(database, registry, wait) as warehouse,
+    ):
+        for wanted in views:
+            started = time.monotonic()
+            manifest, problem = None, None
+            try:
+                manifest = _materialize(
+                    warehouse, wanted, target, progress, allow_empty=allow_empty
+                )
+            except FeatureError as error:
+                problem = str(error)
+            seconds = time.monotonic() - started
+            done.append(Materialized(wanted.name, manifest, seconds, problem))
     return done
 
 
@@ -131,7 +133,8 @@ def _materialize(
     *,
     allow_empty: bool,
 ) -> Manifest:
-    as_of = datetime.now(UTC)
+    # Nobody changes a file while it is open; without one, the query reads other files now.
+    as_of = datetime.now(UTC) if warehouse.path is None else warehouse.opened_at
     warehouse.register(wanted)
     columns = warehouse.columns_of(wanted)
     by_name = {name.lower(): name for name in columns}

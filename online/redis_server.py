@@ -28,6 +28,8 @@ MARK = b"m"
 USER, PASSWORD = "FORESQL_REDIS_USER", "FORESQL_REDIS_PASSWORD"
 _PORT = 6379
 _TIMEOUT = 10.0
+# Said, since older clients check a certificate and not whose it is.
+_TLS: dict[str, Any] = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
 _MOST_SAID = 300
 _PREFIX = re.compile(r"[A-Za-z0-9_.{}-]{1,100}", re.ASCII)
 _DATABASE = re.compile(r"/?(\d{0,5})", re.ASCII)
@@ -112,6 +114,7 @@ def connect(address: Address) -> redis.Redis:
         username=os.environ.get(USER),
         password=os.environ.get(PASSWORD),
         ssl=address.is_encrypted,
+        **(_TLS if address.is_encrypted else {}),
         socket_timeout=_TIMEOUT,
         socket_connect_timeout=_TIMEOUT,
         # A connection that the server closed while it was idle is made anew, once.

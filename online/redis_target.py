@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FeatureError
-from .manifest import Manifest, read_manifest
+from .manifest import Manifest, check_readable, read_manifest
 from .redis_server import MARK, as_text, connect, explained, field_of, read_address
 from .redis_store import check_rows
 
@@ -43,7 +43,9 @@ class RedisTarget:
         self._address = read_address(location)
         self._client = connect(self._address)
         with explained(self._address, "Connecting to"):
-            self._client.ping()
+            there: Any = self._client.hgetall(self._address.views)
+        # What was there before the warehouse is read: only what comes later can be newer.
+        self._before = {as_text(name): _read(content) for name, content in there.items()}
 
     def replace(
         self, view: FeatureView, rows: Iterator[tuple[Any, bytes]], source: Mapping[str, str]
@@ -54,12 +56,16 @@ class RedisTarget:
             with explained(self._address, "Writing to"):
                 count, size, digest = self._load(place, rows)
                 manifest = Manifest(view, count, place, size, digest, dict(source))
+                check_readable(manifest)
                 check_rows(self._client, self._address, manifest)
-                self._switch(manifest)
         except BaseException:
             with suppress(Exception):
                 self._client.unlink(place)
             raise
+        # Nothing is removed from here on: whatever is raised, readers may have been switched to it.
+        # Where they were not, it expires.
+        with explained(self._address, "Writing to"):
+            self._switch(manifest)
         return manifest
 
     def close(self) -> None:
@@ -98,17 +104,36 @@ class RedisTarget:
                 raise FeatureError(message)
             pipeline.persist(manifest.place)
             pipeline.hset(views, name, manifest.to_json())
-            old = _place_of(before)
-            if old is not None and old.startswith(self._address.place(name, "")):
-                pipeline.expire(old, GRACE)
+            old = _read(before)
+            # Where the answer to the first attempt was lost, what stands there is this snapshot.
+            own = self._address.place(name, "")
+            if old is None or old.place == manifest.place:
+                return
+            self._check_newer(manifest, old)
+            if old.place.startswith(own):
+                pipeline.expire(old.place, GRACE)
 
         self._client.transaction(switch, views, manifest.place)
 
+    def _check_newer(self, manifest: Manifest, there: Manifest) -> None:
+        """Refuse to replace what another run wrote meanwhile, of a later state of the warehouse."""
+        name = manifest.view.name
+        before = self._before.get(name)
+        is_known = before is not None and before.place == there.place
+        if not is_known and there.view.as_of > manifest.view.as_of:
+            message = (
+                f"Another run has put a newer snapshot of {name} in place, as of "
+                f"{there.view.as_of:%Y-%m-%d %H:%M:%S} UTC, while this one read the warehouse of "
+                f"{manifest.view.as_of:%Y-%m-%d %H:%M:%S} UTC: the newer one stays.\n  What to do: "
+                "nothing, or run this again."
+            )
+            raise FeatureError(message)
 
-def _place_of(content: bytes | None) -> str | None:
-    """Name the snapshot of a manifest; None where it is none."""
+
+def _read(content: bytes | None) -> Manifest | None:
+    """Read a manifest; None where it is none."""
     if content is None:
         return None
     with suppress(FeatureError):
-        return read_manifest(content, as_text(MARK)).place
+        return read_manifest(content, as_text(MARK))
     return None

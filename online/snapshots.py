@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..errors import FeatureError
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -66,35 +64,11 @@ class SnapshotView:
         snapshot = self._current
         return snapshot.manifest.view, snapshot.kept.get(keys)
 
-    def check(self, newer: Manifest) -> None:
-        """Refuse a snapshot of other columns: who reads this view was made for those of now.
-
-        Raises
-        ------
-        FeatureError
-            If keys, columns, their order or their types differ.
-        """
+    def has_columns_of(self, newer: Manifest) -> bool:
+        """Whether another snapshot has the same keys and columns, of these types, in this order."""
         old, new = self.view, newer.view
-        if (old.keys, [*old.columns.items()]) != (new.keys, [*new.columns.items()]):
-            message = (
-                f"The newest snapshot of {old.name} has other columns than the one that answers: "
-                f"{_differences(old, new)}.\n  What to do: restart what reads it."
-            )
-            raise FeatureError(message)
+        return (old.keys, [*old.columns.items()]) == (new.keys, [*new.columns.items()])
 
     def move(self, newer: Snapshot) -> None:
-        """Let a newer snapshot answer from now on."""
+        """Let a newer snapshot of the same columns answer from now on."""
         self._current = newer
-
-
-def _differences(old: FeatureView, new: FeatureView) -> str:
-    said = [f"{n} is new" for n in new.columns if n not in old.columns]
-    said += [f"{n} is gone" for n in old.columns if n not in new.columns]
-    said += [
-        f"{n} was {old.columns[n]} and is {new.columns[n]}"
-        for n in new.columns
-        if n in old.columns and old.columns[n] != new.columns[n]
-    ]
-    if old.keys != new.keys:
-        said.append(f"the key was {', '.join(old.keys)} and is {', '.join(new.keys)}")
-    return "; ".join(said[:5]) or "their order"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ class Warehouse:
     connection: duckdb.DuckDBPyConnection
     path: Path | None
     registry: str | None
+    opened_at: datetime
 
     @property
     def title(self) -> str:
@@ -162,21 +164,22 @@ def open_warehouse(
     FeatureError
         If there is no such file, it is none, or a process that writes holds it for too long.
     """
-    connection = _connect(path, time.monotonic() + wait)
+    connection, opened_at = _connect(path, time.monotonic() + wait)
     try:
         # As Arrow, each type has one width: integers of 128 bits too, and booleans a byte.
         connection.execute("SET arrow_lossless_conversion = true")
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET preserve_insertion_order = false")
-        yield Warehouse(connection, path, registry)
+        yield Warehouse(connection, path, registry, opened_at)
     finally:
         connection.close()
 
 
-def _connect(path: Path | None, until: float) -> duckdb.DuckDBPyConnection:
+def _connect(path: Path | None, until: float) -> tuple[duckdb.DuckDBPyConnection, datetime]:
     while True:
+        opened_at = datetime.now(UTC)
         try:
-            return interruptible(open_database(path))
+            return interruptible(open_database(path)), opened_at
         except ForesqlError as error:
             cause = error.__cause__
             if not (isinstance(cause, duckdb.Error) and is_locked(cause)):

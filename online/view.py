@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..errors import FeatureError, MissingEntityError
+from .kinds import NO_VALUE, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,11 +68,19 @@ class FeatureView:
         match self.missing.kind:
             case "null":
                 return (None,) * len(self.columns)
+            case "defaults" if not self._can_be(key):
+                named = ", ".join(self._shown(key))
+                types = ", ".join(self.columns[name] for name in self.keys)
+                message = (
+                    f"The feature view {self.name} cannot have a row for {named}, whose type is "
+                    f"{types}, so that none is declared.\n  What to do: ask for a key of that type."
+                )
+                raise MissingEntityError(message)
             case "defaults":
                 values = {**self.missing.defaults, **dict(zip(self.keys, key, strict=True))}
                 return tuple(values.get(name) for name in self.columns)
             case _:
-                named = ", ".join(f"{n} = {v!r}" for n, v in zip(self.keys, key, strict=True))
+                named = ", ".join(self._shown(key))
                 as_of = f"{self.as_of:%Y-%m-%d %H:%M:%S} UTC"
                 message = (
                     f"The feature view {self.name} has no row for {named}, as of {as_of}.\n"
@@ -79,6 +88,17 @@ class FeatureView:
                     "what a missing entity means: --missing null, or --default."
                 )
                 raise MissingEntityError(message)
+
+    def _shown(self, key: Sequence[Any]) -> list[str]:
+        return [f"{name} = {value!r}" for name, value in zip(self.keys, key, strict=True)]
+
+    def _can_be(self, key: Sequence[Any]) -> bool:
+        """Whether an entity can have this key: an integer may be out of its column's bounds."""
+        kinds = [kind_of(self.columns[name]) for name in self.keys]
+        return not any(
+            value is not None and kind and kind.raw_of and kind.raw_of(value) is NO_VALUE
+            for kind, value in zip(kinds, key, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +115,7 @@ class OnlineView(Protocol):
 
     @property
     def view(self) -> FeatureView:
-        """What it is; it moves when a newer snapshot is swapped in."""
+        """What it is: keys and columns stay, the rest moves when a newer snapshot is swapped in."""
         ...
 
     @property
@@ -141,7 +161,11 @@ class OnlineStore(Protocol):
 
     @property
     def views(self) -> Mapping[str, OnlineView]:
-        """The views by name; each stays the same object when its snapshot is replaced."""
+        """The views by name.
+
+        Each stays the same object when its snapshot is replaced by one of the same columns. Other
+        columns are another object; the one before keeps its snapshot for who was made for those.
+        """
         ...
 
     @property

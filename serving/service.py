@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING
@@ -23,11 +24,15 @@ from .watching import Watcher
 from .workers import Workers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..scoring.models import OpenModel
     from .access import Authenticator
     from .routing import Route
     from .served import Served
     from .settings import Settings
+
+_LOG = logging.getLogger("foresql.serving")
 
 
 class Service:
@@ -54,16 +59,20 @@ class Service:
         self.audit = None if settings.audit_log is None else AuditLog(settings.audit_log)
         # The plain server has neither, and asks for each just once a request.
         self.traffic = _traffic(settings, self.shelf)
+        if self.endpoints is not None:
+            _warn_of_endpoints(settings, [each.name for each in self.endpoints.served])
         self.tracing = Tracing(self.version) if settings.traces else None
         if self.tracing is not None:
             self.bodies = self.tracing.bodies(settings.limits)
         looks = [self.shelf.refresh]
-        looks += [self.endpoints.refresh] if self.endpoints else []
         looks += [self.keys.reload] if self.keys else []
         looks += [self.audit.reopen] if self.audit else []
         looks += [self.traffic.look] if self.traffic else []
         looks += [partial(tell, self)] if settings.shared else []
-        self._watcher = Watcher(settings.poll_seconds, *looks)
+        self._watchers = [Watcher(settings.poll_seconds, *looks)]
+        if self.endpoints:
+            # Large snapshots, or a server that is away, take time: keys are withdrawn meanwhile.
+            self._watchers.append(Watcher(settings.poll_seconds, self.endpoints.refresh))
         self.routes: tuple[Route, ...] = ()
         self.in_flight = 0
         self._is_running = False
@@ -75,14 +84,16 @@ class Service:
             self.tracing.start()
         if self.traffic is not None:
             self.traffic.start()
-        self._watcher.start()
+        for watcher in self._watchers:
+            watcher.start()
         self._is_running = True
         tell(self)
 
     def stop(self) -> None:
         """End the threads; nothing is ready any more."""
         self._is_running = False
-        self._watcher.stop()
+        for watcher in self._watchers:
+            watcher.stop()
         self.workers.stop()
         if self.traffic is not None:
             self.traffic.stop()
@@ -125,6 +136,17 @@ class Service:
     def _made(self, opened: OpenModel) -> ServedModel:
         limits = self.settings.limits
         return ServedModel(opened, self.workers, limits, self.metrics.observe_batch)
+
+
+def _warn_of_endpoints(settings: Settings, names: Sequence[str]) -> None:
+    """Say what rules and log leave out: who asks for them may think that they are for all."""
+    wanted = {
+        "split by --traffic": settings.traffic,
+        "logged by --prediction-log": settings.prediction_log,
+    }
+    undone = " or ".join(what for what, setting in wanted.items() if setting is not None)
+    if undone and names:
+        _LOG.warning("Answers of endpoints are not %s: %s.", undone, ", ".join(names))
 
 
 def _traffic(settings: Settings, shelf: Shelf) -> Traffic | None:

@@ -8,7 +8,9 @@ no value that was sent, no path that a client chose, no key.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import threading
 import time
 from importlib import import_module
 from time import perf_counter
@@ -30,7 +32,8 @@ _STAGES = ("receive", "decode", "score", "encode")
 _METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _FAILED = 500
 _SECOND = 1e9
-_STOP_MILLISECONDS = 5_000
+_STOP_SECONDS = 5.0
+_LOG = logging.getLogger("foresql.serving")
 
 
 class Tracing:
@@ -79,10 +82,15 @@ class Tracing:
 
     def stop(self) -> None:
         """Send what is left, if the collector takes it soon."""
-        if self._provider is not None:
-            self._provider.force_flush(_STOP_MILLISECONDS)
-            self._provider.shutdown()
-            self._provider = self._tracer = None
+        if self._provider is None:
+            return
+        # It sends what is left, and may wait for a collector for as long as it likes.
+        ending = threading.Thread(target=self._provider.shutdown, name="foresql-spans", daemon=True)
+        self._provider = self._tracer = None
+        ending.start()
+        ending.join(_STOP_SECONDS)
+        if ending.is_alive():
+            _LOG.warning("The last spans could not be sent within %g s.", _STOP_SECONDS)
 
     def note(self, request: Request, route: str, status: int, seconds: float) -> None:
         """Make the spans of a request that was answered, when the event loop has time."""

@@ -1,4 +1,4 @@
-"""One thread that looks at the registry and at the keys now and then, off the request path."""
+"""Threads that look at the registry, the keys and more now and then, off the request path."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ class Watcher(threading.Thread):
                 try:
                     look()
                 except Exception:  # noqa: BLE001 - the thread goes on, and the log has the reason
-                    _LOG.exception("A look at the registry, the keys or the audit log failed.")
+                    _LOG.exception(
+                        "A look at the registry, the keys, the endpoints or the logs failed."
+                    )
 
     def stop(self) -> None:
         """End after the look that is under way."""

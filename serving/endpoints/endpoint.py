@@ -47,7 +47,6 @@ class ServedEndpoint:
         definition: Definition,
         query: EndpointQuery,
         registry: Path,
-        views: Mapping[str, OnlineView],
         workers: Workers,
         threads: int,
         observe: Callable[[str, int], None],
@@ -75,7 +74,7 @@ class ServedEndpoint:
             output.name: output.tensor for output in query.outputs if output.tensor is not None
         }
         self.models = query.versions
-        self._views = {name: views[name] for name in query.views}
+        self._views = query.online
         self._own = pa.schema([(column.name, column.arrow) for column in self.columns])
         self._route = row_program(query, registry)
         self._workers, self._observe = workers, observe

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from http import HTTPStatus
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +13,6 @@ from ...errors import ScoringError
 from ...scoring.changing_rows import OF_AN_EVENT, Rows, reason_of
 from ...scoring.query import connect_quietly
 from ...scoring.trees import settle
-from ..http import Refusal
 from .snapshots import in_one_snapshot
 from .writing import REQUEST, ROW, view_name
 
@@ -132,7 +130,7 @@ class Engine:
                 wanted = dict.fromkeys(zip(*keys[at : at + width], strict=True))
                 at += width
                 whole = [key for key in wanted if None not in key]
-                view, rows = look_up(views[looked.view.name], looked, whole)
+                view, rows = look_up(views[looked.view.name], whole)
                 as_of[view.name] = view.as_of
                 self._looked[place].table = _as_table(view, looked, rows)
         return as_of
@@ -189,9 +187,7 @@ def _values(column: pa.ChunkedArray, what: str) -> list[Any]:
         raise _BeyondError(message) from None
 
 
-def look_up(
-    online: OnlineView, looked: Looked, keys: Sequence[Key]
-) -> tuple[FeatureView, list[tuple[Any, ...]]]:
+def look_up(online: OnlineView, keys: Sequence[Key]) -> tuple[FeatureView, list[tuple[Any, ...]]]:
     """Look entities up in one snapshot, with the declared rows of those that are missing.
 
     Those that are missing and mean NULL have no row: the JOIN says what becomes of them.
@@ -200,17 +196,8 @@ def look_up(
     ------
     MissingEntityError
         If one is missing, and that is an error.
-    Refusal
-        If the view has other columns by now (503).
     """
     view, found = online.look_up(keys)
-    types = {name: looked.view.columns[name] for name in looked.columns}
-    if view.keys != looked.view.keys or not types.items() <= view.columns.items():
-        message = (
-            f"The feature view {view.name} has other columns than before. The endpoint follows in "
-            "a moment: send the request again."
-        )
-        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, (b"retry-after", b"1"))
     rows: list[tuple[Any, ...]] = []
     for key, row in zip(keys, found, strict=True):
         if row is not None:

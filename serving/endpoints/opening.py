@@ -33,14 +33,12 @@ def open_endpoints(service: Service) -> EndpointShelf:
         message = "The settings name no endpoints."
         raise EndpointError(message)
     around = around_of(wanted, settings.registry)
-    store = around.store
 
     def make(definition: Definition, query: EndpointQuery) -> ServedEndpoint:
         return ServedEndpoint(
             definition,
             query,
             settings.registry,
-            {} if store is None else store.views,
             service.workers,
             settings.threads,
             service.metrics.observe_batch,

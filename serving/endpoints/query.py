@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ...online import FeatureView, OnlineStore
+    from ...online import FeatureView, OnlineStore, OnlineView
     from ...scoring.pinning import Pinned
     from ...scoring.rewriting.syntax import Query
     from ...scoring.row_by_row import Called
@@ -88,6 +88,8 @@ class EndpointQuery:
         All columns of the request's relation, with their types.
     named_views
         From how the query names feature views to their names.
+    online
+        The feature views that it was compiled for, by name.
     version
         What tells this state apart: text, definition, models, and the columns that come, are
         looked up and are answered.
@@ -103,6 +105,7 @@ class EndpointQuery:
     outputs: tuple[Output, ...]
     types: Mapping[str, str]
     named_views: Mapping[str, str]
+    online: Mapping[str, OnlineView]
     version: str = ""
 
     @property
@@ -172,7 +175,8 @@ def _compiled(
     settle(connection)
     query = _parsed(connection, definition)
     named = named_relations(query.root)
-    views = {} if around.store is None else {n: v.view for n, v in around.store.views.items()}
+    online = {} if around.store is None else around.store.views
+    views = {name: found.view for name, found in online.items()}
     where = None if around.store is None else around.store.location
     database = database_of(definition, around)
     catalog = None if database is None else database.stem.casefold()
@@ -210,6 +214,7 @@ def _compiled(
         outputs=(),
         types=own,
         named_views={written(named[path]): name for path, name in relations.views.items()},
+        online={looked.view.name: online[looked.view.name] for looked in joined},
     )
     bound = _bound(connection, found, definition)
     return replace(bound, version=_version(definition, bound))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import EndpointError, ForesqlError
@@ -15,7 +16,7 @@ from .query import Surroundings, compile_query
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ...online import FeatureView, OnlineStore
+    from ...online import OnlineStore
     from .definition import Definition
     from .endpoint import ServedEndpoint
     from .query import EndpointQuery
@@ -108,20 +109,25 @@ class EndpointShelf:
 
     def refresh(self) -> None:
         """Follow the files, the aliases and the feature views; what cannot be changes nothing."""
-        try:
-            if self.store is not None:
-                self.store.refresh()
-            self._load_all(strict=False)
-            self.is_current = True
-        except Exception as error:  # noqa: BLE001 - the thread must go on looking
-            if self.is_current:
-                _LOG.exception("The endpoints cannot be followed: %s", error)
-            self.is_current = False
+        was_current, is_current = self.is_current, True
+        # Files and aliases are followed while the feature views are out of reach.
+        for look in (self._refresh_views, partial(self._load_all, strict=False)):
+            try:
+                look()
+            except Exception as error:  # noqa: BLE001 - the thread must go on looking
+                is_current = False
+                if was_current:
+                    _LOG.exception("The endpoints cannot be followed: %s", error)
+        self.is_current = is_current
 
     def close(self) -> None:
         """Close the feature views."""
         if self.store is not None:
             self.store.close()
+
+    def _refresh_views(self) -> None:
+        if self.store is not None:
+            self.store.refresh()
 
     def _load_all(self, *, strict: bool) -> None:
         models = callable_models(self._around.registry)
@@ -167,16 +173,18 @@ class EndpointShelf:
     def _wanted(
         self, served: ServedEndpoint | None, models: Mapping[str, list[str]]
     ) -> tuple[object, ...]:
-        """Say what an endpoint would rest on now, as :func:`_rests_on` says what it does."""
+        """Say what an endpoint would rest on now, as :func:`_rests_on` says what it does.
+
+        A view is another object where its columns are others.
+        """
         if served is None:
             return ()
         query = served.query
         references = [models.get(called.function) for called in query.models]
         pinned = pin(query.models, "", self._around.registry)
         store = self.store
-        views = {} if store is None else {n: store.views.get(n) for n in query.views}
-        columns = [(n, v and _columns_of(v.view)) for n, v in views.items()]
-        return references, pinned.functions, columns
+        views = {} if store is None else {name: store.views.get(name) for name in query.online}
+        return references, pinned.functions, views
 
     def _check_name(self, name: str) -> None:
         if name in self._models():
@@ -199,14 +207,9 @@ class EndpointShelf:
 
 
 def _rests_on(query: EndpointQuery) -> tuple[object, ...]:
-    """Say what a query was compiled of: the versions of its models, its views' columns."""
+    """Say what a query was compiled of: the versions of its models, and its views."""
     references = [[called.reference] for called in query.models]
-    columns = [(name, _columns_of(view)) for name, view in query.views.items()]
-    return references, query.pinned.functions, columns
-
-
-def _columns_of(view: FeatureView) -> tuple[object, ...]:
-    return view.keys, dict(view.columns)
+    return references, query.pinned.functions, dict(query.online)
 
 
 def _other_interface(before: EndpointQuery, after: EndpointQuery) -> str:

@@ -10,6 +10,7 @@ gone, and turns what it left into the Parquet file.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import sys
@@ -55,7 +56,9 @@ class Journal:
         self._file = os.open(self.path, _FLAGS, _MODE)
         self.size = 0
         try:
-            lock(self._file)
+            # Another process may have taken it for one that was left, before it was locked.
+            if not lock(self._file) or not os.fstat(self._file).st_nlink:
+                raise BlockingIOError(errno.EAGAIN, "Another process has taken it", str(self.path))
             self._append(_MAGIC + _frame(schema.serialize()))
         except OSError:
             self.leave()
@@ -97,6 +100,7 @@ class Journal:
         """
         try:
             _convert(self.path)
+            _remove_held(self.path)
         finally:
             self.leave()
         self.path.unlink(missing_ok=True)
@@ -119,10 +123,17 @@ def recover(path: Path) -> bool:
         if not lock(file) or not path.exists():
             return False
         _convert(path)
+        _remove_held(path)
     finally:
         os.close(file)
     path.unlink(missing_ok=True)
     return True
+
+
+def _remove_held(path: Path) -> None:
+    """Remove a journal while it is locked, so that nobody else finds it; Windows does it later."""
+    if sys.platform != "win32":
+        path.unlink(missing_ok=True)
 
 
 def lock(file: int) -> bool:

@@ -18,6 +18,7 @@ from .records import ALL, LogTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from ..models import ServedModel
     from ..settings import LogSettings
@@ -29,6 +30,7 @@ FILE_BYTES = 64 * 2**20
 FLUSH_SECONDS = 0.5
 RECOVER_SECONDS = 30.0
 _BATCH_ROWS = 1_024
+_ATTEMPTS = 5
 _FOLDER_MODE = 0o750
 _LOG = logging.getLogger("foresql.serving")
 
@@ -129,6 +131,9 @@ class PredictionLog:
                     self._write(mine)
             finally:
                 self.queue.release(records)
+            # Here too: under a steady load the queue is never empty.
+            self._close_due(final=False)
+            self._recover_left()
             time.sleep(0)  # requests have the interpreter between two batches
 
     def _write(self, records: list[Record]) -> None:
@@ -148,6 +153,8 @@ class PredictionLog:
             if isinstance(error, OSError) and served.reference in self._open:
                 self._open.pop(served.reference)[0].leave()
                 self._recover_at = time.monotonic() + RECOVER_SECONDS
+            if served.reference not in self._open:
+                self._tables.pop(served.reference, None)
 
     def _table(self, served: ServedModel) -> LogTable:
         table = self._tables.get(served.reference)
@@ -162,11 +169,21 @@ class PredictionLog:
             return found[0]
         folder = self._settings.folder / served.name / str(served.version)
         folder.mkdir(_FOLDER_MODE, parents=True, exist_ok=True)
-        self._files += 1
-        at = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        journal = Journal(folder, f"{at}-{self._process}-{self._files}", table.schema)
+        journal = self._new_journal(folder, table)
         self._open[served.reference] = journal, time.monotonic()
         return journal
+
+    def _new_journal(self, folder: Path, table: LogTable) -> Journal:
+        attempt = 0
+        while True:
+            attempt += 1
+            self._files += 1
+            at = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+            try:
+                return Journal(folder, f"{at}-{self._process}-{self._files}", table.schema)
+            except BlockingIOError:  # another process took it for one that was left
+                if attempt == _ATTEMPTS:
+                    raise
 
     def _close_due(self, *, final: bool) -> None:
         now = time.monotonic()
@@ -174,7 +191,8 @@ class PredictionLog:
             is_due = now - since >= self._settings.seconds or journal.size >= FILE_BYTES
             if not (final or is_due):
                 continue
-            del self._open[reference]
+            # With its table, which keeps the version's model in memory.
+            del self._open[reference], self._tables[reference]
             try:
                 journal.close()
             except (OSError, pa.ArrowException) as error:

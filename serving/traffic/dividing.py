@@ -73,6 +73,9 @@ class Divider:
     def all_routes(self) -> Mapping[str, Routes | None]:
         """Give what holds for each model that rules are written for."""
         champions = {name: self._shelf.find(name) for name in self._book.rules}
+        for name in list(self._found):
+            if champions.get(name) is None:  # versions that no rule is for are let go
+                self._found.pop(name, None)
         return {name: served and self.routes_of(served) for name, served in champions.items()}
 
     def divide(

@@ -2,7 +2,7 @@
 
 generations.py write LOCATION TIMES KILLS    materialise, first killed at random moments
 generations.py steps LOCATION                killed before each step in turn
-generations.py read LOCATION STOP            look up until the file STOP is there
+generations.py read LOCATION STOP            materialise, and look up until the file STOP is there
 """
 
 # ruff: noqa: T201 - the tests read what it prints
@@ -119,6 +119,7 @@ def write_by_steps(location):
 def read(location, stop):
     """Look up in two threads, as an event loop and a worker do, while a third refreshes."""
     seen, failed = set(), []
+    write(location, 0)
     with open_online(location) as store:
         online = store.views["v"]
         print("reading", flush=True)

@@ -11,7 +11,14 @@ from children import child
 
 import foresql
 from foresql.errors import FeatureError, MissingEntityError
-from foresql.online import Wanted, complete_rows, find_view, materialize, open_online
+from foresql.online import (
+    Wanted,
+    complete_rows,
+    find_view,
+    folder_target,
+    materialize,
+    open_online,
+)
 from foresql.online.folder_target import FolderTarget
 
 
@@ -200,6 +207,20 @@ def test_missing_is_a_row_of_defaults(shop):
     assert rows[1][:2] == (1, "a")
 
 
+@pytest.mark.parametrize("key", [2**63, -(2**63) - 1, 2**200])
+@pytest.mark.parametrize("missing", ["error", "null", "defaults"])
+def test_a_key_that_no_entity_can_have(folder_shop, key, missing):
+    query = "SELECT 1::BIGINT AS id, 2 AS x"
+    folder_shop.materialize("v", "id", query=query, missing=missing)
+    with folder_shop.open() as store:
+        online = store.views["v"]
+        if missing == "null":
+            assert complete_rows(online, [(key,)]) == [(None, None)]
+            return
+        with pytest.raises(MissingEntityError, match=f"row for id = {key}"):
+            complete_rows(online, [(key,)])
+
+
 @pytest.mark.parametrize(
     ("column", "text"),
     [
@@ -226,13 +247,24 @@ def test_every_default_survives(folder_shop):
     """Also what JSON has not: it is written as text and read back by its type."""
     query = (
         "SELECT 1 AS id, true AS b, 1.0::DOUBLE AS x, 1.0::FLOAT AS f, 1::HUGEINT AS h, '' AS s, "
-        "TIMESTAMP '2020-01-01' AS t"
+        "TIMESTAMP '2020-01-01' AS t, 1::DECIMAL(18,8) AS y, 0::DECIMAL(38,38) AS z"
     )
     defaults = {"b": "false", "x": "-0.0", "f": "nan", "h": str(-(2**127)), "s": "☃\0", "t": None}
+    defaults |= {"y": "0", "z": f"-0.{'0' * 37}1"}
     folder_shop.materialize("v", "id", query=query, missing="defaults", defaults=defaults)
     with folder_shop.open() as store:
         [row] = complete_rows(store.views["v"], [(5,)])
-    assert repr(row) == repr((5, False, -0.0, float("nan"), -(2**127), "☃\0", None))
+    decimals = Decimal("0E-8"), Decimal("-1E-38")
+    assert repr(row) == repr((5, False, -0.0, float("nan"), -(2**127), "☃\0", None, *decimals))
+
+
+def test_what_nobody_could_read_is_not_put_in_place(shop):
+    before = shop.materialize("v", "id", query="SELECT 1 AS id")
+    long = f"SELECT 2 AS id /* {'x' * 2**20} */"
+    assert "it is longer than" in shop.refused("v", "id", query=long)
+    with shop.open() as store:
+        assert store.problems == {}
+        assert store.views["v"].manifest == before
 
 
 def test_a_database_that_is_written_is_waited_for_or_named(folder_shop):
@@ -255,6 +287,34 @@ def test_one_process_at_a_time_writes_a_folder(folder_shop):
         folder_shop.try_materialize("v", "id", query="SELECT 1 AS id")
     target.close()
     folder_shop.materialize("v", "id", query="SELECT 1 AS id")
+
+
+def test_who_waits_for_a_folder_reads_the_warehouse_after_it(folder_shop, tmp_path, monkeypatch):
+    """What others put there meanwhile is not replaced by an older state, with a later time."""
+    folder_shop.run("CREATE TABLE v AS SELECT 1 AS id, 'old' AS state")
+    newer = tmp_path / "newer.duckdb"
+    with duckdb.connect(newer) as connection:
+        connection.execute("CREATE TABLE v AS SELECT 1 AS id, 'new' AS state")
+    target = FolderTarget(folder_shop.into)
+    moments = []
+
+    def meanwhile(_):
+        newer.replace(folder_shop.database)
+        moments.append(datetime.now(UTC))
+        target.close()
+
+    monkeypatch.setattr(folder_target.time, "sleep", meanwhile)
+    manifest = folder_shop.materialize("v", "id", wait=600)
+    assert manifest.view.as_of > moments[0]
+    with folder_shop.open() as store:
+        assert store.views["v"].get([(1,)]) == [(1, "new")]
+
+
+def test_as_of_is_when_the_warehouse_was_opened(folder_shop, database):
+    """A view that is read late is of the state that the first one had."""
+    wanted = [Wanted(name=name, keys=("id",), query="SELECT 1 AS id") for name in "ab"]
+    done = materialize(wanted, folder_shop.into, database=database)
+    assert len({each.manifest.view.as_of for each in done}) == 1
 
 
 @pytest.mark.parametrize("database", ["none.duckdb", "text.duckdb"])

@@ -2,9 +2,14 @@
 
 import json
 import logging
+import socket
+import socketserver
+import ssl
+import threading
 
 import duckdb
 import pytest
+from certificates import certificate
 from redis_server import redis_server
 
 from foresql.errors import FeatureError
@@ -62,7 +67,6 @@ def test_a_snapshot_that_lost_rows_is_refused(redis_shop):
         (b"{}", "another format"),
         ({"place": "foresql:other:1"}, "is the manifest of something else"),
         ({"view": "w"}, "is the manifest of something else"),
-        ({"columns": [["id", "BIGINT"], ["x", "FLOAT"]]}, "x was DOUBLE and is FLOAT"),
     ],
 )
 def test_manifests_that_lie(redis_shop, content, message):
@@ -112,6 +116,125 @@ def test_a_writer_that_failed_leaves_what_expires(redis_shop, monkeypatch):
         assert sorted(client.ttl(key) > 0 for key in keys) == [False, True]
         store.refresh()
         assert store.views["v"].get([(2,)]) == [(2, 3.0)]
+
+
+class _Forgetful(socketserver.StreamRequestHandler):
+    """Passes on what a client says to Redis, and loses the answer to the first switch."""
+
+    def handle(self):
+        with socket.create_connection(("127.0.0.1", self.server.redis_port)) as redis:
+            while asked := self.connection.recv(2**20):
+                redis.sendall(asked)
+                answer = redis.recv(2**20)
+                if b"PERSIST" in asked and not self.server.lost:
+                    self.server.lost.append(answer)
+                    return
+                self.connection.sendall(answer)
+
+
+def test_a_switch_whose_answer_was_lost(redis_shop):
+    """The client asks again, and finds its own snapshot: it is no older one that may expire."""
+    first = redis_shop.materialize("v", "id", query="SELECT 1 AS id")
+    address = read_address(redis_shop.into)
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Forgetful) as server:
+        server.redis_port, server.lost = address.port, []
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"redis://127.0.0.1:{server.server_address[1]}/0?prefix={address.prefix}"
+        query = "SELECT 1 AS id, 2 AS x"
+        [done] = materialize([Wanted(name="v", keys=("id",), query=query)], url)
+        server.shutdown()
+        thread.join()
+    assert done.problem is None
+    assert server.lost
+    with redis_shop.open() as store:
+        assert store.views["v"].get([(1,)]) == [(1, 2)]
+        assert client_of(store).ttl(done.manifest.place) == -1
+        assert client_of(store).ttl(first.place) > 0
+
+
+def test_an_interrupt_behind_the_switch(redis_shop, monkeypatch):
+    """Readers were switched to the snapshot, so that it stays."""
+    switch = redis_target.RedisTarget._switch
+
+    def interrupted(target, manifest):
+        switch(target, manifest)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(redis_target.RedisTarget, "_switch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        redis_shop.materialize("v", "id", query=ONE)
+    with redis_shop.open() as store:
+        assert store.views["v"].get([(2,)]) == [(2, 3.0)]
+
+
+def test_a_slow_writer_puts_nothing_older_over_what_is_newer(redis_shop, tmp_path):
+    """There is no lock in Redis: another run may read later, and be done before."""
+    source = tmp_path / "source.parquet"
+    query = f"SELECT * FROM '{source}'"
+
+    def write(x):
+        duckdb.sql(f"SELECT 1 AS id, {x} AS x").write_parquet(str(source))
+
+    def overtaken(*_):
+        write(2)
+        [done] = materialize(wanted, redis_shop.into)
+        assert done.problem is None
+
+    wanted = [Wanted(name="v", keys=("id",), query=query)]
+    for there in (False, True):
+        write(1)
+        if there:
+            redis_shop.materialize("v", "id", query=query)
+        [done] = materialize(wanted, redis_shop.into, progress=overtaken)
+        assert "Another run has put a newer snapshot of v in place" in done.problem
+        with redis_shop.open() as store:
+            assert store.views["v"].get([(1,)]) == [(1, 2)]
+    # The one that was overtaken is not refused when it reads again.
+    redis_shop.materialize("v", "id", query=query)
+
+
+class _Encrypted(_Forgetful):
+    """Passes on what a client says by TLS."""
+
+    def setup(self):
+        self.server.lost = [b""]
+        self.request = self.server.tls.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def finish(self):
+        super().finish()
+        self.request.close()
+
+
+class _Quiet(socketserver.ThreadingTCPServer):
+    def handle_error(self, *_):
+        """A client that does not trust it ends the connection."""
+
+
+def test_tls_proves_whose_the_server_is(redis_shop, tmp_path, monkeypatch):
+    (authority, _, _), signer = certificate(tmp_path, "authority")
+    (pem, key, _), _ = certificate(tmp_path, "localhost", signer)
+    redis_shop.materialize("v", "id", query=ONE)
+    address = read_address(redis_shop.into)
+    with _Quiet(("127.0.0.1", 0), _Encrypted) as server:
+        server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.tls.load_cert_chain(pem, key)
+        server.redis_port = address.port
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"rediss://{{}}:{server.server_address[1]}/0?prefix={address.prefix}"
+        try:
+            with pytest.raises(FeatureError, match="certificate verify failed"):
+                open_online(url.format("localhost"))
+            monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+            with open_online(url.format("localhost")) as store:
+                assert store.views["v"].get([(2,)]) == [(2, 3.0)]
+            with pytest.raises(FeatureError, match="IP address mismatch"):
+                open_online(url.format("127.0.0.1"))
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_two_writers_and_the_last_one_stays(redis_shop):

@@ -139,7 +139,8 @@ def start():
 
     def make(registry, **options) -> Client:
         limits = options.pop("limits", {})
-        settings = Settings(registry, poll_seconds=3600, threads=2, **options)
+        options.setdefault("poll_seconds", 3600)
+        settings = Settings(registry, threads=2, **options)
         client = Client(App(replace(settings, limits=Limits(**limits))))
         client.service.start()
         clients.append(client)

@@ -1,13 +1,17 @@
 """Who may ask for what: every route has a decision, and none is more open than it says."""
 
 import threading
+import time
 
 import pytest
+from children import PATIENCE
 from serving_process import of, sha256
 
 from foresql.errors import ForesqlError
+from foresql.serving import Endpoints
 from foresql.serving.access import Anyone, AnyPrincipal, OnModel, OnServer, is_loopback
 from foresql.serving.access_file import read_access
+from foresql.serving.endpoints.shelf import EndpointShelf
 from foresql.serving.routes import ROUTES
 from foresql.serving.server import check_address
 from foresql.serving.settings import Settings
@@ -147,6 +151,33 @@ def test_keys_are_read_again(client, keys, caplog):
     client.service.keys.reload()
     assert client.get("/models", headers=of(READER)).status_code == 200
     assert "foresql_keys_is_current 1.0" in client.get("/metrics", headers=of(OPERATOR)).text
+
+
+def test_a_key_is_withdrawn_while_feature_views_are_slow(
+    start, published, keys, tmp_path, monkeypatch
+):
+    """To hash a large snapshot, or to wait for a server that is away, takes its time."""
+    looking, ended = threading.Event(), threading.Event()
+
+    def refresh(_shelf):
+        looking.set()
+        ended.wait(PATIENCE)
+
+    monkeypatch.setattr(EndpointShelf, "refresh", refresh)
+    folder = tmp_path / "endpoints"
+    folder.mkdir()
+    (folder / "trip.sql").write_text("SELECT predict_pair(distance) AS pair FROM trips")
+    (folder / "trip.toml").write_text('[request]\ncolumns = { distance = "DOUBLE" }\n')
+    options = {"keys": keys, "endpoints": Endpoints(folder), "poll_seconds": 0.02}
+    client = start(published, **options)
+    assert looking.wait(PATIENCE)
+    assert client.get("/models", headers=of(READER)).status_code == 200
+    keys.write_text(KEYS.replace(sha256(READER), sha256("new")))
+    end = time.monotonic() + PATIENCE
+    while client.get("/models", headers=of(READER)).status_code != 401:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    ended.set()
 
 
 def test_a_look_that_fails_does_not_end_the_others(caplog):

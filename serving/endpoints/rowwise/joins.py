@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...http import Refusal
 from .binding import parts
 from .refusing import Refused
 from .types import BOOLEAN, DATE, RANGES, TIMESTAMP, VARCHAR, Closure, read_type
@@ -25,10 +23,8 @@ class Lookup(NamedTuple):
 
     Attributes
     ----------
-    known
-        The view, as it was when the query was compiled.
-    columns
-        Its columns and their types, in order.
+    view
+        The view's name.
     cell
         Where its row goes.
     keys
@@ -37,24 +33,16 @@ class Lookup(NamedTuple):
         The mark of rows that are still there: no other one is looked up. None if all are.
     """
 
-    known: FeatureView
-    columns: list[tuple[str, str]]
+    view: str
     cell: int
     keys: tuple[Closure, ...]
     alive: int | None
-
-    @property
-    def view(self) -> str:
-        """The view's name."""
-        return self.known.name
 
     def fill(self, rows: Sequence[list[Any]], online: OnlineView) -> None:
         """Look all rows up at once."""
         keys = [self._key(cells) for cells in rows]
         whole = list(dict.fromkeys(key for key in keys if None not in key))
         view, looked = online.look_up(whole)
-        if view.keys != self.known.keys or list(view.columns.items()) != self.columns:
-            raise _changed(view.name)
         found = dict(zip(whole, looked, strict=True))
         for cells, key in zip(rows, keys, strict=True):
             row = found.get(key)
@@ -66,14 +54,6 @@ class Lookup(NamedTuple):
         if self.alive is not None and not cells[self.alive]:
             return (None,)
         return tuple([key(cells) for key in self.keys])
-
-
-def _changed(name: str) -> Refusal:
-    message = (
-        f"The feature view {name} has other columns than before. The endpoint follows in a moment: "
-        "send the request again."
-    )
-    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message, (b"retry-after", b"1"))
 
 
 def is_plain(node: Node, width: int) -> bool:
@@ -111,8 +91,7 @@ def read_lookup(  # noqa: PLR0913, PLR0917 - a join, and what is below it
     if set(names) != set(keys):
         wanted = ", ".join(view.keys)
         raise Refused(f"a join with {view.name} that is not by its whole key ({wanted})")
-    columns = list(view.columns.items())
-    return Lookup(view, columns, cell, tuple(keys[name] for name in names), alive)
+    return Lookup(view.name, cell, tuple(keys[name] for name in names), alive)
 
 
 def _key(

@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -12,10 +13,13 @@ import pandas as pd
 import pytest
 import tritonclient.grpc as triton
 from click.testing import CliRunner
+from redis_server import redis_server
 
 import foresql
 from foresql.cli import main
+from foresql.online import Wanted, materialize
 from foresql.serving import Endpoints
+from foresql.serving.settings import LogSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
 QUERY = (
@@ -97,6 +101,150 @@ def test_a_model_that_would_change_the_columns_is_not_followed(registry, serving
     client.service.endpoints.refresh()
     assert client.post("/predict/late_flight", ROW).json() == before
     assert "its columns would be" in client.service.endpoints.problems[0]
+
+
+def materialized(into: str, query: str) -> None:
+    [done] = materialize([Wanted(name="planes", keys=("tailnum",), query=query)], into)
+    assert done.problem is None
+
+
+PLANES = "SELECT 'N1' AS tailnum, {} AS seats"
+JOINED = "SELECT t.tailnum, p.seats FROM trips t JOIN planes p USING (tailnum)"
+TAIL = {"rows": [{"tailnum": "N1"}]}
+
+
+@pytest.fixture(params=["folder", "redis"])
+def place(request, tmp_path):
+    if request.param == "folder":
+        yield str(tmp_path / "online")
+        return
+    with redis_server() as server:
+        yield server.url()
+
+
+def test_a_view_whose_columns_change_is_followed(registry, serving, start, place):
+    """The endpoint is compiled anew for them, and until then the old one answers."""
+    (serving / "late_flight.sql").write_text(JOINED)
+    (serving / "late_flight.toml").write_text('[request]\ncolumns = { tailnum = "VARCHAR" }\n')
+    materialized(place, PLANES.format("1"))
+    client = start(registry, endpoints=Endpoints(serving, online=place))
+    endpoints = client.service.endpoints
+
+    def answered() -> object:
+        response = client.post("/predict/late_flight", TAIL)
+        assert response.status_code == 200, response.text
+        return response.json()["answers"][0]["seats"]
+
+    assert answered() == 1
+    materialized(place, f"SELECT 7 AS wings, * FROM ({PLANES.format('2')})")
+    endpoints.store.refresh()
+    assert answered() == 1, "rows of other columns are not read as if they were the old ones"
+    endpoints.refresh()
+    assert answered() == 2
+    # There and back between two looks: the columns are the same, and the snapshot is not.
+    for query in (PLANES.format("3"), f"SELECT 7 AS wings, * FROM ({PLANES.format('4')})"):
+        materialized(place, query)
+        endpoints.store.refresh()
+    endpoints.refresh()
+    assert answered() == 4
+    assert endpoints.problems == []
+    materialized(place, PLANES.format("'many'"))
+    endpoints.refresh()
+    assert answered() == 4
+    assert "its columns would be" in endpoints.problems[0]
+    (serving / "late_flight.sql").write_text(JOINED + " WHERE true")
+    endpoints.refresh()
+    assert answered() == "many"
+
+
+TWICE = """SELECT t.one, t.other, a.seats AS first, b.seats AS second
+    FROM trips t JOIN planes a ON a.tailnum = t.one JOIN planes b ON b.tailnum = t.other"""
+GENERATION = "SELECT 'N' || i AS tailnum, {} AS seats FROM range(9) r(i)"
+
+
+@pytest.mark.parametrize("rows", [1, 3_000])
+def test_a_request_reads_one_snapshot_and_says_which(registry, serving, start, place, rows):
+    """Whenever a newer one is swapped in: `as_of` is of that which gave the rows."""
+    (serving / "late_flight.sql").write_text(TWICE)
+    columns = '{ one = "VARCHAR", other = "VARCHAR" }'
+    (serving / "late_flight.toml").write_text(f"[request]\ncolumns = {columns}\n")
+    materialized(place, GENERATION.format(0))
+    client = start(registry, endpoints=Endpoints(serving, online=place))
+    store = client.service.endpoints.store
+    view = store.views["planes"]
+    as_of = {0: view.view.as_of}
+    served = client.service.endpoints.find("late_flight")
+    assert (rows > served.few_rows) == (rows > 1), "both ways are asked"
+
+    class Swapping:
+        """The view, of which a newer snapshot is swapped in before or behind a lookup."""
+
+        left = 0
+
+        @property
+        def is_local(self):
+            return view.is_local
+
+        @property
+        def view(self):
+            self._step()
+            return view.view
+
+        def look_up(self, keys):
+            self._step()
+            found = view.look_up(keys)
+            self._step()
+            return found
+
+        def _step(self):
+            self.left -= 1
+            if self.left == 0:
+                generation = len(as_of)
+                materialized(place, GENERATION.format(generation))
+                store.refresh()
+                as_of[generation] = view.view.as_of
+
+    swapping = Swapping()
+    served._views["planes"] = swapping
+    asked = {"rows": [{"one": f"N{i % 9}", "other": f"N{i % 7}"} for i in range(rows)]}
+    for steps in (1, 2, 3, 4):
+        swapping.left = steps
+        found = client.post("/predict/late_flight", asked).json()
+        seen = {answer[name] for answer in found["answers"] for name in ("first", "second")}
+        assert len(found["answers"]) == rows
+        said = datetime.fromisoformat(found["as_of"]["planes"])
+        assert [as_of[each] for each in seen] == [said]
+    assert len(as_of) == 5
+
+
+def test_files_are_followed_while_the_views_are_out_of_reach(registry, serving, start, tmp_path):
+    into = tmp_path / "online"
+    materialized(str(into), PLANES.format("1"))
+    client = start(registry, endpoints=Endpoints(serving, online=str(into)))
+    away = into.rename(tmp_path / "away")
+    before = client.post("/predict/late_flight", ROW).json()["version"]
+    (serving / "late_flight.sql").write_text(QUERY.replace("1.0", "2.0"))
+    client.service.endpoints.refresh()
+    assert client.post("/predict/late_flight", ROW).json()["version"] != before
+    assert not client.service.endpoints.is_current
+    away.rename(into)
+    client.service.endpoints.refresh()
+    assert client.service.endpoints.is_current
+
+
+def test_that_rules_and_log_are_not_for_endpoints_is_said(
+    registry, serving, start, tmp_path, caplog
+):
+    endpoints = Endpoints(serving)
+    start(registry, endpoints=endpoints)
+    assert "Answers of endpoints" not in caplog.text
+    log = LogSettings(tmp_path / "log")
+    client = start(registry, endpoints=endpoints, prediction_log=log)
+    assert "Answers of endpoints are not logged by --prediction-log: late_flight." in caplog.text
+    assert client.post("/predict/late_flight", ROW).status_code == 200
+    assert client.post("/predict/delay", {"rows": [{"distance": 1, "dep delay": 2}]}).is_success
+    client.service.stop()
+    assert [path.name for path in log.folder.iterdir()] == ["delay"]
 
 
 def test_check_says_what_each_endpoint_is(registry, serving, tmp_path):

@@ -199,13 +199,13 @@ def test_one_request_sees_one_snapshot(published, tmp_path, start, route, key, m
 
 def test_a_slow_row_is_not_answered_in_place(published, serving, start, monkeypatch):
     """It would hold up all other requests."""
-    plain = ServedEndpoint.answer_by_rows
+    plain = ServedEndpoint._by_rows
 
     def slow(self, features):
         time.sleep(0.002)
         return plain(self, features)
 
-    monkeypatch.setattr(ServedEndpoint, "answer_by_rows", slow)
+    monkeypatch.setattr(ServedEndpoint, "_by_rows", slow)
     client = start(published, endpoints=Endpoints(serving))
     assert client.service.endpoints.find("flight").in_place_rows == 0
     assert client.post("/predict/flight", ROW).status_code == 200

@@ -1,5 +1,6 @@
 """The log has what was answered, to the last bit, and nothing of it is ever half a file."""
 
+import gc
 import os
 import signal
 import struct
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import duckdb
@@ -18,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from children import PATIENCE
 
+import foresql
 from foresql.errors import ForesqlError
 from foresql.serving import App, Settings
 from foresql.serving.binary_tensors import HEADER
@@ -102,6 +105,25 @@ def test_classes_and_every_type_of_column(start, published, tmp_path):
     assert features["at"].isoformat() == "2013-06-01T12:00:00.000001"
     assert features["weekend"] is None
     assert features['the "hour"'] == 7
+
+
+def test_versions_that_are_served_no_more_are_let_go(start, registry, rules, log):
+    """Neither the log nor the rules keep a model in memory when it is gone."""
+    path = rules('canary = { alias = "challenger", percent = 50, key = "customer" }')
+    client = start(registry, prediction_log=log, traffic=path)
+    service = client.service
+    rows = [ROW | {"customer": customer} for customer in range(20)]
+    assert client.post("/predict/delay", {"rows": rows}).json()["version"] is None
+    challenger = weakref.ref(service.shelf.find("delay@challenger"))
+    rules("")
+    os.utime(path, ns=(0, 0))
+    service.traffic.look()
+    foresql.Registry.open(registry).move_alias("delay", "challenger", 1, expected=2)
+    service.shelf.refresh()
+    service.traffic.log.stop(PATIENCE)
+    gc.collect()
+    assert challenger() is None
+    assert read(log.folder).num_rows == 20
 
 
 @pytest.mark.parametrize(
@@ -196,6 +218,51 @@ def test_files_are_closed_by_time_and_size(start, two_versions, tmp_path, monkey
                 time.sleep(0.01)
         client.service.stop()
         assert read(settings.folder).num_rows == 3
+
+
+def test_files_are_closed_under_a_steady_load(start, two_versions, log, monkeypatch):
+    """Also while the queue is never empty."""
+    monkeypatch.setattr(log_module, "FILE_BYTES", 1)
+    client = start(two_versions, prediction_log=log)
+    written = client.service.traffic.log
+    write, rounds = written._write, []
+
+    def again(records):
+        write(records)
+        rounds.append(len(records))
+        if not [*log.folder.glob("*/*/*.parquet")] and len(rounds) < 50:
+            written.queue.put(records[0])
+
+    monkeypatch.setattr(written, "_write", again)
+    client.post("/predict/delay", {"rows": [ROW]})
+    client.service.stop()
+    assert len(rounds) == 2
+    assert read(log.folder).num_rows == 2
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_a_journal_that_another_process_took(start, two_versions, log, monkeypatch, is_done):
+    """It is made before it is locked, and another process may find it between the two."""
+    client = start(two_versions, prediction_log=log)
+    lock, taken = journal.lock, []
+
+    def late(file):
+        if not taken:
+            [path] = log.folder.rglob(f".*{journal.SUFFIX}")
+            taken.append(os.open(path, os.O_RDWR))
+            if is_done:
+                assert recover(path)
+            else:
+                assert lock(taken[0])
+        return lock(file)
+
+    monkeypatch.setattr(journal, "lock", late)
+    client.post("/predict/delay", {"rows": [ROW]})
+    client.service.stop()
+    os.close(taken[0])
+    assert read(log.folder).num_rows == 1
+    assert client.service.traffic.log.lost == 0
+    assert [*log.folder.rglob(".*")] == []
 
 
 SCHEMA = pa.schema([("model_name", pa.string()), ("role", pa.string()), ("x", pa.float64())])

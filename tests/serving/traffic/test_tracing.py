@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from serving_process import call
 
 from foresql.errors import ForesqlError
-from foresql.serving import App, Settings
+from foresql.serving import App, Settings, tracing
 from foresql.serving.grpc_server import GrpcServer
 from foresql.serving.tracing import stages
 
@@ -187,11 +188,28 @@ def test_the_command_sends_what_is_left_at_its_end(serve, two_versions, collecto
 
 
 def test_a_collector_that_is_not_there_holds_up_nobody(start, two_versions, collector, monkeypatch):
+    monkeypatch.setattr(tracing, "_STOP_SECONDS", 0.05)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     client = start(two_versions, traces=True)
     for _ in range(20):
         assert client.post("/predict/delay", {"rows": [ROW]}).status_code == 200
     client.service.stop()
+    assert collector.spans == []
+
+
+def test_a_collector_that_never_answers_does_not_keep_the_server(
+    start, two_versions, collector, monkeypatch, caplog
+):
+    monkeypatch.setattr(tracing, "_STOP_SECONDS", 0.05)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", str(PATIENCE))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
+        client = start(two_versions, traces=True)
+        client.post("/predict/delay", {"rows": [ROW]})
+        client.run(_turn())
+        client.service.stop()
+        assert "The last spans could not be sent within" in caplog.text
     assert collector.spans == []
 
 
