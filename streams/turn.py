@@ -128,7 +128,8 @@ class Turn:
                 os.close(turn)
                 return None
             os.ftruncate(turn, 0)
-            os.pwrite(turn, f"PID {os.getpid()} on {socket.gethostname()}".encode(), 0)
+            os.write(turn, f"PID {os.getpid()} on {socket.gethostname()}".encode())
+            os.lseek(turn, 0, os.SEEK_SET)  # where Windows looks for the lock
             wanted = self._open(_WANTED)
         except BaseException:
             os.close(turn)

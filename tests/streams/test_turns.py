@@ -180,6 +180,18 @@ def test_the_one_that_waits_is_next(database):
     turn.give_back()
 
 
+def test_a_turn_needs_nothing_that_windows_lacks(database, monkeypatch):
+    monkeypatch.delattr(os, "pwrite")
+    moved = []
+    seek = os.lseek
+    monkeypatch.setattr(os, "lseek", lambda *given: moved.append(seek(*given)) or moved[-1])
+    turn = Turn(database)
+    assert turn.take()
+    assert moved[-1] == 0  # there it was locked, and is unlocked
+    assert str(os.getpid()) in turn.holder()
+    turn.give_back()
+
+
 def test_who_gives_the_turn_back_stands_behind_those_who_wait(database):
     turn = Turn(database)
     assert turn.take()
