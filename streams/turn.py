@@ -4,7 +4,7 @@ DuckDB keeps a second process out, and tells nobody when the first one has left.
 locks ``FILE.turn`` before it opens the file, and lets go of that when the file is closed. Who waits
 stands in a queue, of which it holds the head by a lock on ``FILE.wanted``: so the one that has the
 turn sees that it is wanted, and does not take the next one itself. The kernel drops the locks of
-who dies. Both files stay, since a lock on a file that was taken away is none.
+who dies. One that is stopped keeps the head, so who has waited for long passes by the queue. Both files stay, since a lock on a file that was taken away is none.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import reduce
@@ -26,6 +27,8 @@ _UNIX = ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK")  # Windows has none of them
 _FLAGS = reduce(or_, (getattr(os, name, 0) for name in _UNIX), os.O_RDWR | os.O_CREAT)
 _MOST_NAME = 300
 """Bytes that are read of who has the turn."""
+_LONG = 5.0
+"""After so many seconds the head of the queue may be one that is stopped."""
 
 
 @dataclass(slots=True)
@@ -58,6 +61,7 @@ class Turn:
     is_shared: bool = True
     _held: _Held | None = field(default=None, init=False)
     _queue: int | None = field(default=None, init=False)
+    _since: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Find the file behind links: by each of its names it is one."""
@@ -76,10 +80,13 @@ class Turn:
             if held is not None and held.is_shared and self.is_shared:
                 held.shares += 1
             else:
-                held = self._begin() if self._stand_in_queue() else None
+                is_next = self._stand_in_queue() or self._has_waited_long()
+                held = self._begin() if is_next else None
         self._held = held
         if held is not None:
             self._leave_queue()
+        elif self._since is None:
+            self._since = time.monotonic()
         return held is not None
 
     def give_back(self) -> None:
@@ -93,6 +100,8 @@ class Turn:
             held.shares -= 1
             if not held.shares:
                 del _held[str(self.path)]
+                with suppress(OSError):  # nobody has it until the next one says so
+                    os.ftruncate(held.turn, 0)
                 _close(held.turn)
                 _close(held.wanted)
 
@@ -121,6 +130,9 @@ class Turn:
             self._queue = self._open(_WANTED)
         return self._try(_WANTED, self._queue)
 
+    def _has_waited_long(self) -> bool:
+        return self._since is not None and time.monotonic() - self._since >= _LONG
+
     def _begin(self) -> _Held | None:
         turn = self._open(_TURN)
         try:
@@ -138,6 +150,7 @@ class Turn:
         return held
 
     def _leave_queue(self) -> None:
+        self._since = None
         if self._queue is not None:
             _close(self._queue)
             self._queue = None

@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -197,13 +198,32 @@ def test_who_gives_the_turn_back_stands_behind_those_who_wait(database):
     assert turn.take()
     with asks(database) as other:
         assert other.stdout.readline() == "False\n"
-        os.kill(other.pid, 19)  # it cannot take what it waits for
+        os.kill(other.pid, signal.SIGSTOP)  # it cannot take what it waits for
         turn.give_back()
         assert not turn.take()
+        assert turn.holder() == "another process"  # which is not this one any more
         other.kill()
         other.wait()
     assert turn.take()
     turn.give_back()
+
+
+def test_one_that_is_stopped_while_it_waits_blocks_nobody_for_ever(database, monkeypatch):
+    turn, later = Turn(database), Turn(database, is_shared=False)
+    assert turn.take()
+    with asks(database) as other:
+        assert other.stdout.readline() == "False\n"
+        os.kill(other.pid, signal.SIGSTOP)
+        assert not later.take()
+        monkeypatch.setattr("foresql.streams.turn._LONG", 0.0)
+        assert not later.take()  # one that has waited for long waits for the turn itself
+        turn.give_back()
+        assert not turn.take()
+        assert later.take()
+        later.give_back()
+        os.kill(other.pid, signal.SIGCONT)
+        assert other.stdout.readline() == "has it\n"
+        other.kill()
 
 
 def test_who_waited_and_was_killed_wants_nothing(database):
