@@ -41,7 +41,15 @@ class _Held:
     shares: int = 1
 
 
+@dataclass(slots=True, eq=False)
+class _Queue:
+    """A place in a queue."""
+
+    descriptor: int
+
+
 _held: dict[str, _Held] = {}
+_queues: set[_Queue] = set()
 _guard = threading.Lock()
 
 
@@ -60,7 +68,7 @@ class Turn:
     path: Path
     is_shared: bool = True
     _held: _Held | None = field(default=None, init=False)
-    _queue: int | None = field(default=None, init=False)
+    _queue: _Queue | None = field(default=None, init=False)
     _since: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -126,9 +134,11 @@ class Turn:
         return said if said.isprintable() and said else "another process"
 
     def _stand_in_queue(self) -> bool:
-        if self._queue is None:
-            self._queue = self._open(_WANTED)
-        return self._try(_WANTED, self._queue)
+        # One that this process was forked from has what is not among its own.
+        if self._queue is None or self._queue not in _queues:
+            self._queue = _Queue(self._open(_WANTED))
+            _queues.add(self._queue)
+        return self._try(_WANTED, self._queue.descriptor)
 
     def _has_waited_long(self) -> bool:
         return self._since is not None and time.monotonic() - self._since >= _LONG
@@ -151,9 +161,10 @@ class Turn:
 
     def _leave_queue(self) -> None:
         self._since = None
-        if self._queue is not None:
-            _close(self._queue)
-            self._queue = None
+        queue, self._queue = self._queue, None
+        if queue is not None and queue in _queues:
+            _queues.discard(queue)
+            _close(queue.descriptor)
 
     def _beside(self, suffix: str) -> Path:
         return self.path.with_name(f"{self.path.name}{suffix}")
@@ -214,13 +225,16 @@ def _close(descriptor: int) -> None:
 
 
 def _forget() -> None:
-    """Have no turn in a process that was forked from one that has."""
+    """Have no turn, and wait for none, in a process that was forked from one that does."""
     global _guard  # noqa: PLW0603 - a thread that is not there may have it
     _guard = threading.Lock()
     for held in _held.values():
         os.close(held.turn)
         os.close(held.wanted)
+    for queue in _queues:
+        os.close(queue.descriptor)
     _held.clear()
+    _queues.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -47,6 +47,17 @@ while not turn.take():
 print("has it", flush=True)
 sys.stdin.read()
 """
+FORK = """
+import os, sys
+from pathlib import Path
+from foresql.streams.turn import Turn
+turn = Turn(Path(sys.argv[1]))
+first = turn.take()
+if os.fork() == 0:
+    turn.give_back()
+    print(first, flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.fixture
@@ -153,9 +164,9 @@ def disturbed(library, database, **how):
     return os.environ | {"LD_PRELOAD": str(library), "DISTURBED_FILE": str(database)} | settings
 
 
-def asks(database):
+def asks(database, code=ASK):
     return child(
-        [sys.executable, "-c", ASK, database],
+        [sys.executable, "-c", code, database],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -259,6 +270,19 @@ def test_a_forked_process_has_no_turn(database):
     assert os.waitstatus_to_exitcode(os.waitpid(child_pid, 0)[1]) == 0
     turn.give_back()
     assert turn.take()
+    turn.give_back()
+
+
+def test_what_was_forked_from_one_that_waits_does_not_wait(database):
+    turn = Turn(database)
+    assert turn.take()
+    with asks(database, FORK) as other:
+        assert other.stdout.readline() == "False\n"
+        assert turn.is_wanted()
+        other.kill()
+        other.wait()
+        assert not turn.is_wanted()  # though the other's child is there
+        other.stdin.close()
     turn.give_back()
 
 
