@@ -119,9 +119,12 @@ class Turn:
             held = self._held
             if held is None or _held.get(str(self.path)) is not held:
                 return False
-            if not _lock(held.wanted):
+            try:
+                if not _lock(held.wanted):
+                    return True
+                _unlock(held.wanted)
+            except OSError:  # such as one of a network's server: to let go is never wrong
                 return True
-            _unlock(held.wanted)
             return False
 
     def holder(self) -> str:

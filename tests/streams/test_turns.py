@@ -1,5 +1,6 @@
 """Processes that take turns with one DuckDB file: none loses what another one committed."""
 
+import errno
 import os
 import random
 import shutil
@@ -235,6 +236,19 @@ def test_one_that_is_stopped_while_it_waits_blocks_nobody_for_ever(database, mon
         os.kill(other.pid, signal.SIGCONT)
         assert other.stdout.readline() == "has it\n"
         other.kill()
+
+
+def test_who_cannot_ask_whether_others_wait_lets_go(database, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    turn = Turn(database)
+    assert turn.take()
+    with monkeypatch.context() as broken:
+        broken.setattr("fcntl.flock", fail)
+        assert turn.is_wanted()
+    assert not turn.is_wanted()
+    turn.give_back()
 
 
 def test_who_waited_and_was_killed_wants_nothing(database):
