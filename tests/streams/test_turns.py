@@ -29,6 +29,15 @@ connection = connect_file(sys.argv[1])
 connection.execute("INSERT INTO numbers VALUES ('late', 1)")
 connection.close()
 """
+ATTACH = """
+import duckdb, sys
+from pathlib import Path
+from foresql.udfs.duckdb.file import attach_file, detach_file
+connection, path = duckdb.connect(), Path(sys.argv[1])
+attach_file(connection, path, "attached")
+connection.execute("INSERT INTO numbers VALUES ('late', 1)")
+detach_file(connection, path, "attached")
+"""
 CLOSE = """
 import os, sys, duckdb
 connection = duckdb.connect(sys.argv[1])
@@ -126,9 +135,10 @@ def check(connection, writer, committed):
     assert len(numbers) >= committed
 
 
-def test_what_is_committed_before_the_lock_is_there_behind_it(database, disturbing, tmp_path):
+@pytest.mark.parametrize("code", [ADD, ATTACH], ids=["connect", "attach"])
+def test_what_is_committed_before_the_lock_is_there_behind_it(code, database, disturbing, tmp_path):
     """Between the reading of the header, by DuckDB, and the lock another process commits."""
-    late = [sys.executable, "-c", ADD, database]
+    late = [sys.executable, "-c", code, database]
     with child(late, env=disturbed(disturbing, database, LOCK=tmp_path)) as other:
         while not (tmp_path / "reached").exists():
             assert other.poll() is None
