@@ -4,7 +4,8 @@ DuckDB keeps a second process out, and tells nobody when the first one has left.
 locks ``FILE.turn`` before it opens the file, and lets go of that when the file is closed. Who waits
 stands in a queue, of which it holds the head by a lock on ``FILE.wanted``: so the one that has the
 turn sees that it is wanted, and does not take the next one itself. The kernel drops the locks of
-who dies. One that is stopped keeps the head, so who has waited for long passes by the queue. Both files stay, since a lock on a file that was taken away is none.
+who dies. One that is stopped keeps the head, so who has waited for long passes by the queue. Both
+files stay, since a lock on a file that was taken away is none.
 """
 
 from __future__ import annotations
