@@ -31,6 +31,8 @@ CLAIMS = pa.schema(
 )
 _LONGEST = 300
 """Longer keys are known by a hash: an index of Postgres takes no long texts."""
+_MOST = 200_000
+"""Of so many keys the owners stay in memory; of more they are read again."""
 
 
 class Claims:
@@ -49,7 +51,8 @@ class Claims:
         self.tables: Mapping[str, pa.Schema] = {table: CLAIMS} if self._is_used else {}
         self._read: Read | None = None
         self._owners: dict[Key, str] = {}
-        self._new: list[dict[str, str]] = []
+        self._new: dict[Key, str] = {}
+        self._sent: dict[Key, str] = {}
 
     def open(self, read: Read) -> None:
         """Take what reads rows of the table."""
@@ -59,6 +62,7 @@ class Claims:
         """Forget what is in memory, since it was not written: the table is read again."""
         self._owners.clear()
         self._new.clear()
+        self._sent.clear()
 
     def claim(self, partition: str, keys: Collection[Key]) -> dict[Key, str]:
         """Claim keys for a partition, and give those that belong to others, with whose they are."""
@@ -69,16 +73,20 @@ class Claims:
             self._look(unknown)
         for key in unknown:
             if key not in self._owners:
-                self._owners[key] = partition
-                self._new.append({CLAIMED: key_text(key), PARTITION: partition})
+                self._owners[key] = self._new[key] = partition
         return {key: owner for key in keys if (owner := self._owners[key]) != partition}
 
     def rows(self) -> dict[str, pa.Table]:
         """Give the claims that are new, which go to the sink with the batch."""
         if not self._is_used:
             return {}
-        new, self._new = self._new, []
-        return {self._table: pa.Table.from_pylist(new, schema=CLAIMS)}
+        new, self._new = self._new, {}
+        if len(self._owners) > _MOST:
+            # The sink may lack those of the batch before, too, which may be under way still.
+            self._owners = {**self._sent, **new}
+        self._sent = new
+        texts = [key_text(key) for key in new]
+        return {self._table: pa.table([texts, list(new.values())], schema=CLAIMS)}
 
     def _look(self, keys: Sequence[Key]) -> None:
         if self._read is None:
