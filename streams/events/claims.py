@@ -52,7 +52,6 @@ class Claims:
         self._read: Read | None = None
         self._owners: dict[Key, str] = {}
         self._new: dict[Key, str] = {}
-        self._sent: dict[Key, str] = {}
 
     def open(self, read: Read) -> None:
         """Take what reads rows of the table."""
@@ -62,7 +61,6 @@ class Claims:
         """Forget what is in memory, since it was not written: the table is read again."""
         self._owners.clear()
         self._new.clear()
-        self._sent.clear()
 
     def claim(self, partition: str, keys: Collection[Key]) -> dict[Key, str]:
         """Claim keys for a partition, and give those that belong to others, with whose they are."""
@@ -82,9 +80,8 @@ class Claims:
             return {}
         new, self._new = self._new, {}
         if len(self._owners) > _MOST:
-            # The sink may lack those of the batch before, too, which may be under way still.
-            self._owners = {**self._sent, **new}
-        self._sent = new
+            # The sink lacks these until the batch is written, which is during the next one.
+            self._owners = dict(new)
         texts = [key_text(key) for key in new]
         return {self._table: pa.table([texts, list(new.values())], schema=CLAIMS)}
 
