@@ -14,14 +14,18 @@ from pathlib import Path
 import duckdb
 import pytest
 from children import PATIENCE, child
+from torn_block import mend_torn_block
 
 from foresql.errors import StreamError
 from foresql.streams import open_to_write
 from foresql.streams.turn import Turn
 
 WRITERS, KILLS = 3, int(os.environ.get("FORESQL_KILLS", "4"))
+SUPPORT = Path(__file__).parents[1] / "support"
+PATHS = [str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])]
+FINDS_SUPPORT = os.environ | {"PYTHONPATH": os.pathsep.join(PATHS)}
 NUMBERING = Path(__file__).with_name("numbering.py")
-DISTURBED = Path(__file__).parents[1] / "support/disturbed.c"
+DISTURBED = SUPPORT / "disturbed.c"
 ADD = """
 import sys
 from foresql.udfs.duckdb.file import connect_file
@@ -98,7 +102,7 @@ def test_writers_that_are_killed_at_any_moment_lose_nothing(database):
 
     def begin(writer):
         command = [sys.executable, NUMBERING, database, str(writer)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=FINDS_SUPPORT)
 
     def has_come(log, lines):
         return log.exists() and log.stat().st_size > lines
@@ -122,9 +126,24 @@ def test_writers_that_are_killed_at_any_moment_lose_nothing(database):
             writer.kill()
             said.append(writer.communicate()[0])
     assert said == [""] * WRITERS
+    mend_torn_block(database)
     with open_to_write(database) as connection:
         for each, log in enumerate(logs):
             check(connection, str(each), len(log.read_text().split()))
+
+
+def test_a_block_that_a_kill_tore_is_mended(database):
+    """As `torn_block.py` does it for tests that kill: by the checksum alone."""
+    with open_to_write(database) as connection:
+        connection.execute("INSERT INTO numbers VALUES ('torn', 1)")
+    whole = database.read_bytes()
+    place = 3 * 4096  # behind the headers
+    database.write_bytes(whole[:place] + b"another " + whole[place + 8 :])
+    with pytest.raises(StreamError, match="checksum"), open_to_write(database):
+        pass
+    mend_torn_block(database)
+    with open_to_write(database) as connection:
+        assert connection.sql("FROM numbers").fetchall() == [("torn", 1)]
 
 
 def check(connection, writer, committed):
