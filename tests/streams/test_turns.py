@@ -33,6 +33,7 @@ connection = connect_file(sys.argv[1])
 connection.execute("INSERT INTO numbers VALUES ('late', 1)")
 connection.close()
 """
+READS_TOO = ADD.replace("connection =", "reading = open(sys.argv[1], 'rb')\nconnection =", 1)
 ATTACH = """
 import duckdb, sys
 from pathlib import Path
@@ -154,7 +155,9 @@ def check(connection, writer, committed):
     assert len(numbers) >= committed
 
 
-@pytest.mark.parametrize("code", [ADD, ATTACH], ids=["connect", "attach"])
+@pytest.mark.parametrize(
+    "code", [ADD, READS_TOO, ATTACH], ids=["connect", "connect, and it reads the file", "attach"]
+)
 def test_what_is_committed_before_the_lock_is_there_behind_it(code, database, disturbing, tmp_path):
     """Between the reading of the header, by DuckDB, and the lock another process commits."""
     late = [sys.executable, "-c", code, database]

@@ -126,14 +126,12 @@ def _connect_once(path: str | Path, options: dict[str, Any]) -> duckdb.DuckDBPyC
         file = Path(path).stat()
     except OSError:
         return duckdb.connect(path, **options)
-    if _read_open(file) is not None:  # by this process, whose connections share one database
-        return duckdb.connect(path, **options)
-    before = _read(path)
+    before = _header(path, file)
     try:
         connection = duckdb.connect(path, **options)
     except duckdb.Error as error:
         # An old header may lead anywhere.
-        if is_locked(error) or _read(path) == before:
+        if is_locked(error) or _header(path, file) == before:
             raise
         return None
     if _read_open(file) == before:
@@ -148,6 +146,12 @@ def _is_file(path: str | Path) -> bool:
         return Path(path).is_file()
     except (OSError, ValueError):
         return False
+
+
+def _header(path: str | Path, file: os.stat_result) -> bytes | None:
+    """Read it where the process has the file open, by whomever: to close it would drop its locks."""
+    header = _read_open(file)
+    return _read(path) if header is None else header
 
 
 def _read(path: str | Path) -> bytes | None:
