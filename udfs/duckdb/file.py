@@ -149,7 +149,7 @@ def _is_file(path: str | Path) -> bool:
 
 
 def _header(path: str | Path, file: os.stat_result) -> bytes | None:
-    """Read it where the process has the file open, by whomever: to close it would drop its locks."""
+    """Read it where the process has it open already: to close it again would drop all its locks."""
     header = _read_open(file)
     return _read(path) if header is None else header
 
