@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SHOWN_EVERY, _LOGGED_EVERY = 0.5, 10.0
 """Seconds between two states of the line in a terminal, and between two lines of a log."""
 
-_POSITIONS = ("partition", "last_offset", "moved_at", "events")
+_POSITIONS = ("partition", "last_offset", "moved_at", "events", "lag", "lag_seconds")
 _VERSIONS = ("event_partition", "model_name", "model_version", "first_offset", "last_offset")
 
 file_argument = click.argument(
@@ -124,7 +124,7 @@ def run(
 @json_option
 @explained
 def status(file: Path, as_json: bool) -> None:
-    r"""Show how far the workers are: positions, which versions scored which offsets, dead letters.
+    r"""Show how far the workers are: positions, lag, which versions scored which offsets.
 
     \b
     foresql worker status sensors.toml

@@ -1,7 +1,8 @@
 """Changes of any table, by comparison with a copy of its rows as they were at the offset.
 
 A row's fingerprint is compared by key. The copy gives the images before a change, and keeps the
-fingerprints of its rows: they are believed while the same DuckDB compares them that computed them.
+fingerprints of its rows: they are believed while the same DuckDB compares them that computed them,
+by the same formula.
 """
 
 from __future__ import annotations

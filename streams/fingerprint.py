@@ -2,13 +2,15 @@
 
 Two fingerprints are compared only where the same DuckDB computed both, since its ``hash`` may work
 in another way in another release: :func:`engine` says which it was. ``hash`` maps values of up to
-64 bits one to one, but for -0.0 and NaN, whose sign goes in beside them, and NULL, which shares its
-hash with one value of 64 bits: so that it is NULL goes in too. Longer values go into the
-second half with a prefix, so that what collides in one half does not do so in the other.
+64 bits one to one, but for -0.0, which goes in beside it, and NULL, which shares its hash with one
+value of 64 bits: so that it is NULL goes in too. NaN is one value, as it is for DuckDB, which may
+answer for a whole column of them by one sign. Longer values go into the second half with a prefix,
+so that what collides in one half does not do so in the other.
 """
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import re
 from typing import TYPE_CHECKING
@@ -63,13 +65,14 @@ def is_short(type_: str) -> bool:
 
 
 def engine(columns: Sequence[tuple[str, str]]) -> str | None:
-    """Name the DuckDB at hand, by which fingerprints of the columns may be kept; None for by none.
+    """Name the DuckDB and the formula by which fingerprints may be kept; None for by none.
 
     A time with a zone within a list, say, goes in as text, which the session's own zone decides.
     """
     if any(_ZONE in type_ and not is_short(type_) for _, type_ in columns):
         return None
-    return f"DuckDB {duckdb.__version__} {platform.machine()}"
+    formula = hashlib.sha256("".join(halves(columns)).encode()).hexdigest()[:16]
+    return f"DuckDB {duckdb.__version__} {platform.machine()} {formula}"
 
 
 def halves(columns: Sequence[tuple[str, str]]) -> tuple[str, str]:
@@ -79,8 +82,9 @@ def halves(columns: Sequence[tuple[str, str]]) -> tuple[str, str]:
     for name, type_ in columns:
         column = quote(name)
         if type_ in _FLOATS:
-            first += [column, f"signbit({column})"]
-            second += [column, f"signbit({column})"]
+            is_minus_zero = f"{column} = 0 AND signbit({column})"
+            first += [column, is_minus_zero]
+            second += [column, is_minus_zero]
         elif is_short(type_):
             first.append(column)
             second += [column] if type_ in _NARROW else [column, f"{column} IS NULL"]

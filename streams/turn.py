@@ -4,7 +4,8 @@ DuckDB keeps a second process out, and tells nobody when the first one has left.
 locks ``FILE.turn`` before it opens the file, and lets go of that when the file is closed. Who waits
 stands in a queue, of which it holds the head by a lock on ``FILE.wanted``: so the one that has the
 turn sees that it is wanted, and does not take the next one itself. The kernel drops the locks of
-who dies. Both files stay, since a lock on a file that was taken away is none.
+who dies. One that is stopped keeps the head, so who has waited for long passes by the queue. Both
+files stay, since a lock on a file that was taken away is none.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import reduce
@@ -26,6 +28,8 @@ _UNIX = ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK")  # Windows has none of them
 _FLAGS = reduce(or_, (getattr(os, name, 0) for name in _UNIX), os.O_RDWR | os.O_CREAT)
 _MOST_NAME = 300
 """Bytes that are read of who has the turn."""
+_LONG = 5.0
+"""After so many seconds the head of the queue may be one that is stopped."""
 
 
 @dataclass(slots=True)
@@ -38,7 +42,15 @@ class _Held:
     shares: int = 1
 
 
+@dataclass(slots=True, eq=False)
+class _Queue:
+    """A place in a queue."""
+
+    descriptor: int
+
+
 _held: dict[str, _Held] = {}
+_queues: set[_Queue] = set()
 _guard = threading.Lock()
 
 
@@ -57,7 +69,8 @@ class Turn:
     path: Path
     is_shared: bool = True
     _held: _Held | None = field(default=None, init=False)
-    _queue: int | None = field(default=None, init=False)
+    _queue: _Queue | None = field(default=None, init=False)
+    _since: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Find the file behind links: by each of its names it is one."""
@@ -76,10 +89,13 @@ class Turn:
             if held is not None and held.is_shared and self.is_shared:
                 held.shares += 1
             else:
-                held = self._begin() if self._stand_in_queue() else None
+                is_next = self._stand_in_queue() or self._has_waited_long()
+                held = self._begin() if is_next else None
         self._held = held
         if held is not None:
             self._leave_queue()
+        elif self._since is None:
+            self._since = time.monotonic()
         return held is not None
 
     def give_back(self) -> None:
@@ -93,6 +109,8 @@ class Turn:
             held.shares -= 1
             if not held.shares:
                 del _held[str(self.path)]
+                with suppress(OSError):  # nobody has it until the next one says so
+                    os.ftruncate(held.turn, 0)
                 _close(held.turn)
                 _close(held.wanted)
 
@@ -102,9 +120,12 @@ class Turn:
             held = self._held
             if held is None or _held.get(str(self.path)) is not held:
                 return False
-            if not _lock(held.wanted):
+            try:
+                if not _lock(held.wanted):
+                    return True
+                _unlock(held.wanted)
+            except OSError:  # such as one of a network's server: to let go is never wrong
                 return True
-            _unlock(held.wanted)
             return False
 
     def holder(self) -> str:
@@ -117,9 +138,14 @@ class Turn:
         return said if said.isprintable() and said else "another process"
 
     def _stand_in_queue(self) -> bool:
-        if self._queue is None:
-            self._queue = self._open(_WANTED)
-        return self._try(_WANTED, self._queue)
+        # One that this process was forked from has what is not among its own.
+        if self._queue is None or self._queue not in _queues:
+            self._queue = _Queue(self._open(_WANTED))
+            _queues.add(self._queue)
+        return self._try(_WANTED, self._queue.descriptor)
+
+    def _has_waited_long(self) -> bool:
+        return self._since is not None and time.monotonic() - self._since >= _LONG
 
     def _begin(self) -> _Held | None:
         turn = self._open(_TURN)
@@ -128,7 +154,8 @@ class Turn:
                 os.close(turn)
                 return None
             os.ftruncate(turn, 0)
-            os.pwrite(turn, f"PID {os.getpid()} on {socket.gethostname()}".encode(), 0)
+            os.write(turn, f"PID {os.getpid()} on {socket.gethostname()}".encode())
+            os.lseek(turn, 0, os.SEEK_SET)  # where Windows looks for the lock
             wanted = self._open(_WANTED)
         except BaseException:
             os.close(turn)
@@ -137,9 +164,11 @@ class Turn:
         return held
 
     def _leave_queue(self) -> None:
-        if self._queue is not None:
-            _close(self._queue)
-            self._queue = None
+        self._since = None
+        queue, self._queue = self._queue, None
+        if queue is not None and queue in _queues:
+            _queues.discard(queue)
+            _close(queue.descriptor)
 
     def _beside(self, suffix: str) -> Path:
         return self.path.with_name(f"{self.path.name}{suffix}")
@@ -200,13 +229,16 @@ def _close(descriptor: int) -> None:
 
 
 def _forget() -> None:
-    """Have no turn in a process that was forked from one that has."""
+    """Have no turn, and wait for none, in a process that was forked from one that does."""
     global _guard  # noqa: PLW0603 - a thread that is not there may have it
     _guard = threading.Lock()
     for held in _held.values():
         os.close(held.turn)
         os.close(held.wanted)
+    for queue in _queues:
+        os.close(queue.descriptor)
     _held.clear()
+    _queues.clear()
 
 
 if hasattr(os, "register_at_fork"):

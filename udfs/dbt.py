@@ -22,6 +22,7 @@ from ..errors import BundleError, RegistrationError, RegistryError
 from ..kernels import Scorer
 from ..registry import Registry
 from .duckdb import register_absent, register_scorer
+from .duckdb.file import connect_file
 from .duckdb.holder import is_locked
 from .duckdb.offers import offer
 from .offers import catalogue_offer, golden_offer
@@ -97,7 +98,7 @@ def refuse_locked(path: str, config: dict[str, Any]) -> None:
         If one does; any other trouble is left to dbt, which opens it next.
     """
     try:
-        duckdb.connect(path, config=config).close()
+        connect_file(path, config=config).close()
     except duckdb.IOException as error:
         if not is_locked(error):
             return

@@ -31,6 +31,8 @@ CLAIMS = pa.schema(
 )
 _LONGEST = 300
 """Longer keys are known by a hash: an index of Postgres takes no long texts."""
+_MOST = 200_000
+"""Of so many keys the owners stay in memory; of more they are read again."""
 
 
 class Claims:
@@ -49,7 +51,7 @@ class Claims:
         self.tables: Mapping[str, pa.Schema] = {table: CLAIMS} if self._is_used else {}
         self._read: Read | None = None
         self._owners: dict[Key, str] = {}
-        self._new: list[dict[str, str]] = []
+        self._new: dict[Key, str] = {}
 
     def open(self, read: Read) -> None:
         """Take what reads rows of the table."""
@@ -69,16 +71,19 @@ class Claims:
             self._look(unknown)
         for key in unknown:
             if key not in self._owners:
-                self._owners[key] = partition
-                self._new.append({CLAIMED: key_text(key), PARTITION: partition})
+                self._owners[key] = self._new[key] = partition
         return {key: owner for key in keys if (owner := self._owners[key]) != partition}
 
     def rows(self) -> dict[str, pa.Table]:
         """Give the claims that are new, which go to the sink with the batch."""
         if not self._is_used:
             return {}
-        new, self._new = self._new, []
-        return {self._table: pa.Table.from_pylist(new, schema=CLAIMS)}
+        new, self._new = self._new, {}
+        if len(self._owners) > _MOST:
+            # The sink lacks these until the batch is written, which is during the next one.
+            self._owners = dict(new)
+        texts = [key_text(key) for key in new]
+        return {self._table: pa.table([texts, list(new.values())], schema=CLAIMS)}
 
     def _look(self, keys: Sequence[Key]) -> None:
         if self._read is None:

@@ -69,6 +69,21 @@ class Move(NamedTuple):
     after: Offset
 
 
+class Lag(NamedTuple):
+    """What waits in a partition behind its position; None where the bus does not say it.
+
+    Attributes
+    ----------
+    events
+        How many records.
+    seconds
+        How long the first one has waited.
+    """
+
+    events: int | None
+    seconds: float | None
+
+
 class Source(Protocol):
     """A bus, as one worker sees it.
 

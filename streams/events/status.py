@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...errors import StreamError
 from ...udfs.duckdb.macros import literal
 from ..relation import listed
 from ..task import MODEL_NAME, MODEL_VERSION
 from .definition import OFFSET, PARTITION
+from .records import Lag
 from .sinks.layout import DEAD, POSITIONS, SCHEMA
 from .sinks.looking import looking, table_of
+from .sources.waiting import ask_lag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,13 +34,14 @@ def worker_status(
     definition
         The workers'.
     told
-        Takes that the sink is waited for.
+        Takes that the sink is waited for, and that the bus does not answer.
 
     Returns
     -------
     dict
-        ``positions`` of partitions; ``versions``, which say from which offset to which one a
-        version scored; ``dead_letters``, by step; and the number of ``predictions``.
+        ``positions`` of partitions, with their ``lag`` in events and ``lag_seconds``, as far as the
+        bus says them; ``versions``, which say from which offset to which one a version scored;
+        ``dead_letters``, by step; and the number of ``predictions``.
 
     Raises
     ------
@@ -57,11 +61,32 @@ def worker_status(
         )
     found = [dict(zip(_VERSIONS, row, strict=True)) for row in versions]
     return {
-        "positions": [dict(zip(_POSITIONS, row, strict=True)) for row in positions],
+        "positions": _with_lag(
+            definition, [dict(zip(_POSITIONS, row, strict=True)) for row in positions], told
+        ),
         "versions": found,
         "predictions": sum(each["predictions"] for each in found),
         "dead_letters": dict(dead),
     }
+
+
+def _with_lag(
+    definition: Definition, rows: list[dict[str, Any]], told: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Say what waits behind each position; also in partitions that no worker began."""
+    lags: dict[str, Lag] = {}
+    try:
+        lags = ask_lag(definition, {row["partition"]: row["last_offset"] for row in rows})
+    except StreamError as error:
+        told(f"The lag is not known: {error}")
+    begun = {row["partition"] for row in rows}
+    nothing = dict.fromkeys(_POSITIONS)
+    rows += [nothing | {"partition": name} for name in lags if name not in begun]
+    unknown = Lag(None, None)
+    return [
+        row | dict(zip(("lag", "lag_seconds"), lags.get(row["partition"], unknown), strict=True))
+        for row in rows
+    ]
 
 
 def dead_letters(

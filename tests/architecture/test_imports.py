@@ -63,6 +63,9 @@ HOST_MODULES = {
     "deploy/snowflake/doctor/probe_handler.py": "pandas",
 }
 
+# Windows has none of them: `import foresql` must work there.
+UNIX_LIBRARIES = frozenset({"fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty"})
+
 IR_LIBRARIES = frozenset({"numpy"}) | sys.stdlib_module_names
 
 CODE_LOADERS = frozenset({"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"})
@@ -153,6 +156,13 @@ def check_heavy(module: Module) -> Iterator[str]:
                 )
 
 
+def check_windows(module: Module) -> Iterator[str]:
+    for node in statements_at_import(module.tree):
+        for name in absolute_names(node):
+            if name.split(".")[0] in UNIX_LIBRARIES:
+                yield module.at(node, f"imports {name!r}, which Windows lacks, at module level")
+
+
 def statements_at_import(body: ast.AST) -> Iterator[ast.stmt]:
     """Statements that run when the module is imported: none of functions or TYPE_CHECKING."""
     for node in ast.iter_child_nodes(body):
@@ -208,6 +218,7 @@ CHECKS: tuple[Callable[[Module], Iterator[str]], ...] = (
     check_relative,
     check_direction,
     check_heavy,
+    check_windows,
     check_ir_is_light,
     check_no_foreign_code,
 )
@@ -256,6 +267,7 @@ BROKEN_MODULES = [
     ("kernels/x.py", "import pandas as pd", "imports 'pandas' at module level"),
     ("kernels/x.py", "try:\n    from scipy.special import expit\nfinally: ...", "imports 'scipy'"),
     ("kernels/x.py", "class A:\n    import polars", "imports 'polars' at module level"),
+    ("streams/x.py", "import fcntl", "imports 'fcntl', which Windows lacks"),
     ("udfs/dbt.py", "import snowflake.snowpark", "imports 'snowflake' at module level"),
     ("ir/x.py", "def f():\n    import pyarrow", "'ir' imports 'pyarrow'"),
     ("registry/x.py", "def f():\n    import pickle", "imports 'pickle'"),
@@ -279,6 +291,7 @@ SOUND_MODULES = [
     ),
     ("frontends/lightgbm/__init__.py", "from ...ir import Forest\nfrom .booster import read"),
     ("kernels/x.py", "def f():\n    import pandas"),
+    ("streams/x.py", "def f():\n    import fcntl"),
     ("kernels/x.py", "if TYPE_CHECKING:\n    import pandas"),
     ("udfs/dbt.py", "from dbt.adapters.duckdb.plugins import BasePlugin"),
     ("registry/x.py", "np.load(path, allow_pickle=False)"),

@@ -7,6 +7,9 @@ import sys
 import time
 from pathlib import Path
 
+from torn_block import mend_torn_block
+
+from foresql.errors import StreamError
 from foresql.streams.events.sinks import turns
 
 
@@ -32,9 +35,12 @@ def main(path, writer):
     last = None
     with path.with_name(f"{writer}.log").open("ab", buffering=0) as log:
         while True:
-            with file.use() as connection:
-                last = number(connection, writer, last)
-                log.write(f"{last}\n".encode())
+            try:
+                with file.use() as connection:
+                    last = number(connection, writer, last)
+                    log.write(f"{last}\n".encode())
+            except StreamError:  # another one was killed while it closed the file
+                mend_torn_block(path)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
 """What a stream gives, when its offset moves, and what it refuses."""
 
+import platform
+
 import duckdb
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from foresql import streams
@@ -125,8 +129,31 @@ def spoil(con, stream, engine):
     con.execute('UPDATE foresql.streams SET "offset" = ?', [engine])
 
 
-@pytest.mark.parametrize("engine", ["DuckDB 1.4.0 x86_64", None])
-def test_fingerprints_of_another_duckdb_are_not_believed(con, engine):
+@pytest.mark.parametrize("bits", [0xFFF8000000000000, 0x7FF0000000000001])
+@pytest.mark.parametrize("others", ["'nan'", "1.5", "NULL"])
+def test_nan_is_one_value_whatever_its_bits(con, bits, others):
+    """Beside others, since DuckDB 2.0 takes a column of NaN for a constant."""
+    nan = np.array([bits], dtype=np.uint64).view(np.float64)
+    con.register("nans", pa.table({"id": [1], "v": nan}))
+    con.execute(
+        f"CREATE TABLE t AS SELECT * FROM (VALUES (1, 'nan'::DOUBLE), (2, {others})) t(id, v)"
+    )
+    streams.create_stream(con, "nan_changes", on="t", key=["id"])
+    con.execute("DELETE FROM t WHERE id = 1")
+    con.execute("INSERT INTO t FROM nans")
+    query = "SELECT to_hex(v::BIT::UBIGINT) FROM t WHERE id = 1"
+    assert con.execute(query).fetchall() == [(f"{bits:X}",)]
+    assert changes_of(con, "nan_changes") == []
+    assert not streams.stream_has_data(con, "nan_changes")
+
+
+THIS = f"DuckDB {duckdb.__version__} {platform.machine()}"
+
+
+@pytest.mark.parametrize(
+    "engine", ["DuckDB 1.4.0 x86_64", THIS, f"{THIS} of another formula", None]
+)
+def test_fingerprints_of_another_duckdb_or_formula_are_not_believed(con, engine):
     stream = make(con)
     spoil(con, stream, engine)
     assert not streams.stream_has_data(con, "changes")

@@ -1,8 +1,10 @@
 """Processes that take turns with one DuckDB file: none loses what another one committed."""
 
+import errno
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -12,20 +14,34 @@ from pathlib import Path
 import duckdb
 import pytest
 from children import PATIENCE, child
+from torn_block import mend_torn_block
 
 from foresql.errors import StreamError
 from foresql.streams import open_to_write
 from foresql.streams.turn import Turn
 
 WRITERS, KILLS = 3, int(os.environ.get("FORESQL_KILLS", "4"))
+SUPPORT = Path(__file__).parents[1] / "support"
+PATHS = [str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])]
+FINDS_SUPPORT = os.environ | {"PYTHONPATH": os.pathsep.join(PATHS)}
 NUMBERING = Path(__file__).with_name("numbering.py")
-DISTURBED = Path(__file__).parents[1] / "support/disturbed.c"
+DISTURBED = SUPPORT / "disturbed.c"
 ADD = """
 import sys
 from foresql.udfs.duckdb.file import connect_file
 connection = connect_file(sys.argv[1])
 connection.execute("INSERT INTO numbers VALUES ('late', 1)")
 connection.close()
+"""
+READS_TOO = ADD.replace("connection =", "reading = open(sys.argv[1], 'rb')\nconnection =", 1)
+ATTACH = """
+import duckdb, sys
+from pathlib import Path
+from foresql.udfs.duckdb.file import attach_file, detach_file
+connection, path = duckdb.connect(), Path(sys.argv[1])
+attach_file(connection, path, "attached")
+connection.execute("INSERT INTO numbers VALUES ('late', 1)")
+detach_file(connection, path, "attached")
 """
 CLOSE = """
 import os, sys, duckdb
@@ -44,6 +60,17 @@ print(turn.take(), flush=True)
 while not turn.take():
     sleep(0.005)
 print("has it", flush=True)
+sys.stdin.read()
+"""
+FORK = """
+import os, sys
+from pathlib import Path
+from foresql.streams.turn import Turn
+turn = Turn(Path(sys.argv[1]))
+first = turn.take()
+if os.fork() == 0:
+    turn.give_back()
+    print(first, flush=True)
 sys.stdin.read()
 """
 
@@ -76,7 +103,7 @@ def test_writers_that_are_killed_at_any_moment_lose_nothing(database):
 
     def begin(writer):
         command = [sys.executable, NUMBERING, database, str(writer)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=FINDS_SUPPORT)
 
     def has_come(log, lines):
         return log.exists() and log.stat().st_size > lines
@@ -100,9 +127,24 @@ def test_writers_that_are_killed_at_any_moment_lose_nothing(database):
             writer.kill()
             said.append(writer.communicate()[0])
     assert said == [""] * WRITERS
+    mend_torn_block(database)
     with open_to_write(database) as connection:
         for each, log in enumerate(logs):
             check(connection, str(each), len(log.read_text().split()))
+
+
+def test_a_block_that_a_kill_tore_is_mended(database):
+    """As `torn_block.py` does it for tests that kill: by the checksum alone."""
+    with open_to_write(database) as connection:
+        connection.execute("INSERT INTO numbers VALUES ('torn', 1)")
+    whole = database.read_bytes()
+    place = 3 * 4096  # behind the headers
+    database.write_bytes(whole[:place] + b"another " + whole[place + 8 :])
+    with pytest.raises(StreamError, match="checksum"), open_to_write(database):
+        pass
+    mend_torn_block(database)
+    with open_to_write(database) as connection:
+        assert connection.sql("FROM numbers").fetchall() == [("torn", 1)]
 
 
 def check(connection, writer, committed):
@@ -113,9 +155,12 @@ def check(connection, writer, committed):
     assert len(numbers) >= committed
 
 
-def test_what_is_committed_before_the_lock_is_there_behind_it(database, disturbing, tmp_path):
+@pytest.mark.parametrize(
+    "code", [ADD, READS_TOO, ATTACH], ids=["connect", "connect, and it reads the file", "attach"]
+)
+def test_what_is_committed_before_the_lock_is_there_behind_it(code, database, disturbing, tmp_path):
     """Between the reading of the header, by DuckDB, and the lock another process commits."""
-    late = [sys.executable, "-c", ADD, database]
+    late = [sys.executable, "-c", code, database]
     with child(late, env=disturbed(disturbing, database, LOCK=tmp_path)) as other:
         while not (tmp_path / "reached").exists():
             assert other.poll() is None
@@ -152,9 +197,9 @@ def disturbed(library, database, **how):
     return os.environ | {"LD_PRELOAD": str(library), "DISTURBED_FILE": str(database)} | settings
 
 
-def asks(database):
+def asks(database, code=ASK):
     return child(
-        [sys.executable, "-c", ASK, database],
+        [sys.executable, "-c", code, database],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -180,17 +225,61 @@ def test_the_one_that_waits_is_next(database):
     turn.give_back()
 
 
+def test_a_turn_needs_nothing_that_windows_lacks(database, monkeypatch):
+    monkeypatch.delattr(os, "pwrite")
+    moved = []
+    seek = os.lseek
+    monkeypatch.setattr(os, "lseek", lambda *given: moved.append(seek(*given)) or moved[-1])
+    turn = Turn(database)
+    assert turn.take()
+    assert moved[-1] == 0  # there it was locked, and is unlocked
+    assert str(os.getpid()) in turn.holder()
+    turn.give_back()
+
+
 def test_who_gives_the_turn_back_stands_behind_those_who_wait(database):
     turn = Turn(database)
     assert turn.take()
     with asks(database) as other:
         assert other.stdout.readline() == "False\n"
-        os.kill(other.pid, 19)  # it cannot take what it waits for
+        os.kill(other.pid, signal.SIGSTOP)  # it cannot take what it waits for
         turn.give_back()
         assert not turn.take()
+        assert turn.holder() == "another process"  # which is not this one any more
         other.kill()
         other.wait()
     assert turn.take()
+    turn.give_back()
+
+
+def test_one_that_is_stopped_while_it_waits_blocks_nobody_for_ever(database, monkeypatch):
+    turn, later = Turn(database), Turn(database, is_shared=False)
+    assert turn.take()
+    with asks(database) as other:
+        assert other.stdout.readline() == "False\n"
+        os.kill(other.pid, signal.SIGSTOP)
+        assert not later.take()
+        monkeypatch.setattr("foresql.streams.turn._LONG", 0.0)
+        assert not later.take()  # one that has waited for long waits for the turn itself
+        turn.give_back()
+        assert not turn.take()
+        assert later.take()
+        later.give_back()
+        os.kill(other.pid, signal.SIGCONT)
+        assert other.stdout.readline() == "has it\n"
+        other.kill()
+
+
+def test_who_cannot_ask_whether_others_wait_lets_go(database, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    turn = Turn(database)
+    assert turn.take()
+    with monkeypatch.context() as broken:
+        broken.setattr("fcntl.flock", fail)
+        assert turn.is_wanted()
+    assert not turn.is_wanted()
     turn.give_back()
 
 
@@ -227,6 +316,19 @@ def test_a_forked_process_has_no_turn(database):
     assert os.waitstatus_to_exitcode(os.waitpid(child_pid, 0)[1]) == 0
     turn.give_back()
     assert turn.take()
+    turn.give_back()
+
+
+def test_what_was_forked_from_one_that_waits_does_not_wait(database):
+    turn = Turn(database)
+    assert turn.take()
+    with asks(database, FORK) as other:
+        assert other.stdout.readline() == "False\n"
+        assert turn.is_wanted()
+        other.kill()
+        other.wait()
+        assert not turn.is_wanted()  # though the other's child is there
+        other.stdin.close()
     turn.give_back()
 
 

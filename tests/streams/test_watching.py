@@ -11,6 +11,7 @@ import duckdb
 import pytest
 from changing_flights import MAKE, QUERY, predicted, promote, rescored
 from children import PATIENCE, deadline
+from torn_block import mend_torn_block
 
 import foresql
 from foresql import streams
@@ -207,6 +208,7 @@ def test_a_service_is_killed_and_started_again(database, registry):
         assert '"SUCCEEDED"' in killed.stdout.readline()
     killed.kill()
     killed.communicate(timeout=PATIENCE)
+    mend_torn_block(database)
     with streams.open_to_write(database) as con:
         con.execute("UPDATE flight_features SET distance = 60 WHERE flight_id = 7")
     ended = subprocess.Popen(command, **started)

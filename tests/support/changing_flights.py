@@ -3,7 +3,8 @@
 import foresql
 
 QUERY = """
-SELECT flight_id, predict_delay(f) AS late, predict_proba_delay(f) AS p, signbit(f.distance) AS sign
+SELECT flight_id, predict_delay(f) AS late, predict_proba_delay(f) AS p,
+  f.distance = 0 AND signbit(f.distance) AS sign
 FROM flight_features f WHERE f.distance > 10 OR f.carrier = 'AA' OR f.distance IS NULL -- those
 """
 # Each with its index, so that keys come again with other rows.

@@ -16,6 +16,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from torn_block import mend_torn_block
 
 import foresql
 from foresql.scoring.query import run_query
@@ -347,6 +348,8 @@ def kill_at_work(folder: Path, registry: Path, draw: random.Random) -> None:
         time.sleep(0.005)
     worker.kill()
     worker.wait()
+    if (folder / "scores.duckdb").exists():
+        mend_torn_block(folder / "scores.duckdb")
 
 
 def _written(folder: Path) -> int:

@@ -14,6 +14,7 @@ import os
 import threading
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import duckdb
 
@@ -25,6 +26,10 @@ _HEADER = 3 * 4096
 _ATTEMPTS = 100
 _DESCRIPTORS = Path("/dev/fd")
 _locks: dict[str, threading.Lock] = {}
+"""By file. To close one drops all locks of the process on it, so no thread looks at the file while
+another one opens it."""
+_attached: WeakValueDictionary[str, duckdb.DuckDBPyConnection] = WeakValueDictionary()
+"""Which database in memory has a file."""
 
 
 def connect_file(path: str | Path, **options: Any) -> duckdb.DuckDBPyConnection:
@@ -33,12 +38,15 @@ def connect_file(path: str | Path, **options: Any) -> duckdb.DuckDBPyConnection:
     Raises
     ------
     duckdb.Error
-        If it cannot be opened.
+        If it cannot be opened; also if this process has it by :func:`attach_file`. DuckDB refuses
+        that too, but opens and closes the file first, which drops the lock on it.
     """
     if not _DESCRIPTORS.is_dir() or not _is_file(path):
         return duckdb.connect(path, **options)
-    # To close a file drops all locks of the process on it: no thread looks while another one opens.
-    with _locks.setdefault(os.path.realpath(path), threading.Lock()):
+    real = os.path.realpath(path)
+    with _lock_of(real):
+        if real in _attached:
+            raise _refusal(path)
         for _ in range(_ATTEMPTS):
             connection = _connect_once(path, options)
             if connection is not None:
@@ -50,15 +58,18 @@ def connect_file(path: str | Path, **options: Any) -> duckdb.DuckDBPyConnection:
 def attach_file(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
     """Attach a file to a database in memory, and make it the one that queries are about.
 
-    It takes a tenth of the time that a connection takes. Another connection of the process to the
-    same file is refused, and drops DuckDB's lock on it.
+    It takes a tenth of the time that a connection takes. A connection of the process to the same
+    file is refused meanwhile; one that :func:`connect_file` did not make drops the lock on it.
 
     Raises
     ------
     duckdb.Error
         If it cannot be opened.
     """
-    connection.execute(f"ATTACH {literal(str(path))} AS {quote(name)} (TYPE duckdb)")
+    real = os.path.realpath(path)
+    with _lock_of(real):
+        connection.execute(f"ATTACH {literal(str(path))} AS {quote(name)} (TYPE duckdb)")
+        _attached[real] = connection
     connection.execute(f"USE {quote(name)}")
 
 
@@ -70,11 +81,43 @@ def detach_file(connection: duckdb.DuckDBPyConnection, path: Path, name: str) ->
     duckdb.Error
         If it is still open then, since a query or its answer has it.
     """
+    real = os.path.realpath(path)
     connection.execute("USE memory")
-    connection.execute(f"DETACH {quote(name)}")
-    if _DESCRIPTORS.is_dir() and path.exists() and _read_open(path.stat()) is not None:
-        message = f"{path} is still open."
-        raise duckdb.IOException(message)
+    with _lock_of(real):
+        connection.execute(f"DETACH {quote(name)}")
+        if _DESCRIPTORS.is_dir() and path.exists() and _read_open(path.stat()) is not None:
+            message = f"{path} is still open."
+            raise duckdb.IOException(message)
+        _attached.pop(real, None)
+
+
+def close_attached(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Close a database in memory that may have a file attached.
+
+    Raises
+    ------
+    duckdb.Error
+        If what is in the log cannot be written to the file.
+    """
+    real = os.path.realpath(path)
+    with _lock_of(real):
+        try:
+            connection.close()
+        finally:
+            if _attached.get(real) is connection:
+                del _attached[real]
+
+
+def _lock_of(real: str) -> threading.Lock:
+    return _locks.setdefault(real, threading.Lock())
+
+
+def _refusal(path: str | Path) -> duckdb.IOException:
+    return duckdb.IOException(
+        f"{path} is open in this process, by a worker that writes its predictions there.\n"
+        "  What to do: open it from another process, or when the worker has let go of it, one "
+        "second behind its last batch. Nothing was changed."
+    )
 
 
 def _connect_once(path: str | Path, options: dict[str, Any]) -> duckdb.DuckDBPyConnection | None:
@@ -83,14 +126,12 @@ def _connect_once(path: str | Path, options: dict[str, Any]) -> duckdb.DuckDBPyC
         file = Path(path).stat()
     except OSError:
         return duckdb.connect(path, **options)
-    if _read_open(file) is not None:  # by this process, whose connections share one database
-        return duckdb.connect(path, **options)
-    before = _read(path)
+    before = _header(path, file)
     try:
         connection = duckdb.connect(path, **options)
     except duckdb.Error as error:
         # An old header may lead anywhere.
-        if is_locked(error) or _read(path) == before:
+        if is_locked(error) or _header(path, file) == before:
             raise
         return None
     if _read_open(file) == before:
@@ -105,6 +146,12 @@ def _is_file(path: str | Path) -> bool:
         return Path(path).is_file()
     except (OSError, ValueError):
         return False
+
+
+def _header(path: str | Path, file: os.stat_result) -> bytes | None:
+    """Read it where the process has it open already: to close it again would drop all its locks."""
+    header = _read_open(file)
+    return _read(path) if header is None else header
 
 
 def _read(path: str | Path) -> bytes | None:

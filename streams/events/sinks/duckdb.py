@@ -51,7 +51,6 @@ _MOVE = (
 )
 _BEGIN = f"INSERT INTO {_POSITIONS} VALUES ({', '.join(f'${name}' for name in POSITION_COLUMNS)})"
 _BATCH = "foresql_batch"
-_ATTEMPTS = 20
 _DISK_FULL = ("No space left", "File too large", "quota exceeded")
 
 
@@ -103,17 +102,8 @@ class DuckDBSink:
 
     def write(self, outcome: Outcome) -> int:
         """Write a batch and its moves in one transaction, waiting where another has the file."""
-        with self._explained():
-            # Of two workers in one process, which share the open file, the later one fails.
-            for _ in range(_ATTEMPTS):
-                with (
-                    _passing_conflicts(),
-                    self._file.use() as connection,
-                    begun(connection),
-                ):
-                    return self._write(connection, outcome)
-            with self._file.use() as connection, begun(connection):
-                return self._write(connection, outcome)
+        with self._using() as connection, begun(connection):
+            return self._write(connection, outcome)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -176,16 +166,6 @@ class DuckDBSink:
             # An INSERT that updates on conflict takes ten times as long.
             connection.execute(_MOVE if row["partition"] in stored else _BEGIN, row)
         return left_out
-
-
-@contextmanager
-def _passing_conflicts() -> Generator[None]:
-    """Let what another transaction was in the way of be tried again."""
-    try:
-        yield
-    except (duckdb.TransactionException, duckdb.ConstraintException) as error:
-        if _is_disk_full(error):
-            raise
 
 
 def _is_disk_full(error: duckdb.Error) -> bool:

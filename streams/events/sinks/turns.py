@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from ....errors import StreamError
-from ....udfs.duckdb.file import attach_file, detach_file
+from ....udfs.duckdb.file import attach_file, close_attached, detach_file
 from ...opening import connect_in_turn
 from ...turn import Turn
 
@@ -146,7 +146,7 @@ class SharedFile:
         engine, self._engine, self._connection = self._engine, None, None
         if engine is not None:
             with suppress(duckdb.Error):
-                engine.close()
+                close_attached(engine, self.path)
         self._place.give_back()
 
 

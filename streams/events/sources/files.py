@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ....errors import StreamError
 from ..definition import LATEST
-from ..records import Record
+from ..records import Lag, Record
 from .lost import LOG
 
 if TYPE_CHECKING:
@@ -108,6 +108,18 @@ class FileSource:
     def others(self) -> Mapping[str, int]:
         """Give none: a worker has all files."""
         return {}
+
+    def behind(self, positions: Mapping[str, str]) -> dict[str, Lag]:
+        """Count the lines behind positions, of files that were not opened."""
+        at_end = self._at_end
+        self.open(lambda names: {name: int(positions[name]) for name in names if name in positions})
+        found = {
+            name: Lag(count, None)
+            for name, count in self.lag().items()
+            if name in positions or not at_end
+        }
+        self.close()
+        return found
 
     def close(self) -> None:
         """Forget the files."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ....errors import StreamError
 from ..definition import LATEST
 from ..kafka_client import ANSWERING, client_settings, confluent_kafka
-from ..records import Record
+from ..records import Lag, Record
 from .lost import LOG, say_lost
 
 if TYPE_CHECKING:
@@ -145,12 +145,42 @@ class KafkaSource:
         except self._library.KafkaException:
             return {self._topic: 1}
 
+    def behind(self, positions: Mapping[str, str]) -> dict[str, Lag]:
+        """Hold the ends of partitions against positions, without joining the group.
+
+        Raises
+        ------
+        StreamError
+            If no broker answers, or there is no such topic.
+        """
+        consumer = self._library.Consumer(self._settings)
+        try:
+            topic = consumer.list_topics(self._topic, timeout=ANSWERING).topics[self._topic]
+            self._check(topic.error)
+            found: dict[str, Lag] = {}
+            for number in sorted(topic.partitions):
+                first, end = consumer.get_watermark_offsets(self._place(number), timeout=ANSWERING)
+                position = positions.get(self._label(number))
+                if position is not None or not self._at_end:
+                    begin = first if position is None else max(int(position) + 1, first)
+                    found[self._label(number)] = Lag(max(end - begin, 0), None)
+        except self._library.KafkaException as error:
+            message = f"{self._bus}, topic {self._topic}: {error.args[0].str()}"
+            raise StreamError(message) from error
+        finally:
+            consumer.close()
+        return found
+
     def close(self) -> None:
         """Leave the group, which gives the partitions to others at once."""
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None
             self._partitions.clear()
+
+    def _check(self, error: Any) -> None:
+        if error is not None:
+            raise self._library.KafkaException(error)
 
     def _record(self, message: Any) -> Record | None:
         """Make a record; an event of the client, such as the end of a partition, is none."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....errors import StreamError
 from ..definition import LATEST
-from ..records import Record
+from ..records import Lag, Record
 from .lost import LOG
 
 if TYPE_CHECKING:
@@ -155,6 +155,40 @@ class KinesisSource:
     def others(self) -> Mapping[str, int]:
         """Give none: a worker has all shards that its definition names."""
         return {}
+
+    def behind(self, positions: Mapping[str, str]) -> dict[str, Lag]:
+        """Ask how late a reader is that begins behind each position; how many wait it does not say.
+
+        Raises
+        ------
+        StreamError
+            If the service does not answer, or there is no such stream.
+        """
+        _import_boto3()
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._client = _client(self._region, self._endpoint)
+            names = sorted(_with_children(self._list_shards(), self._chosen))
+            return {
+                name: self._behind(name, positions.get(name))
+                for name in names
+                if name in positions or not self._at_end
+            }
+        except (BotoCoreError, ClientError, ValueError) as error:
+            message = f"Kinesis in {self._region}, {self._stream}: {error}"
+            raise StreamError(message) from error
+        finally:
+            self.close()
+
+    def _behind(self, name: str, position: str | None) -> Lag:
+        begin = _behind(position) if position else {"ShardIteratorType": "TRIM_HORIZON"}
+        place = self._call("get_shard_iterator", StreamName=self._stream, ShardId=name, **begin)
+        found = self._call("get_records", ShardIterator=place["ShardIterator"], Limit=1)
+        seconds = found.get("MillisBehindLatest", 0) / 1000  # behind what was found
+        for each in found["Records"]:
+            seconds = max(seconds, time.time() - each["ApproximateArrivalTimestamp"].timestamp())
+        return Lag(None if seconds or found["Records"] else 0, seconds)
 
     def close(self) -> None:
         """Disconnect."""

@@ -9,6 +9,8 @@ from worked_flights import COLUMNS, payload
 
 from foresql.errors import StreamError
 from foresql.streams.events.definition import read_definition
+from foresql.streams.events.sources.waiting import ask_lag
+from foresql.streams.events.status import worker_status
 
 LARGE = 300 << 20
 MOST = 1_048_576
@@ -100,3 +102,16 @@ def test_a_batch_that_waits_ends_by_its_bytes_too(flights):
     flights.path.write_text(text.replace("1500000", "0"))
     with pytest.raises(StreamError, match="most_bytes: must be at least 1"):
         read_definition(flights.path)
+
+
+def test_what_waits_is_told_without_reading_it(flights):
+    done = flights.define(source='start = "earliest"')
+    flights.append(map(payload, range(30)))
+    flights.work(done)
+    flights.append(map(payload, range(30, 37)))
+    flights.append(map(payload, range(5)), "b.jsonl")
+    found = worker_status(done)["positions"]
+    lags = [(row["partition"], row["events"], row["lag"], row["lag_seconds"]) for row in found]
+    assert lags == [("a.jsonl", 30, 7, None), ("b.jsonl", None, 5, None)]
+    latest = flights.define(source='start = "latest"')
+    assert ask_lag(latest, {"a.jsonl": "0"}) == {"a.jsonl": (36, None)}

@@ -20,6 +20,7 @@ from foresql.streams.events.formats import open_format
 from foresql.streams.events.kafka_client import client_settings
 from foresql.streams.events.records import Record
 from foresql.streams.events.sources import kafka, open_source
+from foresql.streams.events.sources.waiting import ask_lag
 
 LEASE = timedelta(seconds=4)  # the mock lets the first of a group wait for three
 
@@ -206,3 +207,16 @@ def test_a_password_is_never_sent_in_the_clear(monkeypatch):
     with pytest.raises(StreamError, match="FORESQL_BUS_USER with FORESQL_BUS_PASSWORD") as caught:
         client_settings("kafka://a:1")
     assert "secret" not in str(caught.value)
+
+
+def test_what_waits_is_told_without_joining_the_group(broker):
+    publish(broker, "waits", 0, 40)
+    made = definition(broker.url, "waits", lease=LEASE)
+    assert ask_lag(made, {"waits-0": "3", "waits-1": "9"}) == {
+        "waits-0": (6, None),
+        "waits-1": (0, None),
+        "waits-2": (10, None),
+        "waits-3": (10, None),
+    }
+    latest = definition(broker.url, "waits", lease=LEASE, start="latest")
+    assert ask_lag(latest, {"waits-0": "3"}) == {"waits-0": (6, None)}

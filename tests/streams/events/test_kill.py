@@ -11,6 +11,7 @@ from changing_flights import promote
 from mortal_workers import AFTER, BEFORE, workers
 from nats_server import nats_server
 from scored_once import STREAM, Published
+from torn_block import mend_torn_block
 from worked_flights import Flights
 
 KILLS = int(os.environ.get("FORESQL_KILLS", "8"))
@@ -39,6 +40,7 @@ def test_killed_workers_lose_and_repeat_nothing(server, models, tmp_path):
             promote(flights.registry, 1 + life // 2 % 2)
             live(started, server, life, dice)
             if (tmp_path / "scores.duckdb").exists():
+                mend_torn_block(tmp_path / "scores.duckdb")
                 versions |= check(published, tmp_path, is_done=False)
         # The lease of the one that died may outlive this one.
         time.sleep(LEASE)

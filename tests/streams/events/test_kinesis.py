@@ -17,6 +17,7 @@ from moto.server import ThreadedMotoServer
 from foresql.errors import StreamError
 from foresql.streams.events.definition import Definition
 from foresql.streams.events.sources import kinesis, open_source
+from foresql.streams.events.sources.waiting import ask_lag
 
 LOG = "foresql.streams"
 HALF = 1 << 127
@@ -260,3 +261,17 @@ def test_children_that_were_not_looked_for_wait(service, stream, monkeypatch):
             is_read = found.source._shards[first].is_done
             assert not is_read or records or any(found.source.lag().values())
     assert {record.partition for record in records} == {service.shards(stream)[2]}
+
+
+def test_how_late_a_position_is_is_told(service, stream):
+    service.publish(stream, 0, 0, 3)
+    one, other = service.shards(stream)
+    with reading(service.definition(stream)) as found:
+        offsets = [record.offset for record in found.read(3)]
+    at = {one: offsets[0]}
+    lags = ask_lag(service.definition(stream), at)
+    assert lags[one].events is None
+    assert lags[one].seconds > 0
+    assert lags[other] == (0, 0.0)
+    assert ask_lag(service.definition(stream), {one: offsets[-1]})[one] == (0, 0.0)
+    assert ask_lag(service.definition(stream, start="latest"), at).keys() == {one}

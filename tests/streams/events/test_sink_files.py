@@ -19,6 +19,7 @@ from foresql.errors import StreamError
 from foresql.streams.events.records import MovedError
 from foresql.streams.events.sinks import parquet, turns
 from foresql.streams.turn import Turn
+from foresql.udfs.duckdb.file import connect_file
 
 ADDRESS = "duckdb:scores.duckdb"
 HOLDER = """
@@ -158,6 +159,22 @@ def test_workers_in_one_process_write_each_event_once(tmp_path):
     found = written(ADDRESS, tmp_path).column("event_offset").to_pylist()
     assert len(found) > 60
     assert sorted(found) == list(range(len(found)))
+
+
+def test_a_connection_in_the_workers_process_is_refused_and_drops_no_lock(tmp_path, monkeypatch):
+    monkeypatch.setattr(turns, "LINGER", 3600.0)
+    sink = opened(ADDRESS, tmp_path)
+    path = tmp_path / "scores.duckdb"
+    (tmp_path / "link.duckdb").symlink_to(path)
+    for last in range(2):
+        sink.write(batch("0", last - 1 if last else None, last))
+        for each in (path, tmp_path / "link.duckdb"):
+            with pytest.raises(duckdb.IOException, match=r"is open in this process, by a worker"):
+                connect_file(each, read_only=True)
+        assert "lock" in run_elsewhere(path, "FROM predictions").stderr
+    sink.close()
+    with connect_file(path) as connection:
+        assert connection.sql("SELECT count(*) FROM predictions").fetchall() == [(2,)]
 
 
 def test_a_table_that_is_dropped_under_way_stops_the_worker(tmp_path):

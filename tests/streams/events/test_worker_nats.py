@@ -11,6 +11,10 @@ import pytest
 from nats_server import nats_server
 from worked_flights import PATIENCE, payload, wait_until
 
+from foresql.errors import StreamError
+from foresql.streams.events.sources.waiting import ask_lag
+from foresql.streams.events.status import worker_status
+
 SOURCE = 'subjects = ["f.0", "f.1"]'
 
 
@@ -95,3 +99,39 @@ def test_prometheus_reads_what_was_done(server, flights):
         f'foresql_worker_predictions_total{{worker="flights"}} {len(flights.predicted())}.0'
         in lines
     )
+
+
+def test_status_says_what_waits_also_where_no_worker_began(server, flights):
+    definition = flights.define(server.url, stream="FLIGHTS", source='subjects = ["f.0"]')
+    publish(server, range(20))
+    flights.work(definition)
+    publish(server, range(20, 27))
+    definition = flights.define(server.url, stream="FLIGHTS", source=SOURCE)
+    assert lags(definition) == {"f.0": 4, "f.1": 13, "FLIGHTS created": None}
+    consumers = server.run(lambda _, js: js.consumers_info("FLIGHTS"))
+    assert [each for each in consumers if "lag" in each.name] == []
+    latest = flights.define(server.url, stream="FLIGHTS", source=SOURCE + '\nstart = "latest"')
+    assert lags(latest) == {"f.0": 4, "FLIGHTS created": None}
+    whole = flights.define(server.url, stream="FLIGHTS")
+    assert ask_lag(whole, {"FLIGHTS": "20"}) == {"FLIGHTS": (7, None)}
+    with pytest.raises(StreamError, match="deleted and made anew"):
+        ask_lag(whole, {"FLIGHTS created": "1"})
+
+
+def test_status_without_the_bus_says_so(flights, server):
+    definition = flights.define(server.url, stream="FLIGHTS", source=SOURCE)
+    publish(server, range(4))
+    flights.work(definition)
+    server.kill()
+    told = []
+    found = worker_status(definition, told.append)
+    server.start()
+    assert found["predictions"] > 0
+    assert {row["lag"] for row in found["positions"]} == {None}
+    [said] = told
+    assert said.startswith("The lag is not known: ")
+    assert server.url in said
+
+
+def lags(definition):
+    return {row["partition"]: row["lag"] for row in worker_status(definition)["positions"]}
