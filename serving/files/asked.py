@@ -41,7 +41,7 @@ class Asked:
         Of the unit, the deployment, the service.
     options
         Words of ``foresql serve`` that say what and how, but not where.
-    processes, grpc_port
+    processes, grpc_port, traces
         As these options say.
     """
 
@@ -49,17 +49,21 @@ class Asked:
     options: tuple[str, ...] = ()
     processes: int = 1
     grpc_port: int | None = None
+    traces: bool = False
 
     def __post_init__(self) -> None:
-        """Check the name.
+        """Check the name, and the port.
 
         Raises
         ------
         ForesqlError
-            If it is none that all of them take.
+            If the name is none that all of them take, or gRPC is to take any port.
         """
         if not NAME.fullmatch(self.name):
             message = f"--name {self.name!r}: 40 of a to z, 0 to 9 and dashes, a letter first."
+            raise ForesqlError(message)
+        if self.grpc_port == 0:
+            message = "--grpc-port 0: name the port where clients find gRPC, such as 8001."
             raise ForesqlError(message)
 
     @property

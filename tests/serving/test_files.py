@@ -64,7 +64,8 @@ def test_an_image(tmp_path):
     # The command of the health check is Python that compiles.
     (check,) = re.findall(r"HEALTHCHECK .*?CMD (\[.*?\])\n", text.replace("\\\n", ""), re.DOTALL)
     compile(json.loads(check)[2], "<check>", "exec")
-    assert "grpc" not in write("docker")
+    assert '"foresql[serving,tokens]==' in write("docker")
+    assert '"foresql[otel,serving,tokens]==' in write("docker", "--", "--traces")
 
 
 def unquoted(line):
@@ -90,7 +91,9 @@ def test_a_unit(tmp_path):
     assert Path(program).name == "foresql"
     asked = starts_with_options(words)
     assert asked["registry"] == str(folder)
-    assert words[-2:] == ["--keys", "${CREDENTIALS_DIRECTORY}/keys.toml"]
+    assert words[-4:-2] == ["--keys", "${CREDENTIALS_DIRECTORY}/keys.toml"]
+    assert words[-2:] == ["--audit-log", "${LOGS_DIRECTORY}/audit.jsonl"]
+    assert settings["LogsDirectory"] == "delays"
     assert settings["LoadCredential"] == f"keys.toml:{keys}"
     assert settings["DynamicUser"] == "yes"
     assert settings["ProtectSystem"] == "strict"
@@ -99,7 +102,7 @@ def test_a_unit(tmp_path):
         run("systemd-analyze", "security", "--offline=yes", "--threshold=20", path)
     alone = unquoted(re.findall(r"ExecStart=(.*)", write("systemd", "--registry", folder))[0])
     assert alone[alone.index("--host") + 1] == "127.0.0.1"
-    assert "--keys" not in alone
+    assert not {"--keys", "--audit-log"} & {*alone}
 
 
 def test_a_unit_is_told_when_requests_are_answered(tmp_path, monkeypatch):
@@ -189,6 +192,13 @@ def test_an_inference_service():
         ("docker", ["--", "--port", "9"], "--port is not for the server", 2),
         ("docker", ["--", "--keys", "x"], "--keys is not for the server", 2),
         ("docker", ["--", "--nonsense"], "No such option", 2),
+        ("docker", ["--", "--audit-log", "x"], "--audit-log needs a file or folder", 2),
+        ("docker", ["--", "--tls", "a", "b"], "--tls needs a file or folder", 2),
+        ("systemd", ["--", "--traffic", "x"], "--traffic needs a file or folder", 2),
+        ("systemd", ["--", "--prediction-log", "x"], "--prediction-log needs a file or folder", 2),
+        ("kubernetes", [*IMAGE, "--", "--endpoints", "x"], "--endpoints needs a file or folder", 2),
+        ("kserve", [*IMAGE, "--", "--database", "x"], "--database needs a file or folder", 2),
+        ("kubernetes", [*IMAGE, "--", "--grpc-port", "0"], "name the port", 1),
         ("docker", ["--python", "3\nRUN x"], "is no version", 1),
         ("systemd", ["--name", "a b"], "a letter first", 1),
         ("systemd", ["--name", "a\nUser=root"], "a letter first", 1),
