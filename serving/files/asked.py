@@ -30,6 +30,12 @@ MEBIBYTES_EACH = 512
 PAUSE = 5
 """Seconds in which a balancer learns that no more requests may come."""
 
+_DRAIN = 30
+"""Seconds that requests under way have, over HTTP and gRPC at once."""
+
+_KEEP = 25
+"""Seconds behind it in which shadows (5) and the log of predictions (20) end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -73,8 +79,8 @@ class Asked:
 
     @property
     def grace(self) -> int:
-        """Seconds that the end may take: the pause, and 30 each for HTTP and gRPC, and some."""
-        return PAUSE + 30 * (1 if self.grpc_port is None else 2) + 10
+        """Seconds that the end may take: the pause, what is under way, what is kept, and some."""
+        return PAUSE + _DRAIN + _KEEP + 10
 
 
 def check_image(image: str) -> str:

@@ -17,7 +17,10 @@ from click.testing import CliRunner
 from foresql.cli import main
 from foresql.cli.serve_processes import tell_systemd
 from foresql.cli.serving import serve
+from foresql.serving.server import SHUTDOWN_SECONDS
+from foresql.serving.traffic.traffic import _LOG_SECONDS, _SHADOW_SECONDS
 
+LONGEST_END = SHUTDOWN_SECONDS + _SHADOW_SECONDS + _LOG_SECONDS
 TOOLS = Path(sys.executable).parent
 OPTIONS = ["--", "--models", "delay,late@challenger", "--processes", "3", "--max-rows", "50"]
 GRPC = [*OPTIONS, "--grpc-port", "8001"]
@@ -97,6 +100,7 @@ def test_a_unit(tmp_path):
     assert settings["LoadCredential"] == f"keys.toml:{keys}"
     assert settings["DynamicUser"] == "yes"
     assert settings["ProtectSystem"] == "strict"
+    assert int(settings["TimeoutStopSec"]) >= LONGEST_END
     if shutil.which("systemd-analyze"):
         run("systemd-analyze", "verify", "--man=no", path)
         run("systemd-analyze", "security", "--offline=yes", "--threshold=20", path)
@@ -151,9 +155,8 @@ def test_manifests_of_kubernetes(tmp_path):
     assert str(asked["keys"].parent) in mounted
     assert set(mounted.values()) == {each["name"] for each in pod["spec"]["volumes"]}
     check_hardened(pod["spec"], container)
-    # The pause, and 30 seconds for gRPC and for HTTP.
     pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert pod["spec"]["terminationGracePeriodSeconds"] >= pause + 60
+    assert pod["spec"]["terminationGracePeriodSeconds"] >= pause + LONGEST_END
 
 
 def check_hardened(pod, container):
