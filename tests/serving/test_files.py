@@ -101,12 +101,20 @@ def test_a_unit(tmp_path):
     assert settings["DynamicUser"] == "yes"
     assert settings["ProtectSystem"] == "strict"
     assert int(settings["TimeoutStopSec"]) >= LONGEST_END
-    if shutil.which("systemd-analyze"):
-        run("systemd-analyze", "verify", "--man=no", path)
-        run("systemd-analyze", "security", "--offline=yes", "--threshold=20", path)
     alone = unquoted(re.findall(r"ExecStart=(.*)", write("systemd", "--registry", folder))[0])
     assert alone[alone.index("--host") + 1] == "127.0.0.1"
     assert not {"--keys", "--audit-log"} & {*alone}
+
+
+@pytest.mark.parametrize("has_keys", [True, False])
+def test_systemd_takes_a_unit(tmp_path, has_keys):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed: it is a part of systemd")
+    path = tmp_path / "delays.service"
+    keys = ["--keys", tmp_path / "keys.toml"] if has_keys else []
+    write("systemd", "--registry", tmp_path, *keys, "--into", path, *OPTIONS)
+    run("systemd-analyze", "verify", "--man=no", path)
+    run("systemd-analyze", "security", "--offline=yes", "--threshold=20", path)
 
 
 def test_a_unit_is_told_when_requests_are_answered(tmp_path, monkeypatch):
@@ -174,7 +182,7 @@ def check_hardened(pod, container):
     assert container["livenessProbe"]["httpGet"]["path"] == "/v2/health/live"
 
 
-def test_an_inference_service():
+def test_an_inference_service(tmp_path):
     service = yaml.safe_load(write("kserve", *IMAGE, *OPTIONS))
     assert (service["apiVersion"], service["kind"]) == (
         "serving.kserve.io/v1beta1",
@@ -186,6 +194,16 @@ def test_an_inference_service():
     assert (predictor["minReplicas"], predictor["maxReplicas"]) == (2, 10)
     assert container["image"] == IMAGE[1]
     check_hardened(predictor, container)
+    # KServe adds some fields to a PodSpec; the rest must be one.
+    own = {"minReplicas", "maxReplicas", "scaleMetric", "scaleTarget", "timeout"}
+    assert own <= set(predictor)
+    spec = {name: value for name, value in predictor.items() if name not in own}
+    metadata = service["metadata"]
+    path = tmp_path / "pod.yaml"
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    path.write_text(yaml.safe_dump(pod))
+    said = run(TOOLS / "kubernetes-validate", "--strict", "--no-warn", path)
+    assert "ERROR" not in said
     assert "one port" in write("kserve", *IMAGE, *GRPC, code=1)
 
 
