@@ -1,9 +1,11 @@
 """The load report: real requests to a real server, and every error told. No time is asserted."""
 
 import json
+import os
 import subprocess
 import threading
 from collections import Counter
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -60,6 +62,32 @@ def test_a_server_is_started_measured_and_ended(published):
         assert stage["requests_per_second"] == stage["rows_per_second"]
     with pytest.raises(httpx.ConnectError):
         httpx.get(found["url"])
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="what ran is read in /proc")
+def test_all_processes_are_counted(published, serve):
+    """Whichever process is asked, it knows what the others took of processors before."""
+    server = serve(published, "--processes", "2")
+    target = Target(server.url, "delay")
+    bodies, _ = bodies_of(target.card()["columns"], None, 50)
+    with Clients(1, target, bodies) as clients:
+        told, taken = target.cpu_seconds(), taken_by(server.process.pid)
+        seconds, errors, _ = clients.run(Plan(8, 1.0))
+        taken = taken_by(server.process.pid) - taken
+        told = target.cpu_seconds() - told
+    assert len(seconds)
+    assert not errors
+    assert told >= 0.5 * taken, (told, taken)
+    assert server.stop() == 0
+
+
+def taken_by(pid) -> float:
+    """Seconds of processors that the children of a process took."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    assert len(children) == 2
+    stats = [Path(f"/proc/{child}/stat").read_text().rpartition(")")[2] for child in children]
+    ticks = sum(int(part) for stat in stats for part in stat.split()[11:13])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def test_every_kind_of_column_and_a_file(server, tmp_path):
