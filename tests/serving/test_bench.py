@@ -5,7 +5,9 @@ import os
 import subprocess
 import threading
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import httpx
 import numpy as np
@@ -114,6 +116,35 @@ def test_what_cannot_be_asked(server, published):
     assert "--connections" in bench("delay", "--connections", "1,x", code=2).stderr
     done = bench("dely", "--registry", published, code=1)
     assert "Did you mean 'delay'" in " ".join(done.stderr.split())
+
+
+class Redirecting(BaseHTTPRequestHandler):
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(307)
+        self.send_header("Location", "/elsewhere")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+def test_a_key_goes_to_its_server_alone(monkeypatch):
+    """A redirect is not followed, and no proxy of the environment is asked."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        answering = threading.Thread(target=server.serve_forever)
+        answering.start()
+        try:
+            with pytest.raises(ForesqlError, match="answered with 307"):
+                Target(f"http://127.0.0.1:{server.server_port}", "delay", "the-key").card()
+        finally:
+            server.shutdown()
+            answering.join()
+    assert Redirecting.asked == ["/models/delay"]
 
 
 def test_errors_end_with_a_code(server):
