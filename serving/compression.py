@@ -6,6 +6,7 @@ import re
 import zlib
 from typing import TYPE_CHECKING
 
+from .access import NOBODY
 from .http import Refusal
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ _VARY = (b"vary", b"accept-encoding")
 
 async def pack(request: Request, response: Response, service: Service) -> None:
     """Pack an answer in a thread, where the client takes gzip and a thread is free for it."""
-    if len(response.body) < WORTH_IT:
+    # Who has proven nothing takes no thread from those who have.
+    if len(response.body) < WORTH_IT or getattr(request, "principal", NOBODY) is NOBODY:
         return
     response.headers.append(_VARY)
     if not takes_gzip(request.headers.get(b"accept-encoding", b"")):

@@ -70,8 +70,8 @@ async def server_ready(message: Any, request: Request, service: Service) -> Any:
 
 async def model_ready(message: Any, request: Request, service: Service) -> Any:
     """Say whether a model is ready; it is loaded, or would not have been found."""
-    del message, request
-    return message_class("ModelReadyResponse")(ready=service.problem is None)
+    del message
+    return message_class("ModelReadyResponse")(ready=service.problem_of(request.served) is None)
 
 
 async def server_metadata(message: Any, request: Request, service: Service) -> Any:

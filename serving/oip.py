@@ -138,6 +138,6 @@ def described(served: Served) -> dict[str, Any]:
 
 async def model_ready(request: Request, service: Service) -> Response:
     """Say that a model is ready: it is loaded and warm, and the threads that score run."""
-    problem = service.problem
+    problem = service.problem_of(request.served)
     body = {"name": request.served.name, "ready": problem is None}
     return json_response(body, 200 if problem is None else 503)

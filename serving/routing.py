@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Request, Service], Awaitable[Response]]
 
-_ANY = "{}"
+_ANY = "/"
+"""Stands for a part that is named: no part of a path can be this."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .access import LocalAccess
 from .audit import AuditLog
 from .bodies import Bodies
+from .endpoints.endpoint import ServedEndpoint
 from .endpoints.opening import open_endpoints
 from .identity import Identity
 from .metrics import Metrics
@@ -87,6 +88,8 @@ class Service:
             self.traffic.stop()
         if self.tracing is not None:
             self.tracing.stop()
+        if self.endpoints is not None:
+            self.endpoints.close()
 
     def find(self, name: str, version: str | None = None) -> Served | None:
         """Give what a name and, perhaps, a version mean; None for what is not served."""
@@ -109,9 +112,15 @@ class Service:
         """Say why the server is not ready, or None where it is."""
         if not self._is_running:
             return "it is not running"
-        if not self.shelf.versions:
+        if not (self.shelf.versions or (self.endpoints and self.endpoints.served)):
             return "no model is loaded"
         return self.workers.problem
+
+    def problem_of(self, served: Served) -> str | None:
+        """Say why a model or an endpoint is not ready, or None where it is."""
+        if self.problem is None and isinstance(served, ServedEndpoint) and self.endpoints:
+            return self.endpoints.problem_of(served)
+        return self.problem
 
     def _made(self, opened: OpenModel) -> ServedModel:
         limits = self.settings.limits

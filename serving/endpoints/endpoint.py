@@ -98,6 +98,11 @@ class ServedEndpoint:
         """The feature views that it reads, as they are now."""
         return {name: online.view for name, online in self._views.items()}
 
+    @property
+    def has_local_views(self) -> bool:
+        """Whether all features lie on this machine, so that they can be read whatever happens."""
+        return all(view.is_local for view in self._views.values())
+
     async def score(self, features: Features) -> Answered:
         """Answer rows: few ones row by row, here and now where that is quick; many by DuckDB.
 

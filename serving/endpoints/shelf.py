@@ -100,6 +100,12 @@ class EndpointShelf:
         views = {} if self.store is None else self.store.problems
         return own + [f"feature view {name}: {problem}" for name, problem in views.items()]
 
+    def problem_of(self, served: ServedEndpoint) -> str | None:
+        """Say why an endpoint cannot answer now: its features are elsewhere, and out of reach."""
+        if self.is_current or served.has_local_views:
+            return None
+        return "its features cannot be read"
+
     def refresh(self) -> None:
         """Follow the files, the aliases and the feature views; what cannot be changes nothing."""
         try:

@@ -35,7 +35,10 @@ LONGEST_PAUSE = 30.0
 """Seconds before a worker is tried again that never serves for long."""
 
 END_SECONDS = 75.0
-"""How long workers may take to end: twice what one gives its requests, and some more."""
+"""How long workers may take to end: what requests, shadow and log may take, and some more."""
+
+LINE_BYTES = 2**24
+"""The longest line of a worker: it names every alias and problem."""
 
 _LOG = logging.getLogger("foresql.serving")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -167,7 +170,7 @@ class _Supervisor:
         ours, theirs = socket.socketpair()
         numbers = tuple(each.fileno() for each in self._sockets)
         given = Handover(slot, self._count, numbers, theirs.fileno(), self._file)
-        reader, writer = await asyncio.open_connection(sock=ours)
+        reader, writer = await asyncio.open_connection(sock=ours, limit=LINE_BYTES)
         self._controls[slot] = writer
         try:
             with theirs:
@@ -196,7 +199,7 @@ class _Supervisor:
     ) -> str | None:
         """Do as a worker says, until it says no more; give the reason if it fails."""
         reason: str | None = None
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, ValueError):  # a line beyond all measure
             while line := await reader.readline():
                 what, value = json.loads(line)
                 if what == LOADED:
@@ -205,7 +208,9 @@ class _Supervisor:
                         self._all_loaded.set()
                     # The first ones begin together: who is answered is answered by all of them.
                     await self._all_loaded.wait()
-                    if not self._end.is_set():
+                    if self._end.is_set():
+                        writer.close()  # it was started when the end was asked for
+                    else:
                         writer.write(GO)
                 elif what == SERVES:
                     self._serving.add(slot)

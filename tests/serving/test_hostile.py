@@ -193,6 +193,8 @@ def test_a_client_that_listens_on_but_sends_no_more(running):
         ("/models/delay:+1", [404]),
         ("/models/delay:%EF%BC%91", [404]),
         ("/models/*", [404]),
+        ("/models/{}", [404]),
+        ("/models/%7B%7D", [404]),
         ("/models/'%20or%201=1--", [404]),
         ("/models/{0.__class__}", [404]),
         ("/models/%0d%0aSet-Cookie:%20a=b", [404]),
