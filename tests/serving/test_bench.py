@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
+import duckdb
 import httpx
 import numpy as np
 import pytest
@@ -42,8 +43,18 @@ def bench(*options, code=0, key="the-key"):
     return done
 
 
-def test_a_server_is_started_measured_and_ended(published):
-    command = [FORESQL, "bench", "serve", "delay@champion", "--registry", published, "--json"]
+def write_wide(path):
+    """Write a row of `kinds` that has 900 bytes."""
+    values = f'SELECT 5 AS "the ""hour""", \'{"x" * 900}\' AS carrier, true AS weekend'
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY ({values}, TIMESTAMP '2013-01-01' AS at) TO '{path}'")
+    return path
+
+
+def test_a_server_is_started_measured_and_ended(published, tmp_path):
+    """It takes the rows that are asked for, more than by default: 9 MB, and 10,001 of them."""
+    command = [FORESQL, "bench", "serve", "kinds@champion", "--registry", published, "--json"]
+    command += ["--rows", write_wide(tmp_path / "rows.parquet"), "--rows-each", "10001"]
     done = subprocess.run(
         [*map(str, command), *QUICK, "--connections", "1,3"],
         capture_output=True,
@@ -53,7 +64,7 @@ def test_a_server_is_started_measured_and_ended(published):
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert (found["model"], found["version"], found["started"]) == ("delay", 1, True)
+    assert (found["model"], found["version"], found["started"]) == ("kinds", 1, True)
     assert [stage["connections"] for stage in found["stages"]] == [1, 3]
     for stage in found["stages"]:
         assert stage["answered"] > 0
@@ -61,7 +72,7 @@ def test_a_server_is_started_measured_and_ended(published):
         seconds = [stage["seconds"][name] for name in ("p50", "p90", "p99", "p99_9", "max")]
         assert seconds == sorted(seconds)
         assert stage["cpu_seconds"] > 0
-        assert stage["requests_per_second"] == stage["rows_per_second"]
+        assert stage["rows_per_second"] == pytest.approx(stage["requests_per_second"] * 10_001)
     with pytest.raises(httpx.ConnectError):
         httpx.get(found["url"])
 
@@ -162,6 +173,7 @@ def test_a_server_that_goes_away(published):
     target = Target(server.url, "delay")
     bodies, _ = bodies_of(target.card()["columns"], None, 1)
     with Clients(1, target, bodies) as clients:
+        clients.run(Plan(3, 0.1))  # by now they have started, however slowly
         killing = threading.Timer(0.5, server.process.kill)
         killing.start()
         seconds, errors, _ = clients.run(Plan(3, 1.5))
