@@ -33,8 +33,8 @@ PAUSE = 5
 _DRAIN = 30
 """Seconds that requests under way have, over HTTP and gRPC at once."""
 
-_KEEP = 25
-"""Seconds behind it in which shadows (5) and the log of predictions (20) end."""
+_KEEP = 35
+"""Seconds behind it in which looks, scoring and shadows (5 each) and the prediction log (20) end."""
 
 
 @dataclass(frozen=True, slots=True)
