@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 _BY_FILE = ("host", "port", "registry", "keys", "as_json")
 """Options of the server that the file says itself, by where it runs."""
 
-_UNMOUNTED = ("audit_log", "traffic", "prediction_log", "prediction_log_features")
-_UNMOUNTED += ("prediction_log_seconds", "tls", "client_ca")
-_UNMOUNTED += ("endpoints", "dbt", "dbt_models", "online", "database")
+_UNMOUNTED = (
+    "audit_log",
+    "traffic",
+    *("prediction_log", "prediction_log_features", "prediction_log_seconds"),
+    *("tls", "client_ca"),
+    *("endpoints", "dbt", "dbt_models", "online", "database"),
+)
 """Options of the server that need files or folders which no file here mounts or lets be written."""
 
 

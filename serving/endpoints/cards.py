@@ -65,7 +65,7 @@ def described_answer(served: ServedEndpoint) -> dict[str, Any]:
     return {"description": "Answered.", "content": {JSON: {"schema": endpoint_answer(row)}}}
 
 
-def _schema(output: Output) -> Mapping[str, Any]:
+def _schema(output: Output) -> dict[str, Any]:
     if output.tensor is None or output.tensor.width is not None:
         return {}  # lists and objects of what the query makes
-    return _JSON.get(output.tensor.datatype, _INTEGER)
+    return dict(_JSON.get(output.tensor.datatype, _INTEGER))

@@ -34,7 +34,7 @@ _DRAIN = 30
 """Seconds that requests under way have, over HTTP and gRPC at once."""
 
 _KEEP = 35
-"""Seconds behind it in which looks, scoring and shadows (5 each) and the prediction log (20) end."""
+"""Seconds behind it in which looks, scoring, shadows (5 each) and the prediction log (20) end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ _CPU = re.compile(r"^process_cpu_seconds_total(?:\{[^}]*\})? (\S+)$", re.MULTILI
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """Takes a redirect as the answer: the key is for this server alone."""
 
-    def redirect_request(self, *_: object) -> None:
+    def redirect_request(self, req: Any, *others: Any, **named: Any) -> None:
         """Ask nobody else."""
 
 
