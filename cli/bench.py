@@ -16,6 +16,7 @@ from rich.table import Table
 
 from ..errors import ForesqlError
 from ..registry import default_path
+from .endpoint import endpoint_options
 from .options import (
     EXIT_FAILED,
     OUTPUT,
@@ -32,10 +33,17 @@ from .options import (
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from ..serving import Endpoints
     from ..serving.load import Clients, Plan, Stage, Target
 
 KEY = "FORESQL_KEY"
 _END_SECONDS = 40
+_MOST_ROWS = 10_000
+"""Of a request, as a server has it by default."""
+
+_MOST_BODY = "1024"
+"""Mebibytes. What is measured are the rows that were asked for, whatever they weigh."""
+
 _COLUMNS = (
     "at once",
     "requests/s",
@@ -67,7 +75,7 @@ def bench() -> None:
 @click.option(
     "--rows",
     type=click.Path(dir_okay=False, exists=True, path_type=Path),
-    help="Rows to send: Parquet, CSV or JSON; made to the model's columns by default.",
+    help="Rows to send: Parquet, CSV or JSON; made to the columns by default.",
 )
 @click.option(
     "--rows-each",
@@ -111,6 +119,7 @@ def bench() -> None:
 @registry_option
 @json_option
 @explained
+@endpoint_options
 def bench_serve(
     model: str,
     url: str | None,
@@ -121,18 +130,26 @@ def bench_serve(
     rate: float | None,
     clients: int | None,
     processes: int,
+    endpoints: Endpoints | None,
     registry: str | None,
     as_json: bool,
 ) -> None:
     r"""Ask a server over HTTP as fast as it answers: requests a second, percentiles of seconds.
+
+    MODEL may be an endpoint: of the server at --url, or of --endpoints or --dbt-models. One that
+    joins stored features needs --rows, whose keys are there.
 
     Exit code 1 if an answer is an error. A key for --url is read from the variable FORESQL_KEY.
 
     \b
     foresql bench serve delay@champion
     foresql bench serve delay@champion --connections 16 --rate 500
+    foresql bench serve late_flight --endpoints serving/ --online online/ --rows flights.parquet
     FORESQL_KEY=… foresql bench serve delay --url https://models.example.org
     """
+    if url is not None and endpoints is not None:
+        message = "--endpoints and --dbt are of a server that is started, so not of --url."
+        raise click.UsageError(message)
     if find_spec("uvicorn") is None or find_spec("msgspec") is None:
         message = "uvicorn is not installed: pip install 'foresql[serving]'"
         raise ForesqlError(message)
@@ -140,7 +157,9 @@ def bench_serve(
 
     plans = [Plan(number, seconds, rate) for number in _numbers(connections)]
     count = clients or max(1, (os.cpu_count() or 1) - processes)
-    with _server(model, processes, registry) if url is None else _running(url) as address:
+    words = _what_is_served(model, endpoints, registry)
+    words += ["--processes", str(processes), "--max-rows", str(max(rows_each, _MOST_ROWS))]
+    with _server(words) if url is None else _running(url) as address:
         target = Target(address, model, os.environ.get(KEY) if url else None)
         card = target.card()
         bodies, different = bodies_of(card["columns"], rows, rows_each)
@@ -179,17 +198,31 @@ def _numbers(text: str) -> list[int]:
     return numbers
 
 
+def _what_is_served(model: str, endpoints: Endpoints | None, registry: str | None) -> list[str]:
+    """Give the options of a server of the model alone, or of endpoints and their models."""
+    words = ["--registry", str(registry or default_path())]
+    if endpoints is None:
+        return [*words, "--models", model]
+    given = {
+        "--endpoints": endpoints.folder,
+        "--dbt": endpoints.dbt,
+        "--dbt-models": ",".join(endpoints.dbt_models),
+        "--online": endpoints.online,
+        "--database": endpoints.database,
+    }
+    return words + [word for name, value in given.items() if value for word in (name, str(value))]
+
+
 @contextmanager
 def _running(url: str) -> Generator[str]:
     yield url
 
 
 @contextmanager
-def _server(model: str, processes: int, registry: str | None) -> Generator[str]:
-    """Start a server of the model alone, and end it with the block."""
-    path = str(registry or default_path())
+def _server(words: Sequence[str]) -> Generator[str]:
+    """Start a server, and end it with the block."""
     command = [sys.executable, "-P", "-m", "foresql.cli", "serve", "--json", "--port", "0"]
-    command += ["--registry", path, "--models", model, "--processes", str(processes)]
+    command += ["--max-body", _MOST_BODY, *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
         try:
             yield _announced(process)

@@ -17,11 +17,22 @@ from .serve_processes import words_of
 from .serving import serve
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ..serving.files import Asked
     from .options import Command
 
-_BY_FILE = ("host", "port", "registry", "keys", "audit_log", "tls", "client_ca", "as_json")
+_BY_FILE = ("host", "port", "registry", "keys", "as_json")
 """Options of the server that the file says itself, by where it runs."""
+
+_UNMOUNTED = (
+    "audit_log",
+    "traffic",
+    *("prediction_log", "prediction_log_features", "prediction_log_seconds"),
+    *("tls", "client_ca"),
+    *("endpoints", "dbt", "dbt_models", "online", "database"),
+)
+"""Options of the server that need files or folders which no file here mounts or lets be written."""
 
 
 @click.group("serve-files")
@@ -88,8 +99,9 @@ def docker(*, python: str, name: str, options: tuple[str, ...], **given: Any) ->
         message = f"--python {python!r} is no version, such as 3.13"
         raise ForesqlError(message)
     asked = _asked(name, options)
-    extras = "serving,tokens" if asked.grpc_port is None else "grpc,serving,tokens"
-    _deliver(write_docker(asked, version("foresql"), python, extras), **given)
+    wanted = {"grpc": asked.grpc_port is not None, "otel": asked.traces}
+    extras = [*(extra for extra, is_wanted in wanted.items() if is_wanted), "serving", "tokens"]
+    _deliver(write_docker(asked, version("foresql"), python, ",".join(extras)), **given)
 
 
 @serve_files.command("systemd")
@@ -168,13 +180,26 @@ def _asked(name: str, options: tuple[str, ...]) -> Asked:
         raise ForesqlError(message) from error
     with serve.make_context("foresql serve", list(options)) as context:
         default = serve.make_context("foresql serve", []).params
-        for option in _BY_FILE:
-            if context.params[option] != default[option]:
-                message = f"--{option.replace('_', '-')} is not for the server: the file says it."
-                raise click.UsageError(message)
-        changed = {n for n, value in context.params.items() if value != default[n]}
-        words = words_of(context, changed)
-        return Asked(name, tuple(words), context.params["processes"], context.params["grpc_port"])
+        given = context.params
+        changed = {n for n, value in given.items() if value != default[n]}
+        _check_options(changed)
+        words = tuple(words_of(context, changed))
+        return Asked(name, words, given["processes"], given["grpc_port"], given["traces"])
+
+
+def _check_options(changed: Collection[str]) -> None:
+    """Refuse what the file says itself, and what would look for files that are not there."""
+    for option in sorted(changed):
+        written = f"--{option.replace('_', '-')}"
+        if option in _BY_FILE:
+            message = f"{written} is not for the server: the file says it."
+            raise click.UsageError(message)
+        if option in _UNMOUNTED:
+            message = (
+                f"{written} needs a file or folder that what is written here does not mount: "
+                "leave it out, and add it and its mount to the file by hand."
+            )
+            raise click.UsageError(message)
 
 
 def _checked(replicas: tuple[int, int]) -> tuple[int, int]:

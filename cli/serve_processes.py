@@ -92,7 +92,8 @@ def words_of(context: click.Context, names: Collection[str]) -> list[str]:
     words: list[str] = []
     for option in context.command.params:
         value = context.params.get(option.name or "")
-        if value in (None, False) or option.name not in names:
+        # A port may be 0, which equals False.
+        if value is None or value is False or option.name not in names:
             continue
         each = value if isinstance(value, tuple) else (value,)
         name = option.opts[0]

@@ -57,7 +57,7 @@ _MEBIBYTE = 2**20
 @click.option(
     "--prediction-log",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Keep each answer in Parquet files in this folder.",
+    help="Keep what models answer, row by row, in Parquet files in this folder; not endpoints.",
 )
 @click.option(
     "--prediction-log-features",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..errors import ForesqlError, RegistryError
 from ..registry import parse_reference
 from .access import EVERY_MODEL, Principal, Rate, ServerVerb, Verb
-from .tokens import Issuer, read_issuer, wrong
+from .issuers import Issuer, read_issuer, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ class AccessFile:
     @property
     def read_from(self) -> list[Path]:
         """Further files that it rests on."""
-        return [issuer.jwks for issuer in self.issuers.values()]
+        return [issuer.file for issuer in self.issuers.values() if issuer.file is not None]
 
 
 def read_access(path: Path) -> AccessFile:

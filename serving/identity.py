@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from ..errors import ForesqlError
 from .access_file import ANY_SUBJECT, read_access
 from .http import Refusal
-from .tokens import JwksError, TokenError, Tokens
+from .issuers import IssuerFileError
+from .tokens import TokenError, Tokens
 from .watching import stamp
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Identity:
         return self._file.certificates.get(_fingerprint(chain[0]))
 
     def reload(self) -> None:
-        """Read the file again if it or a JWKS has changed; a broken one changes nothing."""
+        """Read the file again if it or an issuer's has changed; a broken one changes nothing."""
         stamps = {path: stamp(path) for path in self._seen}
         if stamps == self._seen:
             return
@@ -111,15 +112,15 @@ class Identity:
             _LOG.error("The keys stay as they were: %s", error)
 
     def _read_with(self, stamps: dict[Path, tuple[int, int, int]]) -> None:
-        """Read the file; a JWKS that it newly names and that cannot be read is looked at too."""
+        """Read the file; what it newly names and cannot be read is looked at from now on, too."""
         while True:
             try:
                 self._read()
-            except JwksError as error:
-                if error.jwks in stamps:
+            except IssuerFileError as error:
+                if error.file in stamps:
                     raise
                 # Read again, so that this stamp too is older than what is read.
-                stamps[error.jwks] = stamp(error.jwks)
+                stamps[error.file] = stamp(error.file)
             else:
                 return
 

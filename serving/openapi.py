@@ -16,6 +16,7 @@ from .openapi_schemas import (
     Schema,
     answer,
     listed,
+    named_answer,
     record,
     refusals,
 )
@@ -48,6 +49,7 @@ async def document(request: Request, service: Service) -> Response:
             operation = _operation(row_route, has_keys, row=_row_schema(served))
             operation["operationId"] += f"_{place.name}"
             operation["parameters"] = []
+            operation["responses"]["200"] = named_answer("Predictions")
             paths[f"/predict/{place.name}"] = {"post": operation}
     for served in service.endpoints.served if service.endpoints else ():
         if request.principal.may(Verb.PREDICT, served.name):

@@ -60,7 +60,27 @@ def _open(schema: Schema) -> Schema:
 _DATATYPE: Schema = {"enum": [*DATATYPES]}
 _COLUMN = record({"name": _TEXT, "datatype": _DATATYPE, "shape": listed({"type": "integer"})})
 _INTERVAL = record({"low": _NUMBER, "high": _NUMBER})
-_MODEL = {"name": _TEXT, "aliases": {"type": "object"}, "versions": listed(_INT64)}
+_NUMBERS = {"type": "object", "additionalProperties": _INT64}
+_PLACE = {"name": _TEXT, "problems": listed(_TEXT)}
+_MODEL = record(_PLACE | {"aliases": _NUMBERS, "versions": listed(_INT64)})
+_ENDPOINT = record(
+    _PLACE | {"kind": {"const": "endpoint"}, "versions": listed(_TEXT), "models": _NUMBERS}
+)
+
+
+def endpoint_answer(row: Schema) -> Schema:
+    """Describe what an endpoint answers, from what its query makes of a row."""
+    return record(
+        {
+            "model": _TEXT,
+            "version": _TEXT,
+            "models": _NUMBERS,
+            "as_of": {"type": "object", "additionalProperties": _TEXT},
+            "rows": listed(_LENGTH),
+            "answers": listed(row),
+        }
+    )
+
 
 SCHEMAS: Mapping[str, Schema] = {
     "Error": record({"error": _TEXT}),
@@ -77,9 +97,15 @@ SCHEMAS: Mapping[str, Schema] = {
             "outputs": listed(_open(_COLUMN)),
         }
     ),
-    "Models": record({"models": listed(record(_MODEL | {"problems": listed(_TEXT)}))}),
+    "Models": record({"models": listed({"anyOf": [_MODEL, _ENDPOINT]})}),
     "Card": _open(
-        record({"name": _TEXT, "version": _INT64, "columns": listed({"type": "object"})})
+        record(
+            {
+                "name": _TEXT,
+                "version": {"anyOf": [_INT64, _TEXT]},  # an endpoint's is a text
+                "columns": listed({"type": "object"}),
+            }
+        )
     ),
     "Tensor": _open(
         record(
@@ -116,31 +142,38 @@ SCHEMAS: Mapping[str, Schema] = {
             ),
         },
         id=_TEXT,
+        parameters={"type": "object", "additionalProperties": _TEXT},
     ),
     "Predictions": record(
         {
             "model": _TEXT,
-            "version": _INT64,
+            "version": _INT64
+            | {
+                "type": ["integer", "null"],
+                "description": "null where rules of traffic gave rows to several versions.",
+            },
             "answers": listed(
                 record(
                     {"value": {"type": ["number", "string", "boolean", "array", "null"]}},
                     probability={"type": ["number", "object", "null"]},
                     explanation={"type": "object"},
                     interval=_INTERVAL,
+                    version=_INT64,
                 )
             ),
         }
     ),
+    "EndpointAnswer": endpoint_answer({"type": "object"}),
 }
 
-ANSWERS: Mapping[str, str] = {
+ANSWERS: Mapping[str, str | tuple[str, ...]] = {
     "/v2": "Server",
     "/v2/health/live": "Live",
     "/v2/health/ready": "Ready",
     "/v2/models/{model}": "ModelMetadata",
     "/v2/models/{model}/ready": "ModelReady",
     "/v2/models/{model}/infer": "InferenceResponse",
-    "/predict/{model}": "Predictions",
+    "/predict/{model}": ("Predictions", "EndpointAnswer"),
     "/models": "Models",
     "/models/{model}": "Card",
 }
@@ -186,6 +219,11 @@ def refusals() -> Schema:
     }
 
 
+def named_answer(name: str) -> Schema:
+    """Describe what is answered with 200 by the name of its schema."""
+    return {"description": "Answered.", "content": {JSON: {"schema": _reference(name)}}}
+
+
 def answer(path: str) -> Schema:
     """Describe what a path answers with 200."""
     path = path.replace("/versions/{version}", "")
@@ -193,7 +231,12 @@ def answer(path: str) -> Schema:
         kind, meaning = _TEXTS[path]
         return {"description": meaning, "content": {kind: {"schema": _TEXT}}}
     name = ANSWERS.get(path)
-    content: Schema = {JSON: {"schema": _reference(name) if name else {"type": "object"}}}
+    schema: Schema = {"type": "object"}
+    if isinstance(name, tuple):
+        schema = {"anyOf": [_reference(each) for each in name]}
+    elif name is not None:
+        schema = _reference(name)
+    content: Schema = {JSON: {"schema": schema}}
     if path.endswith("/infer"):
         content[BINARY] = {"schema": {"type": "string", "format": "binary"}}
     return {"description": "Answered.", "content": content}

@@ -99,7 +99,7 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """What is kept of each answer, and where.
+    """What is kept of each answer of a model, and where.
 
     Attributes
     ----------
@@ -162,7 +162,7 @@ class Settings:
     traffic
         The file of rules for canary and shadow traffic.
     prediction_log
-        What is kept of each answer; nothing without it.
+        What is kept of each answer of a model; nothing without it.
     traces
         Whether traces are sent by OpenTelemetry, as its environment variables say.
     shared

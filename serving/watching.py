@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+PATIENCE = 5.0
+"""Seconds that a look may go on after the end was asked for."""
+
 _LOG = logging.getLogger("foresql.serving")
 
 
@@ -49,5 +52,10 @@ class Watcher(threading.Thread):
                     )
 
     def stop(self) -> None:
-        """End after the look that is under way."""
+        """End, and wait for the look that is under way.
+
+        Python aborts where it ends while a thread is in DuckDB's code.
+        """
         self._end.set()
+        if self.is_alive():
+            self.join(PATIENCE)

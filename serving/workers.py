@@ -20,6 +20,9 @@ Result = TypeVar("Result")
 STALLED_SECONDS = 60.0
 """A thread that is busy with one thing for so long is not expected to come back."""
 
+END_SECONDS = 5.0
+"""How long what is under way may go on after the end was asked for."""
+
 
 class Workers:
     """A fixed number of threads and one bounded queue. Belongs to one event loop."""
@@ -39,9 +42,17 @@ class Workers:
             thread.start()
 
     def stop(self) -> None:
-        """Let the threads end when they are done with what was given to them."""
+        """Let the threads end when they are done with what was given to them, and wait for it.
+
+        What its client left behind may be under way still, and Python aborts where it ends while a
+        thread is in DuckDB's code.
+        """
         for _ in self._threads:
             self._tasks.put(None)
+        end = time.monotonic() + END_SECONDS
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, end - time.monotonic()))
 
     @property
     def problem(self) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..openapi_schemas import JSON, endpoint_answer, record
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -59,25 +61,11 @@ def endpoint_card(served: ServedEndpoint) -> dict[str, Any]:
 
 def described_answer(served: ServedEndpoint) -> dict[str, Any]:
     """Describe in OpenAPI what an endpoint answers."""
-    rows = {
-        "type": "object",
-        "properties": {output.name: _schema(output) for output in served.query.outputs},
-        "required": [output.name for output in served.query.outputs],
-        "additionalProperties": False,
-    }
-    properties = {
-        "model": {"type": "string"},
-        "version": {"type": "string"},
-        "models": {"type": "object", "additionalProperties": {"type": "integer"}},
-        "as_of": {"type": "object", "additionalProperties": {"type": "string"}},
-        "rows": {"type": "array", "items": {"type": "integer", "minimum": 0}},
-        "answers": {"type": "array", "items": rows},
-    }
-    schema = {"type": "object", "properties": properties, "required": list(properties)}
-    return {"description": "Answered.", "content": {"application/json": {"schema": schema}}}
+    row = record({output.name: _schema(output) for output in served.query.outputs})
+    return {"description": "Answered.", "content": {JSON: {"schema": endpoint_answer(row)}}}
 
 
-def _schema(output: Output) -> Mapping[str, Any]:
+def _schema(output: Output) -> dict[str, Any]:
     if output.tensor is None or output.tensor.width is not None:
         return {}  # lists and objects of what the query makes
-    return _JSON.get(output.tensor.datatype, _INTEGER)
+    return dict(_JSON.get(output.tensor.datatype, _INTEGER))

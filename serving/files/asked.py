@@ -30,6 +30,12 @@ MEBIBYTES_EACH = 512
 PAUSE = 5
 """Seconds in which a balancer learns that no more requests may come."""
 
+_DRAIN = 30
+"""Seconds that requests under way have, over HTTP and gRPC at once."""
+
+_KEEP = 35
+"""Seconds behind it in which looks, scoring, shadows (5 each) and the prediction log (20) end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -41,7 +47,7 @@ class Asked:
         Of the unit, the deployment, the service.
     options
         Words of ``foresql serve`` that say what and how, but not where.
-    processes, grpc_port
+    processes, grpc_port, traces
         As these options say.
     """
 
@@ -49,17 +55,21 @@ class Asked:
     options: tuple[str, ...] = ()
     processes: int = 1
     grpc_port: int | None = None
+    traces: bool = False
 
     def __post_init__(self) -> None:
-        """Check the name.
+        """Check the name, and the port.
 
         Raises
         ------
         ForesqlError
-            If it is none that all of them take.
+            If the name is none that all of them take, or gRPC is to take any port.
         """
         if not NAME.fullmatch(self.name):
             message = f"--name {self.name!r}: 40 of a to z, 0 to 9 and dashes, a letter first."
+            raise ForesqlError(message)
+        if self.grpc_port == 0:
+            message = "--grpc-port 0: name the port where clients find gRPC, such as 8001."
             raise ForesqlError(message)
 
     @property
@@ -69,8 +79,8 @@ class Asked:
 
     @property
     def grace(self) -> int:
-        """Seconds that the end may take: the pause, and 30 each for HTTP and gRPC, and some."""
-        return PAUSE + 30 * (1 if self.grpc_port is None else 2) + 10
+        """Seconds that the end may take: the pause, what is under way, what is kept, and some."""
+        return PAUSE + _DRAIN + _KEEP + 10
 
 
 def check_image(image: str) -> str:

@@ -20,8 +20,7 @@ SERVICE = """\
 # foresql: the server {name}. To /etc/systemd/system/{name}.service, then
 #   systemctl daemon-reload && systemctl enable --now {name}
 # Everybody must be able to read the registry, also new versions: chmod -R a+rX.
-# The file of keys is handed over when the service starts: restart it after a change.
-[Unit]
+{about_keys}[Unit]
 Description=foresql server {name}
 Wants=network-online.target
 After=network-online.target
@@ -39,8 +38,7 @@ LimitNOFILE=16384
 
 # A user of its own, whom nobody else is, and who has nothing.
 DynamicUser=yes
-LogsDirectory={name}
-WorkingDirectory=/
+{logs}WorkingDirectory=/
 UMask=0077
 # What it sees of the machine, and cannot write.
 ProtectSystem=strict
@@ -76,6 +74,12 @@ SystemCallErrorNumber=EPERM
 WantedBy=multi-user.target
 """
 
+WITH_KEYS = """\
+# The file of keys is handed over when the service starts: restart it after a change.
+# Nothing that lies beside it is: a JWKS is named there by an absolute path that everybody can read.
+# Who asked for what is noted in /var/log/{name}/audit.jsonl. Rotate it by renaming.
+"""
+
 
 def write_systemd(
     asked: Asked, program: Sequence[str], registry: Path, keys: Path | None, port: int = PORT
@@ -87,9 +91,12 @@ def write_systemd(
     line = " ".join(map(quote, [*words, *asked.options]))
     if keys is not None:
         line += " --keys ${CREDENTIALS_DIRECTORY}/keys.toml"
+        line += " --audit-log ${LOGS_DIRECTORY}/audit.jsonl"
     return SERVICE.format(
         name=asked.name,
         command=line,
+        about_keys="" if keys is None else WITH_KEYS.format(name=asked.name),
+        logs="" if keys is None else f"LogsDirectory={asked.name}\n",
         credential="" if keys is None else f"LoadCredential=keys.toml:{_path(keys)}\n",
         grace=asked.grace - PAUSE,
     )

@@ -1,10 +1,11 @@
-"""The rows that a server is asked for: out of a file, or made to a model's columns."""
+"""The rows that a server is asked for: out of a file, or made to the columns of what is asked."""
 
 from __future__ import annotations
 
 import json
 import math
 import random
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from ...errors import ForesqlError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 REQUESTS = 200
 """How many requests are made; they are sent in turn."""
+
+_DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")  # which comes as text
 
 _READERS = {
     ".parquet": "read_parquet",
@@ -48,7 +51,7 @@ def bodies_of(
 
 def describe_rows(rows: Path | None, different: int) -> str:
     """Say which rows are sent."""
-    where = "made at random to the model's columns" if rows is None else f"of {rows}"
+    where = "made at random to the columns" if rows is None else f"of {rows}"
     return f"{different:,} rows {where}"
 
 
@@ -60,17 +63,29 @@ def _made(columns: Sequence[Mapping[str, Any]], count: int) -> list[dict[str, An
 def _value(column: Mapping[str, Any], chance: random.Random) -> Any:
     if column.get("categories"):
         return chance.choice(column["categories"])
-    match str(column["type"]).upper():
-        case "BOOLEAN":
-            return chance.random() < 0.5  # noqa: PLR2004 - a coin
-        case "BIGINT":
-            return chance.randrange(100)
-        case "TIMESTAMP":
-            return f"2013-{chance.randrange(1, 13):02}-{chance.randrange(1, 29):02}T12:00:00"
-        case "VARCHAR":
-            return chance.choice("abcde")
-        case _:
-            return round(chance.gauss(0, 100), 3)
+    type_ = str(column["type"]).upper()
+    if found := _DECIMAL.fullmatch(type_):
+        whole = int(found[1]) - int(found[2])
+        return str(chance.randrange(10 ** min(whole, 3)))
+    if type_.endswith(("INT", "INTEGER")):
+        return chance.randrange(100)
+    return _MADE.get(type_, _number)(chance)
+
+
+def _number(chance: random.Random) -> float:
+    return round(chance.gauss(0, 100), 3)
+
+
+def _day(chance: random.Random) -> str:
+    return f"2013-{chance.randrange(1, 13):02}-{chance.randrange(1, 29):02}"
+
+
+_MADE: Mapping[str, Callable[[random.Random], Any]] = {
+    "BOOLEAN": lambda chance: chance.random() < 0.5,  # noqa: PLR2004 - a coin
+    "DATE": _day,
+    "TIMESTAMP": lambda chance: f"{_day(chance)}T12:00:00",
+    "VARCHAR": lambda chance: chance.choice("abcde"),
+}
 
 
 def _read(path: Path, columns: Sequence[Mapping[str, Any]], most: int) -> list[dict[str, Any]]:
@@ -90,13 +105,15 @@ def _read(path: Path, columns: Sequence[Mapping[str, Any]], most: int) -> list[d
     missing = [name for name in wanted if name not in names]
     if missing or not rows:
         lacks = f"has no column {missing[0]!r}" if missing else "has no rows"
-        raise ForesqlError(f"{path} {lacks}; the model's columns are {', '.join(wanted)}.")
-    places = {name: names.index(name) for name in wanted}
-    return [{name: _in_json(row[at]) for name, at in places.items()} for row in rows]
+        raise ForesqlError(f"{path} {lacks}; the columns are {', '.join(wanted)}.")
+    places = [(c["name"], str(c["type"]), names.index(c["name"])) for c in columns]
+    return [{name: _in_json(row[at], type_) for name, type_, at in places} for row in rows]
 
 
-def _in_json(value: Any) -> Any:
+def _in_json(value: Any, type_: str) -> Any:
     match value:
+        case int() | float() | Decimal() if _DECIMAL.fullmatch(type_):
+            return str(value)
         case float() if not math.isfinite(value):
             return None
         case datetime() | date():

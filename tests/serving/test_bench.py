@@ -1,10 +1,15 @@
 """The load report: real requests to a real server, and every error told. No time is asserted."""
 
 import json
+import os
 import subprocess
 import threading
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
 
+import duckdb
 import httpx
 import numpy as np
 import pytest
@@ -38,8 +43,18 @@ def bench(*options, code=0, key="the-key"):
     return done
 
 
-def test_a_server_is_started_measured_and_ended(published):
-    command = [FORESQL, "bench", "serve", "delay@champion", "--registry", published, "--json"]
+def write_wide(path):
+    """Write a row of `kinds` that has 900 bytes."""
+    values = f'SELECT 5 AS "the ""hour""", \'{"x" * 900}\' AS carrier, true AS weekend'
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY ({values}, TIMESTAMP '2013-01-01' AS at) TO '{path}'")
+    return path
+
+
+def test_a_server_is_started_measured_and_ended(published, tmp_path):
+    """It takes the rows that are asked for, more than by default: 9 MB, and 10,001 of them."""
+    command = [FORESQL, "bench", "serve", "kinds@champion", "--registry", published, "--json"]
+    command += ["--rows", write_wide(tmp_path / "rows.parquet"), "--rows-each", "10001"]
     done = subprocess.run(
         [*map(str, command), *QUICK, "--connections", "1,3"],
         capture_output=True,
@@ -49,7 +64,7 @@ def test_a_server_is_started_measured_and_ended(published):
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert (found["model"], found["version"], found["started"]) == ("delay", 1, True)
+    assert (found["model"], found["version"], found["started"]) == ("kinds", 1, True)
     assert [stage["connections"] for stage in found["stages"]] == [1, 3]
     for stage in found["stages"]:
         assert stage["answered"] > 0
@@ -57,9 +72,35 @@ def test_a_server_is_started_measured_and_ended(published):
         seconds = [stage["seconds"][name] for name in ("p50", "p90", "p99", "p99_9", "max")]
         assert seconds == sorted(seconds)
         assert stage["cpu_seconds"] > 0
-        assert stage["requests_per_second"] == stage["rows_per_second"]
+        assert stage["rows_per_second"] == pytest.approx(stage["requests_per_second"] * 10_001)
     with pytest.raises(httpx.ConnectError):
         httpx.get(found["url"])
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="what ran is read in /proc")
+def test_all_processes_are_counted(published, serve):
+    """Whichever process is asked, it knows what the others took of processors before."""
+    server = serve(published, "--processes", "2")
+    target = Target(server.url, "delay")
+    bodies, _ = bodies_of(target.card()["columns"], None, 50)
+    with Clients(1, target, bodies) as clients:
+        told, taken = target.cpu_seconds(), taken_by(server.process.pid)
+        seconds, errors, _ = clients.run(Plan(8, 1.0))
+        taken = taken_by(server.process.pid) - taken
+        told = target.cpu_seconds() - told
+    assert len(seconds)
+    assert not errors
+    assert told >= 0.5 * taken, (told, taken)
+    assert server.stop() == 0
+
+
+def taken_by(pid) -> float:
+    """Seconds of processors that the children of a process took."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    assert len(children) == 2
+    stats = [Path(f"/proc/{child}/stat").read_text().rpartition(")")[2] for child in children]
+    ticks = sum(int(part) for stat in stats for part in stat.split()[11:13])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def test_every_kind_of_column_and_a_file(server, tmp_path):
@@ -88,6 +129,35 @@ def test_what_cannot_be_asked(server, published):
     assert "Did you mean 'delay'" in " ".join(done.stderr.split())
 
 
+class Redirecting(BaseHTTPRequestHandler):
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(307)
+        self.send_header("Location", "/elsewhere")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+def test_a_key_goes_to_its_server_alone(monkeypatch):
+    """A redirect is not followed, and no proxy of the environment is asked."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        answering = threading.Thread(target=server.serve_forever)
+        answering.start()
+        try:
+            with pytest.raises(ForesqlError, match="answered with 307"):
+                Target(f"http://127.0.0.1:{server.server_port}", "delay", "the-key").card()
+        finally:
+            server.shutdown()
+            answering.join()
+    assert Redirecting.asked == ["/models/delay"]
+
+
 def test_errors_end_with_a_code(server):
     """A file whose second request is refused: an infinite prediction, which JSON cannot say."""
     target = Target(server.url, "pair", "the-key")
@@ -103,6 +173,7 @@ def test_a_server_that_goes_away(published):
     target = Target(server.url, "delay")
     bodies, _ = bodies_of(target.card()["columns"], None, 1)
     with Clients(1, target, bodies) as clients:
+        clients.run(Plan(3, 0.1))  # by now they have started, however slowly
         killing = threading.Timer(0.5, server.process.kill)
         killing.start()
         seconds, errors, _ = clients.run(Plan(3, 1.5))

@@ -17,7 +17,10 @@ from click.testing import CliRunner
 from foresql.cli import main
 from foresql.cli.serve_processes import tell_systemd
 from foresql.cli.serving import serve
+from foresql.serving.server import SHUTDOWN_SECONDS
+from foresql.serving.traffic.traffic import _LOG_SECONDS, _SHADOW_SECONDS
 
+LONGEST_END = SHUTDOWN_SECONDS + _SHADOW_SECONDS + _LOG_SECONDS
 TOOLS = Path(sys.executable).parent
 OPTIONS = ["--", "--models", "delay,late@challenger", "--processes", "3", "--max-rows", "50"]
 GRPC = [*OPTIONS, "--grpc-port", "8001"]
@@ -64,7 +67,8 @@ def test_an_image(tmp_path):
     # The command of the health check is Python that compiles.
     (check,) = re.findall(r"HEALTHCHECK .*?CMD (\[.*?\])\n", text.replace("\\\n", ""), re.DOTALL)
     compile(json.loads(check)[2], "<check>", "exec")
-    assert "grpc" not in write("docker")
+    assert '"foresql[serving,tokens]==' in write("docker")
+    assert '"foresql[otel,serving,tokens]==' in write("docker", "--", "--traces")
 
 
 def unquoted(line):
@@ -90,16 +94,27 @@ def test_a_unit(tmp_path):
     assert Path(program).name == "foresql"
     asked = starts_with_options(words)
     assert asked["registry"] == str(folder)
-    assert words[-2:] == ["--keys", "${CREDENTIALS_DIRECTORY}/keys.toml"]
+    assert words[-4:-2] == ["--keys", "${CREDENTIALS_DIRECTORY}/keys.toml"]
+    assert words[-2:] == ["--audit-log", "${LOGS_DIRECTORY}/audit.jsonl"]
+    assert settings["LogsDirectory"] == "delays"
     assert settings["LoadCredential"] == f"keys.toml:{keys}"
     assert settings["DynamicUser"] == "yes"
     assert settings["ProtectSystem"] == "strict"
-    if shutil.which("systemd-analyze"):
-        run("systemd-analyze", "verify", "--man=no", path)
-        run("systemd-analyze", "security", "--offline=yes", "--threshold=20", path)
+    assert int(settings["TimeoutStopSec"]) >= LONGEST_END
     alone = unquoted(re.findall(r"ExecStart=(.*)", write("systemd", "--registry", folder))[0])
     assert alone[alone.index("--host") + 1] == "127.0.0.1"
-    assert "--keys" not in alone
+    assert not {"--keys", "--audit-log"} & {*alone}
+
+
+@pytest.mark.parametrize("has_keys", [True, False])
+def test_systemd_takes_a_unit(tmp_path, has_keys):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd-analyze is not installed: it is a part of systemd")
+    path = tmp_path / "delays.service"
+    keys = ["--keys", tmp_path / "keys.toml"] if has_keys else []
+    write("systemd", "--registry", tmp_path, *keys, "--into", path, *OPTIONS)
+    run("systemd-analyze", "verify", "--man=no", path)
+    run("systemd-analyze", "security", "--offline=yes", "--threshold=20", path)
 
 
 def test_a_unit_is_told_when_requests_are_answered(tmp_path, monkeypatch):
@@ -148,9 +163,8 @@ def test_manifests_of_kubernetes(tmp_path):
     assert str(asked["keys"].parent) in mounted
     assert set(mounted.values()) == {each["name"] for each in pod["spec"]["volumes"]}
     check_hardened(pod["spec"], container)
-    # The pause, and 30 seconds for gRPC and for HTTP.
     pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert pod["spec"]["terminationGracePeriodSeconds"] >= pause + 60
+    assert pod["spec"]["terminationGracePeriodSeconds"] >= pause + LONGEST_END
 
 
 def check_hardened(pod, container):
@@ -168,7 +182,7 @@ def check_hardened(pod, container):
     assert container["livenessProbe"]["httpGet"]["path"] == "/v2/health/live"
 
 
-def test_an_inference_service():
+def test_an_inference_service(tmp_path):
     service = yaml.safe_load(write("kserve", *IMAGE, *OPTIONS))
     assert (service["apiVersion"], service["kind"]) == (
         "serving.kserve.io/v1beta1",
@@ -180,6 +194,16 @@ def test_an_inference_service():
     assert (predictor["minReplicas"], predictor["maxReplicas"]) == (2, 10)
     assert container["image"] == IMAGE[1]
     check_hardened(predictor, container)
+    # KServe adds some fields to a PodSpec; the rest must be one.
+    own = {"minReplicas", "maxReplicas", "scaleMetric", "scaleTarget", "timeout"}
+    assert own <= set(predictor)
+    spec = {name: value for name, value in predictor.items() if name not in own}
+    metadata = service["metadata"]
+    path = tmp_path / "pod.yaml"
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    path.write_text(yaml.safe_dump(pod))
+    said = run(TOOLS / "kubernetes-validate", "--strict", "--no-warn", path)
+    assert "ERROR" not in said
     assert "one port" in write("kserve", *IMAGE, *GRPC, code=1)
 
 
@@ -189,6 +213,13 @@ def test_an_inference_service():
         ("docker", ["--", "--port", "9"], "--port is not for the server", 2),
         ("docker", ["--", "--keys", "x"], "--keys is not for the server", 2),
         ("docker", ["--", "--nonsense"], "No such option", 2),
+        ("docker", ["--", "--audit-log", "x"], "--audit-log needs a file or folder", 2),
+        ("docker", ["--", "--tls", "a", "b"], "--tls needs a file or folder", 2),
+        ("systemd", ["--", "--traffic", "x"], "--traffic needs a file or folder", 2),
+        ("systemd", ["--", "--prediction-log", "x"], "--prediction-log needs a file or folder", 2),
+        ("kubernetes", [*IMAGE, "--", "--endpoints", "x"], "--endpoints needs a file or folder", 2),
+        ("kserve", [*IMAGE, "--", "--database", "x"], "--database needs a file or folder", 2),
+        ("kubernetes", [*IMAGE, "--", "--grpc-port", "0"], "name the port", 1),
         ("docker", ["--python", "3\nRUN x"], "is no version", 1),
         ("systemd", ["--name", "a b"], "a letter first", 1),
         ("systemd", ["--name", "a\nUser=root"], "a letter first", 1),

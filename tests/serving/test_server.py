@@ -12,9 +12,9 @@ import time
 
 import httpx
 import pytest
-from children import PATIENCE
+from children import PATIENCE, child
 from click.testing import CliRunner
-from serving_process import FORESQL, Server
+from serving_process import FORESQL, Server, sha256
 
 import foresql
 from foresql.cli import main
@@ -36,6 +36,22 @@ def test_it_says_what_it_serves(running):
     }
     assert running.announced["keys"] is False
     assert running.url.startswith("http://127.0.0.1:")
+
+
+def test_it_says_who_is_answered(published, tmp_path):
+    """People are told at the start that it is closed to others, or nothing of it with keys."""
+    keys = tmp_path / "keys.toml"
+    keys.write_text(f"[all]\nsha256 = '{sha256('key')}'\n")
+    only = "Without keys: this machine alone is answered. Others need --keys FILE.\n"
+    for options, second in (([], only), (["--keys", keys], "")):
+        command = [FORESQL, "serve", "--port", "0", "--registry", published, *options]
+        words = [*map(str, command), "--models", "delay"]
+        with child(words, stdout=subprocess.PIPE, text=True) as process:
+            first = process.stdout.readline()
+            assert first.startswith("Serving delay@champion (version 1) at http://127.0.0.1:")
+            process.terminate()
+            assert process.stdout.read() == second
+        assert process.returncode == 0
 
 
 def test_requests_over_one_connection(running):

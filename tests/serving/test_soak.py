@@ -1,4 +1,4 @@
-"""Mixed load on a server while aliases move and keys are read again: nothing fails, nothing grows.
+"""Mixed load on a server while aliases, features and keys change: nothing fails, nothing grows.
 
 FORESQL_SOAK_SECONDS says for how long; `make soak` gives it half an hour.
 """
@@ -20,12 +20,12 @@ import grpc
 import httpx
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from raw_http import Connection, request
 from serving_process import call, of, sha256
+from soaked_views import ROWS as TRIPS
+from soaked_views import SoakedViews
 
 import foresql
-from foresql.cli import main
 
 SECONDS = float(os.environ.get("FORESQL_SOAK_SECONDS", "12"))
 KEY, OTHER = "the-key-of-the-soak", "the-key-that-comes-and-goes"
@@ -64,9 +64,10 @@ class Load:
         self.server, self.rows, self.answers = server, rows, answers
         self.may_lose_connections = may_lose_connections
         self.seen, self.failures, self.lost = Counter(), [], 0
+        self.joined: set[tuple[str, int, str]] = set()
         self._end = threading.Event()
         ways = [self.by_name, self.in_json, self.in_bytes, self.over_grpc, self.explained]
-        ways += [self.wrong, self.gone, self.with_the_other_key]
+        ways += [self.with_features, self.wrong, self.gone, self.with_the_other_key]
         self._threads = [threading.Thread(target=self._go, args=(ways, i)) for i in range(4)]
         for thread in self._threads:
             thread.start()
@@ -161,6 +162,15 @@ class Load:
         found = call(channel, "ModelInfer", key, 60, model_name="delay", inputs=inputs)
         values = np.frombuffer(found.raw_output_contents[0], "<f8").tolist()
         self.check(int(found.model_version), places, values)
+
+    def with_features(self, rng, client) -> None:
+        """Note what the endpoint answers from which snapshot by which version."""
+        del rng
+        response = client.post("/predict/late_flight", json={"rows": TRIPS})
+        assert response.status_code == 200, response.text
+        found = response.json()
+        answers = repr(found["answers"])
+        self.joined.add((found["as_of"]["weather"], found["models"]["delay"], answers))
 
     def wrong(self, rng, client) -> None:
         """Every error that is asked for is the one that comes."""
@@ -275,23 +285,23 @@ CASES = [
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read in /proc")
 @pytest.mark.parametrize("options", CASES)
-def test_soak(world, serve, options):
-    if options and "--processes" not in CliRunner().invoke(main, ["serve", "--help"]).output:
-        pytest.skip("foresql serve has no --processes")
+def test_soak(world, serve, tmp_path, options):
     registry, keys, rows, answers = world
     store = foresql.Registry.open(registry)
     write_keys(keys, with_other=True)
-    server = serve(registry, "--grpc-port", "0", "--keys", keys, *options)
+    views = SoakedViews(tmp_path, registry)
+    server = serve(registry, "--grpc-port", "0", "--keys", keys, *views.options, *options)
     load = Load(server, rows, answers, may_lose_connections=bool(options))
     usage, rng = Usage(server), random.Random(1)  # noqa: S311
     end, turn = time.monotonic() + SECONDS, 0
     try:
-        # A disturbance a turn. Swaps of snapshots of online features belong here, too.
         while time.monotonic() < end and not load.failures:
             if turn % 4 == 0:
                 move(store, turn // 4)
             if turn % 6 == 0:
                 write_keys(keys, with_other=turn % 12 == 0)
+            if turn % 5 == 4:
+                views.replace(turn)
             if options and turn % 10 == 9:
                 kill_a_worker(server, rng)
             time.sleep(0.4)
@@ -300,10 +310,12 @@ def test_soak(world, serve, options):
     finally:
         load.end()
     assert load.failures == []
-    wanted = {"by_name", "in_json", "in_bytes", "over_grpc", "explained", "wrong", "gone"}
+    views.check(load.joined)
+    wanted = {"by_name", "in_json", "in_bytes", "over_grpc", "explained", "with_features"}
+    wanted |= {"wrong", "gone"}
     wanted |= {"version 1", "version 2", "other key 200", "other key 401"}
     assert wanted <= set(load.seen), load.seen
     if not options:  # a worker that was killed begins anew, and small
         usage.check_flat()
-    assert server.stop() == 0
+    assert server.stop() == 0, server.errors
     assert "Traceback" not in server.errors

@@ -1,23 +1,20 @@
 """Tokens: whose are believed, and all the ways in which one proves nothing."""
 
 import base64
-import hashlib
-import hmac
 import json
 import time
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
 from serving_process import of
+from signed_tokens import AUDIENCE, ISSUER, KEYS, claims, hmac_signed, pem, token, unsigned
 
 from foresql.errors import ForesqlError
 from foresql.serving import tokens
 from foresql.serving.access_file import read_access
 
-ISSUER, AUDIENCE = "https://login.example.org", "foresql"
 BODY = {"rows": [{"distance": 733.0, "dep delay": 4.0}]}
 FILE = f"""
 [issuers.login]
@@ -35,27 +32,11 @@ issuer = "{ISSUER}"
 subject = "*"
 models = {{ delay = ["read"] }}
 """
-KEYS = {
-    "rsa": (rsa.generate_private_key(65537, 2048), RSAAlgorithm, "RS256"),
-    "ec": (ec.generate_private_key(ec.SECP256R1()), ECAlgorithm, "ES256"),
-    "ed": (ed25519.Ed25519PrivateKey.generate(), OKPAlgorithm, "EdDSA"),
-}
 
 
 def public(name):
     key, algorithm, alg = KEYS[name]
     return json.loads(algorithm.to_jwk(key.public_key())) | {"kid": name, "alg": alg, "use": "sig"}
-
-
-def claims(**others):
-    now = int(time.time())
-    whole = {"iss": ISSUER, "aud": AUDIENCE, "sub": "service:batch", "exp": now + 600, "iat": now}
-    return {name: value for name, value in (whole | others).items() if value is not None}
-
-
-def token(name="rsa", *, headers=None, **others):
-    key, _, algorithm = KEYS[name]
-    return jwt.encode(claims(**others), key, algorithm, headers={"kid": name} | (headers or {}))
 
 
 @pytest.fixture
@@ -103,26 +84,9 @@ def test_any_subject_of_an_issuer(client):
     assert client.post("/predict/delay", BODY, headers=bearer).status_code == 404
 
 
-def unsigned():
-    def part(value):
-        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
-
-    return f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(claims())}."
-
-
 def confused():
     """HS256, with the public key as the secret."""
-    pem = (
-        KEYS["rsa"][0]
-        .public_key()
-        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    )
-
-    def part(value):
-        return base64.urlsafe_b64encode(value).rstrip(b"=")
-
-    head = part(b'{"alg":"HS256","kid":"rsa"}') + b"." + part(json.dumps(claims()).encode())
-    return (head + b"." + part(hmac.digest(pem, head, hashlib.sha256))).decode()
+    return hmac_signed(pem(KEYS["rsa"][0].public_key()), {"alg": "HS256", "kid": "rsa"})
 
 
 def spelled(header):

@@ -9,6 +9,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+from endpoint_shop import Shop
 
 import foresql
 from foresql.online import Wanted, materialize
@@ -91,3 +92,8 @@ def airport(demo_run, tmp_path_factory):
     (folder / "serving" / "flight_delay.sql").write_text(query)
     (folder / "serving" / "flight_cost.sql").write_text(CHAINED.format(query=query))
     return Airport(folder)
+
+
+@pytest.fixture
+def shop(tmp_path, published):
+    return Shop(tmp_path, published)

@@ -1,36 +1,14 @@
-"""What an endpoint answers: boundary values, joins of missing entities, tensors, errors, grants."""
+"""What an endpoint answers: boundary values, joins of missing entities, tensors, chained models."""
 
 import json
-import struct
-from datetime import date, datetime
-from decimal import Decimal
-from hashlib import sha256
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
-
-import foresql
-from foresql.errors import EndpointError, UnsupportedModelError
-from foresql.online import Wanted, materialize, open_online
-from foresql.serving import Endpoints
-from foresql.serving.endpoints.definition import read_definition
-from foresql.serving.endpoints.query import Surroundings, compile_query
+from endpoint_shop import JOINED, SAME, TYPES, as_text
 
 pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
-TYPES = {
-    "id": "BIGINT",
-    "small": "TINYINT",
-    "narrow": "FLOAT",
-    "wide": "DOUBLE",
-    "money": "DECIMAL(18,2)",
-    "word": "VARCHAR",
-    "flag": "BOOLEAN",
-    "day": "DATE",
-    "moment": "TIMESTAMP",
-}
-SAME = f"SELECT {', '.join(TYPES)}, wide + 0 AS sum, id + 1 AS next FROM flights"
 BOUNDARY = [
     [
         2**53 + 1,
@@ -47,77 +25,6 @@ BOUNDARY = [
     [2**62, 0, 3.4028234663852886e38, 5e-324, "9999999999999999.99", "'; --", None, None, None],
     [0, None, None, None, None, None, None, None, None],
 ]
-
-
-@pytest.fixture
-def shop(tmp_path, published):
-    """Make endpoints of queries, over a warehouse with flights and weather."""
-
-    class Shop:
-        folder = tmp_path / "serving"
-        database = tmp_path / "warehouse.duckdb"
-        online = str(tmp_path / "online")
-        registry = published
-
-        def run(self, sql):
-            with duckdb.connect(self.database) as connection:
-                return connection.execute(sql).fetchall()
-
-        def write(self, sql, toml="", name="late_flight"):
-            self.folder.mkdir(exist_ok=True)
-            (self.folder / f"{name}.sql").write_text(sql)
-            if toml:
-                (self.folder / f"{name}.toml").write_text(toml)
-
-        def materialize(self, missing="error", **defaults):
-            wanted = Wanted(name="weather", keys=("origin",), missing=missing, defaults=defaults)
-            [done] = materialize([wanted], self.online, database=self.database)
-            assert done.problem is None
-
-        def settings(self):
-            return Endpoints(self.folder, online=self.online, database=self.database)
-
-        def refused(self, sql, toml=""):
-            """Give why a query is not served."""
-            self.write(sql, toml)
-            with open_online(self.online) as store:
-                around = Surroundings(self.registry, store, self.database)
-                with pytest.raises((UnsupportedModelError, EndpointError)) as refused:
-                    compile_query(read_definition(self.folder / "late_flight.sql"), around)
-            return str(refused.value)
-
-        def batch(self, sql):
-            with foresql.connect(self.database, read_only=True) as connection:
-                found = foresql.run_query(connection, sql, registry=self.registry)
-                return found.to_arrow_table().to_pylist()
-
-    made = Shop()
-    columns = ", ".join(f"{name} {type_}" for name, type_ in TYPES.items())
-    made.run(f"CREATE TABLE flights ({columns})")
-    made.run("CREATE TABLE trips (origin VARCHAR, distance DOUBLE)")
-    made.run("CREATE TABLE weather (origin VARCHAR, delay DOUBLE)")
-    made.run("INSERT INTO weather VALUES ('JFK', 7.5), ('EWR', NULL)")
-    made.materialize()
-    return made
-
-
-def plain(value):
-    """A value as JSON has it."""
-    match value:
-        case Decimal():
-            return str(value)
-        case date() | datetime():
-            return value.isoformat()
-        case _:
-            return value
-
-
-def as_text(rows):
-    """Rows so that values that differ in any bit differ."""
-    return [
-        [struct.pack("<d", v) if isinstance(v, float) else plain(v) for v in row.values()]
-        for row in rows
-    ]
 
 
 def test_boundary_values_of_every_type(shop, start):
@@ -208,13 +115,6 @@ def test_values_of_other_types(shop, start, row, status, says):
     assert client.post("/predict/late_flight", {"rows": [{"id": 1}]}).status_code == 400
 
 
-JOINED = """
-SELECT t.origin, w.origin AS found, w.delay,
-    predict_delay(distance := t.distance, "dep delay" := w.delay) AS late
-FROM trips t {join} weather w ON w.origin = t.origin
-"""
-
-
 @pytest.mark.parametrize("join", ["JOIN", "LEFT JOIN"])
 def test_joins_of_missing_entities_are_those_of_the_batch(shop, start, join):
     """With missing = null, an entity that is not there is what the JOIN makes of it; so is NULL."""
@@ -280,48 +180,6 @@ def test_a_refused_row_is_named(shop, start):
     assert "six" not in refused.json()["error"]
 
 
-ONLY = "FROM trips t"
-REFUSED = {
-    f"SELECT sum(distance) AS s {ONLY}": "sum",
-    f"SELECT avg(distance) OVER () AS s {ONLY}": "avg OVER",
-    f"SELECT distance {ONLY} ORDER BY 1": "ORDER BY, LIMIT or DISTINCT",
-    f"SELECT distance {ONLY} LIMIT 1": "ORDER BY, LIMIT or DISTINCT",
-    f"SELECT DISTINCT distance {ONLY}": "ORDER BY, LIMIT or DISTINCT",
-    f"SELECT origin, count(*) AS n {ONLY} GROUP BY origin": "GROUP BY",
-    f"SELECT random() AS r {ONLY}": "random",
-    f"SELECT now() AS r {ONLY}": "now",
-    f"SELECT current_date AS r {ONLY}": "current_date",
-    f"SELECT (SELECT 1) AS r {ONLY}": "a subquery",
-    f"SELECT distance {ONLY} UNION ALL SELECT 1": "a set operation",
-    f"SELECT hash(t) AS h {ONLY}": "t as one value",
-    f"SELECT foresql_row {ONLY}": "begins with foresql_",
-    f"SELECT origin COLLATE nocase AS o {ONLY}": "COLLATE",
-    f"SELECT to_timestamp(distance) AS o {ONLY}": "to_timestamp",
-    f"SELECT predict_nothing(t) AS p {ONLY}": "predict_nothing",
-    f"SELECT unnest([1, 2]) AS o {ONLY}": "unnest",
-    f"SELECT 1::HUGEINT AS big {ONLY}": "the output big",
-    f"SELECT distance AS a, origin AS A {ONLY}": "the columns of the query",
-    "SELECT t.origin FROM trips t JOIN weather w ON w.delay = t.distance": "the join of w",
-    "SELECT t.origin FROM trips t JOIN weather w ON w.origin < t.origin": "the join of w",
-    "SELECT t.origin FROM trips t JOIN weather w ON w.origin = t.distance": "the join of weather",
-    "SELECT t.origin FROM trips t RIGHT JOIN weather w USING (origin)": "the join of w",
-    "SELECT t.origin FROM trips t, weather w WHERE w.origin = t.origin": "the join of w",
-    "SELECT t.origin FROM weather w JOIN trips t USING (origin)": "it is the request's rows",
-    "SELECT t.origin FROM trips t JOIN trips u USING (origin)": "it is the request's rows",
-    "SELECT t.origin FROM trips t JOIN planes p USING (origin)": "FROM in the query",
-    "SELECT 1 AS one": "FROM in the query",
-    "INSERT INTO trips VALUES (1)": "the query",
-    "SELECT FROM": "cannot be parsed",
-    "SELECT nothing FROM trips": "nothing",
-}
-
-
-def test_queries_that_are_refused(shop):
-    """By the name of what is refused: the answer to a row must not depend on those beside it."""
-    found = {sql: shop.refused(sql) for sql in REFUSED}
-    assert {sql: why for sql, why in found.items() if REFUSED[sql] not in why} == {}
-
-
 def test_the_rows_beside_a_row_change_nothing(shop, start):
     """A chain of subqueries, CTEs, stars and names that only the warehouse's columns explain."""
     sql = """
@@ -345,84 +203,3 @@ def test_the_rows_beside_a_row_change_nothing(shop, start):
     expected = shop.batch(sql)
     assert sorted(map(repr, as_text(together["answers"]))) == sorted(map(repr, as_text(expected)))
     assert 0 < len(expected) < len(rows)
-
-
-def test_what_a_caller_was_not_granted_looks_like_what_is_not_there(shop, start, tmp_path):
-    shop.write(SAME)
-    keys = tmp_path / "keys.toml"
-    granted, other = (sha256(key.encode()).hexdigest() for key in ("granted", "other"))
-    keys.write_text(
-        f'[a]\nsha256 = "{granted}"\nmodels = {{ late_flight = ["predict", "read"] }}\n'
-        f'[b]\nsha256 = "{other}"\nmodels = {{ delay = ["predict", "read"] }}\n'
-    )
-    client = start(shop.registry, endpoints=shop.settings(), keys=keys)
-    body = {"rows": [dict.fromkeys(TYPES)]}
-
-    def ask(path, key):
-        headers = {"authorization": f"Bearer {key}"}
-        if path.startswith("/predict"):
-            return client.post(path, body, headers=headers)
-        return client.get(path, headers=headers)
-
-    for path in ("/predict/{}", "/models/{}", "/v2/models/{}", "/v2/models/{}/ready"):
-        assert ask(path.format("late_flight"), "granted").status_code == 200
-        hidden = ask(path.format("late_flight"), "other")
-        unknown = ask(path.format("late_flighx"), "other")
-        assert hidden.status_code == unknown.status_code == 404
-        assert hidden.text.replace("late_flight", "late_flighx") == unknown.text
-    names = {
-        key: [m["name"] for m in ask("/models", key).json()["models"]]
-        for key in ("granted", "other")
-    }
-    assert names == {"granted": ["late_flight"], "other": ["delay"]}
-    for key, sees in (("granted", True), ("other", False)):
-        assert ("/predict/late_flight" in ask("/openapi.json", key).json()["paths"]) is sees
-
-
-def test_metadata_and_card(shop, start):
-    shop.materialize("null")
-    shop.write(
-        JOINED.format(join="JOIN"), '[request]\nkey = "origin"\n[answer]\ncolumns = ["late"]\n'
-    )
-    client = start(shop.registry, endpoints=shop.settings())
-    metadata = client.get("/v2/models/late_flight").json()
-    assert metadata["inputs"] == [
-        {"name": "origin", "datatype": "BYTES", "shape": [-1]},
-        {"name": "distance", "datatype": "FP64", "shape": [-1]},
-    ]
-    assert metadata["outputs"] == [{"name": "late", "datatype": "FP64", "shape": [-1]}]
-    card = client.get("/models/late_flight").json()
-    assert card["key"] == ["origin"]
-    assert card["models"] == {"delay": 1}
-    assert card["views"]["weather"]["key"] == ["origin"]
-    assert client.service.endpoints.find("late_flight").key == ("origin",)
-    version = metadata["versions"][0]
-    rows = {"rows": [{"origin": "JFK", "distance": 4}]}
-    answered = client.post(f"/predict/late_flight/versions/{version}", rows).json()
-    assert answered["version"] == version
-    assert [list(answer) for answer in answered["answers"]] == [["late"]]
-    assert client.post("/predict/late_flight/versions/1", rows).status_code == 404
-    assert client.post("/predict/late_flight", rows | {"explain": True}).status_code == 400
-
-
-def test_an_endpoint_called_like_a_model_is_refused(shop, start):
-    shop.write(SAME, name="delay")
-    with pytest.raises(EndpointError, match="has the name of a model"):
-        start(shop.registry, endpoints=shop.settings())
-
-
-@pytest.mark.parametrize(
-    ("toml", "says"),
-    [
-        ("[request]\ntabel = 'x'", "did you mean table"),
-        ("[request]\ncolumns = { id = 'NUMBER' }", "is no type of DuckDB's"),
-        ("[request]\ncolumns = { id = 'INTERVAL' }", "rows of a request cannot have"),
-        ("[request]\nkey = 'nothing'", "no such column"),
-        ("[request]\ntable = 'nothing'", "says that nothing is the request's rows"),
-        ("[answer]\ncolumns = ['nothing']", "gives no such column"),
-        ("[request", "is not TOML"),
-        ("request = 1", "must be a table"),
-    ],
-)
-def test_definitions_that_are_refused(shop, toml, says):
-    assert says in shop.refused(SAME, toml)
