@@ -283,5 +283,5 @@ def test_a_value_of_another_type_is_refused(value):
 
 def test_where_leaves_rows_out_and_numbers_the_others():
     program = compile_rowwise("SELECT i FROM request WHERE i > 1", {"i": "INTEGER"}, {}, {})
-    found, _ = program.numbered([(1,), (2,), (None,), (3,)], {})
+    found = program.numbered([(1,), (2,), (None,), (3,)], {})
     assert found == [(1, (2,)), (3, (3,))]
