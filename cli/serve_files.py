@@ -197,7 +197,8 @@ def _check_options(changed: Collection[str]) -> None:
         if option in _UNMOUNTED:
             message = (
                 f"{written} needs a file or folder that what is written here does not mount: "
-                "leave it out, and add it and its mount to the file by hand."
+                "leave it out, and add it and its mount to the file by hand (a unit with --keys "
+                "has its --audit-log)."
             )
             raise click.UsageError(message)
 

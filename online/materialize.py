@@ -13,7 +13,7 @@ from .keys import KeyCodec
 from .manifest import check_columns, read_missing
 from .opening import REDIS
 from .rows import RowCodec
-from .source import open_warehouse, value_at
+from .source import check_there, open_warehouse, value_at
 from .view import FeatureView, Missing
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def materialize(  # noqa: PLR0913 - keyword options of one call
         If the warehouse or the target cannot be opened.
     """
     done: list[Materialized] = []
+    check_there(database)  # before a folder is made for it
     # The place first: who waits for it opens the warehouse after those who had it before, and so
     # never puts an older state over a newer one.
     with (

@@ -92,7 +92,14 @@ class RedisView(SnapshotView):
                 return super().look_up(keys)
             except SnapshotGoneError:
                 self._store.refresh()
-                if self._current is snapshot:  # there is none, or one of other columns
+                if self._store.views.get(self.view.name) not in {self, None}:
+                    message = (
+                        f"The columns of {self.view.name} in {self._store.location} are others by "
+                        "now.\n  What to do: see why what reads it does not follow, or start it "
+                        "again."
+                    )
+                    raise FeatureError(message) from None
+                if self._current is snapshot:  # there is none
                     raise
         message = f"The snapshots of {self.view.name} in {self._store.location} go as they come."
         raise FeatureError(message)

@@ -109,7 +109,11 @@ class RedisTarget:
             own = self._address.place(name, "")
             if old is None or old.place == manifest.place:
                 return
-            self._check_newer(manifest, old)
+            try:
+                self._check_newer(manifest, old)
+            except FeatureError:
+                self._client.expire(manifest.place, GRACE)  # nobody was ever switched to it
+                raise
             if old.place.startswith(own):
                 pipeline.expire(old.place, GRACE)
 

@@ -175,6 +175,19 @@ def open_warehouse(
         connection.close()
 
 
+def check_there(path: Path | None) -> None:
+    """See that there is such a file, without opening it.
+
+    Raises
+    ------
+    FeatureError
+        If there is none.
+    """
+    if path is not None and not path.exists():
+        connection, _ = _connect(path, 0.0)  # which says what is wrong
+        connection.close()
+
+
 def _connect(path: Path | None, until: float) -> tuple[duckdb.DuckDBPyConnection, datetime]:
     while True:
         opened_at = datetime.now(UTC)

@@ -22,8 +22,8 @@ DEFAULT_ALGORITHMS = ("RS256", "ES256", "EdDSA")
 SECRETS_ALGORITHM = "HS256"
 """For a secret that both sides share, and nothing else is."""
 
-LEAST_SECRET = 32
-"""Bytes of a secret: as many as HS256's digest has (RFC 7518, section 3.2)."""
+LEAST_SECRET, LEAST_DIFFERENT = 32, 8
+"""Bytes of a secret: as many as HS256's digest has (RFC 7518, section 3.2), and not all alike."""
 
 LEAST_RSA_BITS = 2_048
 _CURVES = {"ES256": "secp256r1", "ES384": "secp384r1"}
@@ -205,6 +205,9 @@ def _secret(
     if len(secret) < LEAST_SECRET:
         problem = f"{where} has {len(secret)} bytes, and a secret at least {LEAST_SECRET}"
         raise wrong(path, entry, problem)
+    if len(set(secret)) < LEAST_DIFFERENT:
+        problem = f"{where} has {len(set(secret))} different bytes, and a secret is random"
+        raise wrong(path, entry, problem)
     try:
         HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
     except InvalidKeyError as error:
@@ -217,8 +220,9 @@ def _secret(
 def _content(path: Path, entry: str, file: Path) -> bytes:
     try:
         return file.read_bytes()
-    except OSError as error:
-        raise wrong(path, entry, f"{file} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # a NUL in its name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise wrong(path, entry, f"{file} cannot be read: {reason}") from error
 
 
 def _check_installed(path: Path, entry: str) -> None:

@@ -26,6 +26,7 @@ RETRY_SECONDS = 30.0
 """How long something that could not be taken over is left alone, unless it changes."""
 
 _LOG = logging.getLogger("foresql.serving")
+_VIEWS, _FILES = "feature views", "files and aliases of endpoints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class EndpointShelf:
         self._found: Mapping[str, ServedEndpoint] = {}
         self.failures = 0
         self.is_current = True
+        self._out_of_reach: Mapping[str, str] = {}
         self._load_all(strict=True)
 
     def find(self, name: str, version: str | None = None) -> ServedEndpoint | None:
@@ -99,26 +101,28 @@ class EndpointShelf:
         """List what is not as files and models say, and snapshots that cannot be read."""
         own = [place.problem for place in self.places.values() if place.problem]
         views = {} if self.store is None else self.store.problems
-        return own + [f"feature view {name}: {problem}" for name, problem in views.items()]
+        own += [f"feature view {name}: {problem}" for name, problem in views.items()]
+        return own + [f"{what}: {problem}" for what, problem in self._out_of_reach.items()]
 
     def problem_of(self, served: ServedEndpoint) -> str | None:
         """Say why an endpoint cannot answer now: its features are elsewhere, and out of reach."""
-        if self.is_current or served.has_local_views:
+        if _VIEWS not in self._out_of_reach or served.has_local_views:
             return None
         return "its features cannot be read"
 
     def refresh(self) -> None:
         """Follow the files, the aliases and the feature views; what cannot be changes nothing."""
-        was_current, is_current = self.is_current, True
+        looks = {_VIEWS: self._refresh_views, _FILES: partial(self._load_all, strict=False)}
+        problems: dict[str, str] = {}
         # Files and aliases are followed while the feature views are out of reach.
-        for look in (self._refresh_views, partial(self._load_all, strict=False)):
+        for what, look in looks.items():
             try:
                 look()
             except Exception as error:  # noqa: BLE001 - the thread must go on looking
-                is_current = False
-                if was_current:
-                    _LOG.exception("The endpoints cannot be followed: %s", error)
-        self.is_current = is_current
+                problems[what] = str(error)
+                if what not in self._out_of_reach:
+                    _LOG.exception("The %s cannot be followed: %s", what, error)
+        self._out_of_reach, self.is_current = problems, not problems
 
     def close(self) -> None:
         """Close the feature views."""
@@ -216,7 +220,9 @@ def _other_interface(before: EndpointQuery, after: EndpointQuery) -> str:
     def named(query: EndpointQuery) -> str:
         return ", ".join(f"{name} {type_}" for name, type_ in query.interface)
 
+    changed = [name for name, view in after.online.items() if before.online.get(name) is not view]
+    causes = [*after.pinned.references, *(f"the feature view {name} of now" for name in changed)]
     return (
-        f"with {', '.join(after.pinned.references)} its columns would be {named(after)}, and they "
-        f"are {named(before)}. Write the file anew, or start again, if that is meant"
+        f"with {', '.join(causes)} its columns would be {named(after)}, and they are "
+        f"{named(before)}. Write the file anew, or start again, if that is meant"
     )

@@ -76,7 +76,8 @@ WantedBy=multi-user.target
 
 WITH_KEYS = """\
 # The file of keys is handed over when the service starts: restart it after a change.
-# Nothing that lies beside it is: a JWKS is named there by an absolute path that everybody can read.
+# Nothing that lies beside it is. A JWKS is named there by an absolute path that everybody can read;
+# a secret_file is handed over too: LoadCredential=jobs.secret:/etc/foresql/jobs.secret.
 # Who asked for what is noted in /var/log/{name}/audit.jsonl. Rotate it by renaming.
 """
 

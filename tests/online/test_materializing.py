@@ -363,3 +363,10 @@ def test_as_of_moves_though_nothing_else_does(shop):
         assert online.view.as_of == second.view.as_of > first.view.as_of
         assert online.view.as_of - first.view.as_of < timedelta(days=1)
         assert online.get([(1,)]) == [(1,)]
+
+
+def test_a_warehouse_that_is_not_there_leaves_no_folder(tmp_path):
+    wanted, into = Wanted(name="v", keys=("id",)), tmp_path / "online"
+    with pytest.raises(FeatureError, match=r"nothing\.duckdb"):
+        materialize([wanted], str(into), database=tmp_path / "nothing.duckdb")
+    assert not into.exists()

@@ -181,8 +181,13 @@ def test_a_slow_writer_puts_nothing_older_over_what_is_newer(redis_shop, tmp_pat
         [done] = materialize(wanted, redis_shop.into)
         assert done.problem is None
 
+    def places():
+        with redis_shop.open() as store:
+            return {*client_of(store).keys("*:v:*")}
+
     wanted = [Wanted(name="v", keys=("id",), query=query)]
     for there in (False, True):
+        before = places()
         write(1)
         if there:
             redis_shop.materialize("v", "id", query=query)
@@ -190,6 +195,8 @@ def test_a_slow_writer_puts_nothing_older_over_what_is_newer(redis_shop, tmp_pat
         assert "Another run has put a newer snapshot of v in place" in done.problem
         with redis_shop.open() as store:
             assert store.views["v"].get([(1,)]) == [(1, 2)]
+            lives = [client_of(store).ttl(place) for place in places() - before]
+            assert max(lives) <= redis_target.GRACE, "a refused snapshot does not stay for long"
     # The one that was overtaken is not refused when it reads again.
     redis_shop.materialize("v", "id", query=query)
 

@@ -5,7 +5,12 @@ import time
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from serving_process import of
 from signed_tokens import AUDIENCE, ISSUER, KEYS, claims, hmac_signed, pem, token, unsigned
 
@@ -28,6 +33,10 @@ models = {{ delay = ["predict"] }}
 """
 SMALL_RSA = rsa.generate_private_key(65537, 1024)  # noqa: S505 - to be refused
 P384 = ec.generate_private_key(ec.SECP384R1())
+
+
+def in_der(key):
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def private(key):
@@ -169,6 +178,10 @@ IN_PEM = "public_key = 'key'\nalgorithm = "
         ("public_key = 7\nalgorithm = 'RS256'", None, "issuer, audience and public_key are texts"),
         ("public_key = 'key'\njwks = 'key'", RSA_PEM, "it has issuer, audience and jwks"),
         (BY_FILE, RSA_PEM, "a key or certificate"),
+        (BY_FILE, in_der(P384.public_key()), "a key or certificate"),
+        (BY_FILE, jwt.algorithms.ECAlgorithm.to_jwk(P384.public_key()).encode(), "a key or"),
+        (BY_FILE, b"0123456" * 5, "has 7 different bytes, and a secret is random"),
+        (BY_FILE.replace("'key'", r'"k\u0000y"'), None, "embedded null byte"),
         (BY_FILE, SECRET[:31], "has 31 bytes, and a secret at least 32"),
         (BY_FILE, SECRET[:31] + b"\n", "has 31 bytes, and a secret at least 32"),
         (BY_FILE, None, "No such file"),

@@ -11,7 +11,6 @@ import math
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ....errors import ScoringError, SignatureError
@@ -26,7 +25,6 @@ Closure: TypeAlias = "Callable[[list[Any]], Any]"
 """Gives an expression's value from the cells of one row."""
 
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - DuckDB's TIMESTAMP has no zone
-EPOCH_DAY = date(1970, 1, 1)
 MICROSECOND = timedelta(microseconds=1)
 
 BOOLEAN, VARCHAR, DATE, TIMESTAMP = "BOOLEAN", "VARCHAR", "DATE", "TIMESTAMP"
@@ -44,8 +42,6 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "UINTEGER": (0, 2**32 - 1),
     "UBIGINT": (0, 2**64 - 1),
 }
-SMALL_INTEGERS = tuple(name for name in RANGES if name not in {"HUGEINT", "UBIGINT"})
-"""Those whose values fit into 64 bits with a sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,9 +274,3 @@ _AS_THEY_ARE = {*RANGES, BOOLEAN, DOUBLE, FLOAT, VARCHAR, DATE, TIMESTAMP, NULL,
 def fails(message: str) -> ScoringError:
     """Make the error of a row for which DuckDB raises one too."""
     return ScoringError(f"{message}. DuckDB refuses such a row too.")
-
-
-@cache
-def power_of_ten(digits: int) -> int:
-    """Give the integer."""
-    return 10**digits

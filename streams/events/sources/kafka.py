@@ -80,8 +80,8 @@ class KafkaSource:
     def open(self, positions: Callable[[Sequence[str]], Mapping[str, Offset]]) -> None:
         """Connect, find the topic, and join the group."""
         self._positions = positions
-        self._consumer = self._library.Consumer(self._settings)
         try:
+            self._consumer = self._library.Consumer(self._settings)
             found = self._consumer.list_topics(self._topic, timeout=ANSWERING)
             error = found.topics[self._topic].error
         except self._library.KafkaException as refused:
@@ -153,8 +153,10 @@ class KafkaSource:
         StreamError
             If no broker answers, or there is no such topic.
         """
-        consumer = self._library.Consumer(self._settings)
+        consumer = None
         try:
+            # What it hears of brokers is for a worker's log; here it is said once, as an error.
+            consumer = self._library.Consumer(self._settings | {"error_cb": lambda _: None})
             topic = consumer.list_topics(self._topic, timeout=ANSWERING).topics[self._topic]
             self._check(topic.error)
             found: dict[str, Lag] = {}
@@ -168,7 +170,8 @@ class KafkaSource:
             message = f"{self._bus}, topic {self._topic}: {error.args[0].str()}"
             raise StreamError(message) from error
         finally:
-            consumer.close()
+            if consumer is not None:
+                consumer.close()
         return found
 
     def close(self) -> None:

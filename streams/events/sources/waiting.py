@@ -7,6 +7,7 @@ position is left out where ``start = "latest"``: a worker that takes it decides 
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ....errors import StreamError
@@ -53,12 +54,10 @@ def ask_lag(definition: Definition, positions: Mapping[str, str]) -> dict[str, L
 
 
 def _behind_in_nats(definition: Definition, positions: Mapping[str, str]) -> dict[str, Lag]:
-    from nats import errors
-
     thread = LoopThread("foresql-lag")
     try:
         return thread.call(_ask_nats(definition, positions))
-    except (errors.Error, TimeoutError) as error:
+    except _errors() as error:
         message = f"JetStream does not answer at {definition.source.bus}: {error!r}"
         raise StreamError(message) from error
     finally:
@@ -105,5 +104,15 @@ async def _count(client: Client, stream: str, subject: str | None, begin: int) -
         where = f"{where}.{subject}"
     body = {"stream_name": stream, "config": configuration, "action": "create"}
     waiting = (await request_api(client, where, body))["num_pending"]
-    await request_api(client, f"CONSUMER.DELETE.{stream}.{name}", {})
+    with suppress(StreamError, *_errors()):  # who may not drop it: the server does
+        await request_api(client, f"CONSUMER.DELETE.{stream}.{name}", {})
     return waiting
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """Name the errors of a client, which need not be installed to ask for positions."""
+    try:
+        from nats import errors
+    except ModuleNotFoundError:
+        return (TimeoutError,)
+    return (errors.Error, TimeoutError)

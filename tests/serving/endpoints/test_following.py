@@ -151,7 +151,7 @@ def test_a_view_whose_columns_change_is_followed(registry, serving, start, place
     materialized(place, PLANES.format("'many'"))
     endpoints.refresh()
     assert answered() == 4
-    assert "its columns would be" in endpoints.problems[0]
+    assert "with the feature view planes of now its columns would be" in endpoints.problems[0]
     (serving / "late_flight.sql").write_text(JOINED + " WHERE true")
     endpoints.refresh()
     assert answered() == "many"
@@ -227,9 +227,23 @@ def test_files_are_followed_while_the_views_are_out_of_reach(registry, serving, 
     client.service.endpoints.refresh()
     assert client.post("/predict/late_flight", ROW).json()["version"] != before
     assert not client.service.endpoints.is_current
+    assert "feature views: " in client.service.endpoints.problems[0]
     away.rename(into)
     client.service.endpoints.refresh()
     assert client.service.endpoints.is_current
+    assert client.service.endpoints.problems == []
+
+
+def test_a_file_that_is_no_endpoint_makes_no_other_unready(registry, serving, start):
+    with redis_server() as server:
+        materialized(server.url(), PLANES.format("1"))
+        (serving / "late_flight.sql").write_text(JOINED)
+        (serving / "late_flight.toml").write_text('[request]\ncolumns = { tailnum = "VARCHAR" }\n')
+        client = start(registry, endpoints=Endpoints(serving, online=server.url()))
+        (serving / "stray.toml").write_text("")
+        client.service.endpoints.refresh()
+        assert client.get("/v2/models/late_flight/ready").status_code == 200
+        assert "files and aliases of endpoints: " in client.service.endpoints.problems[0]
 
 
 def test_that_rules_and_log_are_not_for_endpoints_is_said(

@@ -220,3 +220,12 @@ def test_what_waits_is_told_without_joining_the_group(broker):
     }
     latest = definition(broker.url, "waits", lease=LEASE, start="latest")
     assert ask_lag(latest, {"waits-0": "3"}) == {"waits-0": (6, None)}
+
+
+def test_a_certificate_that_is_not_there(monkeypatch):
+    monkeypatch.setenv("FORESQL_BUS_CA", "/nowhere/ca.pem")
+    made = definition("kafka://127.0.0.1:1", "t")
+    with pytest.raises(StreamError, match=r"ssl\.ca\.location failed"):
+        ask_lag(made, {})
+    with pytest.raises(StreamError, match=r"ssl\.ca\.location failed"):
+        open_source(made).open(lambda _: {})

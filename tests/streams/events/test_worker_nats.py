@@ -133,5 +133,17 @@ def test_status_without_the_bus_says_so(flights, server):
     assert server.url in said
 
 
+def test_status_without_the_client_of_the_bus_says_so(flights, server, monkeypatch):
+    definition = flights.define(server.url, stream="FLIGHTS", source=SOURCE)
+    publish(server, range(4))
+    flights.work(definition)
+    for name in [name for name in sys.modules if name.split(".")[0] == "nats"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    told = []
+    assert worker_status(definition, told.append)["predictions"] > 0
+    [said] = told
+    assert "NATS needs nats-py: pip install 'foresql[streams]'" in said
+
+
 def lags(definition):
     return {row["partition"]: row["lag"] for row in worker_status(definition)["positions"]}
