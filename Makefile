@@ -70,7 +70,9 @@ fuzz: $(VENV)/.installed-fuzz
 
 soak: $(VENV)/.installed-dev
 	FORESQL_KILLS=200 $(BIN)/python -m pytest -q --timeout=0 -o faulthandler_timeout=0 \
-		tests/streams/test_kill.py tests/streams/events/test_kill.py
+		tests/streams/test_kill.py tests/streams/events/test_kill.py \
+		tests/streams/events/test_windows.py::test_a_killed_worker_loses_and_repeats_nothing \
+		tests/streams/events/test_kafka_sink.py::test_killed_workers_lose_nothing_and_repeat_under_the_same_keys
 	FORESQL_SOAK_SECONDS=$(SOAK) $(BIN)/python -m pytest -q --timeout=0 -o faulthandler_timeout=0 tests/serving/test_soak.py
 
 bench: $(VENV)/.installed-dev

@@ -55,12 +55,12 @@ def begin(path, registry, told):
     os.write(told, b".")
 
 
-def live(path, registry, seed, dies_at, told):
+def live(path, registry, kills, seed, dies_at, told):  # noqa: PLR0913, PLR0917 - a process's whole life
     """Change rows and run the task, after a look at what the life before left.
 
     With ``dies_at`` it is killed before that statement of the run.
     """
-    mend_torn_block(path)
+    mend_torn_block(path, kills)
     with streams.open_to_write(path) as con:
         check(con, registry)
         os.write(told, b".")
@@ -132,15 +132,15 @@ def main(folder, registry, kills):
     warnings.simplefilter("ignore", RuntimeWarning)
     path, dice, deaths = folder / "w.duckdb", random.Random(7), 0  # noqa: S311
     in_child(begin, path, registry)
-    while in_child(live, path, registry, deaths, deaths):
+    while in_child(live, path, registry, kills, deaths, deaths):
         deaths += 1
     statements = deaths
     while deaths < statements + kills:
         if dice.random() < 0.1:
             promote(registry, dice.choice((1, 2)))
         seed, moment = dice.randrange(10**9), dice.uniform(0, LONGEST)
-        deaths += in_child(live, path, registry, seed, None, kill_after=moment)
-    in_child(live, path, registry, 0, None)
+        deaths += in_child(live, path, registry, kills, seed, None, kill_after=moment)
+    in_child(live, path, registry, kills, 0, None)
     print(statements, deaths)  # noqa: T201 - its answer
 
 

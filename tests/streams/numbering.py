@@ -29,7 +29,7 @@ def number(connection, writer, last):
     return found + 1
 
 
-def main(path, writer):
+def main(path, writer, kills):
     turns._TURN = 0.0  # each number is a turn
     file = turns.SharedFile(path, hold=False, pause=time.sleep, told=lambda _: None)
     last = None
@@ -40,8 +40,8 @@ def main(path, writer):
                     last = number(connection, writer, last)
                     log.write(f"{last}\n".encode())
             except StreamError:  # another one was killed while it closed the file
-                mend_torn_block(path)
+                mend_torn_block(path, kills)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from children import PATIENCE, child
-from torn_block import mend_torn_block
+from torn_block import KILLS_A_MEND, TornTooOftenError, mend_torn_block
 
 from foresql.errors import StreamError
 from foresql.streams import open_to_write
@@ -102,7 +102,7 @@ def test_writers_that_are_killed_at_any_moment_lose_nothing(database):
     dice, until = random.Random(5), time.monotonic() + PATIENCE  # noqa: S311
 
     def begin(writer):
-        command = [sys.executable, NUMBERING, database, str(writer)]
+        command = [sys.executable, NUMBERING, database, str(writer), str(KILLS)]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=FINDS_SUPPORT)
 
     def has_come(log, lines):
@@ -127,7 +127,7 @@ def test_writers_that_are_killed_at_any_moment_lose_nothing(database):
             writer.kill()
             said.append(writer.communicate()[0])
     assert said == [""] * WRITERS
-    mend_torn_block(database)
+    mend_torn_block(database, KILLS)
     with open_to_write(database) as connection:
         for each, log in enumerate(logs):
             check(connection, str(each), len(log.read_text().split()))
@@ -137,14 +137,35 @@ def test_a_block_that_a_kill_tore_is_mended(database):
     """As `torn_block.py` does it for tests that kill: by the checksum alone."""
     with open_to_write(database) as connection:
         connection.execute("INSERT INTO numbers VALUES ('torn', 1)")
-    whole = database.read_bytes()
-    place = 3 * 4096  # behind the headers
-    database.write_bytes(whole[:place] + b"another " + whole[place + 8 :])
+    tear(database, b"another ")
     with pytest.raises(StreamError, match="checksum"), open_to_write(database):
         pass
     mend_torn_block(database)
     with open_to_write(database) as connection:
         assert connection.sql("FROM numbers").fetchall() == [("torn", 1)]
+
+
+def tear(database, checksum):
+    """Change the checksum of the first block."""
+    whole = database.read_bytes()
+    place = 3 * 4096  # behind the headers
+    database.write_bytes(whole[:place] + checksum + whole[place + 8 :])
+
+
+def test_more_torn_blocks_than_are_said_are_not_mended(database):
+    kills = 2 * KILLS_A_MEND
+    for mend in range(2):
+        with open_to_write(database) as connection:
+            connection.execute("INSERT INTO numbers VALUES ('torn', ?)", [mend])
+        tear(database, b"another ")
+        mend_torn_block(database, kills)
+    with open_to_write(database) as connection:
+        connection.execute("INSERT INTO numbers VALUES ('torn', 2)")
+    tear(database, b"another ")
+    with pytest.raises(TornTooOftenError, match=r"200 kills tore 3 blocks of .*w\.duckdb, and 2"):
+        mend_torn_block(database, kills)
+    with pytest.raises(StreamError, match="checksum"), open_to_write(database):
+        pass
 
 
 def check(connection, writer, committed):

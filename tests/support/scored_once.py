@@ -1,6 +1,7 @@
-"""What a sink must hold after workers scored flights of a NATS stream: each event once.
+"""What a sink must hold after workers scored flights of a bus: each event once.
 
-Event N has the sequence number N + 1 of its stream, for one publisher published them in order.
+Event N has the sequence number N + 1 of its NATS stream, for one publisher published them in order.
+On a topic of Kafka it is the N / 4th of its partition.
 """
 
 import shutil
@@ -8,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from changing_flights import promote
-from nats_server import NatsServer
+from kafka_mock import PARTITIONS, KafkaMock
 from worked_flights import Flights, payload
 
 STREAM = "FLIGHTS"
@@ -24,11 +25,11 @@ Read = Callable[[str], Sequence[tuple[Any, ...]]]
 
 
 class Published:
-    """Flights that were published, and what each version of the model makes of them."""
+    """Flights on subjects of NATS, and what each version of the model makes of them."""
 
-    def __init__(self, server: NatsServer, flights: Flights, subjects: Sequence[str]) -> None:
+    def __init__(self, server: Any, flights: Flights, subjects: Sequence[str]) -> None:
         self.subjects, self.count = subjects, 0
-        self._server = server
+        self._server = server  # a `NatsServer` here
         self._known: dict[str, tuple[int, dict[int, tuple[str, ...]]]] = {}
         self.flights = flights
         for version in (1, 2):
@@ -37,15 +38,22 @@ class Published:
 
     def publish(self, count: int) -> None:
         numbers = range(self.count, self.count + count)
-        self._server.publish((self.subject(number), self._payload(number)) for number in numbers)
+        self._send([(number, self._payload(number)) for number in numbers])
         self.count += count
 
     def subject(self, number: int) -> str:
         return self.subjects[number * 7 % len(self.subjects)]
 
+    def offset(self, number: int) -> int:
+        return number + 1
+
+    def _send(self, payloads: Sequence[tuple[int, bytes]]) -> None:
+        self._server.publish((self.subject(number), each) for number, each in payloads)
+
     def done(self, positions: Mapping[str, Any]) -> set[int]:
         """Name the events that are done by positions."""
-        return {n for n in range(self.count) if n < int(positions.get(self.subject(n), 0))}
+        last = {name: int(offset) for name, offset in positions.items()}
+        return {n for n in range(self.count) if self.offset(n) <= last.get(self.subject(n), -1)}
 
     def check(self, read: Read, *, is_done: bool = True) -> set[str]:
         """Hold a sink against its positions: what is up to there is there, once, and no more.
@@ -55,9 +63,11 @@ class Published:
         done = self.done(dict(read(POSITIONS)))
         assert len(done) == self.count or not is_done
         poisoned = {n for n in done if n % POISONED == 0}
-        assert sorted(read(DEAD)) == sorted((self.subject(n), n + 1, "decode") for n in poisoned)
+        assert sorted(read(DEAD)) == sorted(
+            (self.subject(n), self.offset(n), "decode") for n in poisoned
+        )
         rows = sorted(read(PREDICTIONS), key=lambda row: row[3])
-        assert all((self.subject(row[3]), row[3] + 1) == row[:2] for row in rows)
+        assert all((self.subject(row[3]), self.offset(row[3])) == row[:2] for row in rows)
         answers = {version: self._answers(version) for version in ("1", "2")}
         assert [row[3] for row in rows] == sorted(answers["1"].keys() & done - poisoned)
         assert all(tuple(map(repr, row[3:])) == answers[row[2]][row[3]] for row in rows)
@@ -76,3 +86,20 @@ class Published:
     @staticmethod
     def _payload(number: int) -> bytes:
         return b"no JSON" if number % POISONED == 0 else payload(number)
+
+
+class PublishedToTopic(Published):
+    """Flights on the partitions of a topic of Kafka."""
+
+    def __init__(self, broker: KafkaMock, flights: Flights) -> None:
+        subjects = [f"{STREAM}-{number}" for number in range(PARTITIONS)]
+        super().__init__(broker, flights, subjects)
+
+    def subject(self, number: int) -> str:
+        return self.subjects[number % PARTITIONS]
+
+    def offset(self, number: int) -> int:
+        return number // PARTITIONS
+
+    def _send(self, payloads: Sequence[tuple[int, bytes]]) -> None:
+        self._server.publish(STREAM, ((number % PARTITIONS, each) for number, each in payloads))

@@ -3,9 +3,8 @@
 import json
 import math
 import random
+import signal
 import struct
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -16,6 +15,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from mortal_workers import Workers
 from torn_block import mend_torn_block
 
 import foresql
@@ -147,8 +147,10 @@ def read_definition_of(query: str, **window):
 class Events:
     """Random events of partitions, each in the order in which it arrives."""
 
-    def __init__(self, seed: int, count: int = 300, partitions: int = 2) -> None:
-        self.draw = chance(seed)
+    def __init__(
+        self, seed: int, count: int = 300, partitions: int = 2, seconds: float = 2400
+    ) -> None:
+        self.draw, self._seconds = chance(seed), seconds
         self.by_partition: dict[str, list[dict]] = {}
         for number in range(partitions):
             keys = [f"s{number}-{key}" for key in range(3)] + ([None] if number == 0 else [])
@@ -163,7 +165,7 @@ class Events:
         return {
             "event_id": name,
             "sensor": draw.choice(keys),
-            "t": START + timedelta(seconds=round(draw.uniform(0, 2400) / step) * step),
+            "t": START + timedelta(seconds=round(draw.uniform(0, self._seconds) / step) * step),
             "x": draw.choice([None, 0.0, -0.0, draw.gauss(3, 4), round(draw.gauss(3, 4), 1)]),
             "n": draw.choice([None, *range(8)]),
         }
@@ -326,30 +328,19 @@ def write_files(folder: Path, events: Events) -> None:
         path.write_text("".join(lines))
 
 
-def start(folder: Path, registry: Path) -> subprocess.Popen:
-    """Start a worker that ends when all events are scored."""
-    command = [sys.executable, "-m", "foresql.cli", "worker", "run", "worker.toml"]
-    with (folder / "out.log").open("a") as log:
-        return subprocess.Popen(
-            [*command, "--until-empty", "--flush", "--registry", str(registry)],
-            cwd=folder,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-
-
-def kill_at_work(folder: Path, registry: Path, draw: random.Random) -> None:
-    """Start a worker, and kill it when it has written a few batches more."""
-    worker = start(folder, registry)
+def kill_at_work(started: Workers, folder: Path, draw: random.Random, kills: int) -> bool:
+    """Start a worker, and kill it when it has written a few batches more; whether it still ran."""
+    worker = started.start("--until-empty", "--flush")
     began, seen, wanted = _written(folder), 0, draw.randint(1, 8)
-    while worker.poll() is None and seen < wanted:
+    while worker.is_alive() and seen < wanted:
         now = _written(folder)
         seen, began = seen + (now != began), now
         time.sleep(0.005)
-    worker.kill()
-    worker.wait()
+    code = started.kill(worker)
+    assert code in {0, -signal.SIGKILL}, started.log.read_text()
     if (folder / "scores.duckdb").exists():
-        mend_torn_block(folder / "scores.duckdb")
+        mend_torn_block(folder / "scores.duckdb", kills)
+    return code != 0
 
 
 def _written(folder: Path) -> int:

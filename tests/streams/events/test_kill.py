@@ -40,7 +40,7 @@ def test_killed_workers_lose_and_repeat_nothing(server, models, tmp_path):
             promote(flights.registry, 1 + life // 2 % 2)
             live(started, server, life, dice)
             if (tmp_path / "scores.duckdb").exists():
-                mend_torn_block(tmp_path / "scores.duckdb")
+                mend_torn_block(tmp_path / "scores.duckdb", KILLS)
                 versions |= check(published, tmp_path, is_done=False)
         # The lease of the one that died may outlive this one.
         time.sleep(LEASE)

@@ -1,4 +1,4 @@
-"""Workers on the partitions of one stream come, stop and are killed: each event is there once."""
+"""Workers on the partitions of one stream or topic come, stop and are killed: each event once."""
 
 import shutil
 import signal
@@ -6,10 +6,11 @@ import signal
 import duckdb
 import psycopg
 import pytest
+from kafka_mock import kafka_mock
 from mortal_workers import until, workers
 from nats_server import nats_server
 from postgres_server import postgres_server
-from scored_once import STREAM, Published
+from scored_once import STREAM, Published, PublishedToTopic
 from worked_flights import Flights
 
 from foresql.errors import StreamError
@@ -18,6 +19,9 @@ from foresql.streams.events.status import worker_status
 SUBJECTS = ("f.0", "f.1", "f.2", "f.3")
 SOURCE = f"subjects = {list(SUBJECTS)}\nlease = '1 s'"
 EACH = 400
+GROUP = "lease = '4 s'"  # the mock lets the first of a group wait for three
+SHARE = 40
+"""Events by which it is seen who works."""
 
 
 @pytest.fixture
@@ -28,9 +32,15 @@ def server():
 
 
 @pytest.fixture
-def published(server, models, tmp_path):
-    flights = Flights(tmp_path, shutil.copytree(models, tmp_path / "registry"))
-    return Published(server, flights, SUBJECTS)
+def broker():
+    with kafka_mock() as mock:
+        mock.make(STREAM)
+        yield mock
+
+
+@pytest.fixture
+def flights(models, tmp_path):
+    return Flights(tmp_path, shutil.copytree(models, tmp_path / "registry"))
 
 
 @pytest.fixture
@@ -44,43 +54,97 @@ def in_postgres():
         yield server.address, lambda: psycopg.connect(server.address)
 
 
-@pytest.mark.parametrize("sink", ["in_duckdb", "in_postgres"])
-def test_workers_come_and_go(sink, server, published, request):
-    to, connect = request.getfixturevalue(sink)
-    flights = published.flights
-    definition = flights.define(server.url, stream=STREAM, source=SOURCE, most=20, sink=to)
+class Watched:
+    """Workers of a definition, and what their sink says of them."""
 
-    def done():
+    def __init__(self, started, published, definition):
+        self.started, self.published, self._definition = started, published, definition
+
+    def positions(self):
         try:
-            positions = worker_status(definition, flights.told.append)["positions"]
+            found = worker_status(self._definition, self.published.flights.told.append)
         except StreamError:  # no worker has made the tables yet
-            return 0
-        last = {row["partition"]: row["last_offset"] for row in positions if row["last_offset"]}
-        return len(published.done(last))
+            return []
+        return [row for row in found["positions"] if row["last_offset"]]
 
-    with workers(flights.path, flights.registry) as started:
+    def wait_for(self, count):
+        def is_done():
+            last = {row["partition"]: row["last_offset"] for row in self.positions()}
+            return len(self.published.done(last)) >= count
 
-        def wait_for(count):
-            until(lambda: done() >= count, started.log.read_text)
+        until(is_done, self.started.log.read_text)
 
-        killed, stopped, _ = (started.start() for _ in range(3))
-        published.publish(EACH)
-        wait_for(EACH // 4)
-        assert started.kill(killed) == -signal.SIGKILL
-        published.publish(EACH)
-        started.start()
-        wait_for(EACH)
-        stopped.terminate()
-        published.publish(EACH)
-        assert started.end(stopped) == 143, started.log.read_text()
-        wait_for(published.count)
-        for each in started.processes[2:]:
+    def wait_for_workers(self, count, *, without=frozenset()):
+        """Publish until so many workers did the last of partitions, none of those; name them."""
+        found = set()
+
+        def is_shared():
+            nonlocal found
+            self.published.publish(SHARE)
+            self.wait_for(self.published.count)
+            found = {row["worker"] for row in self.positions()}
+            return len(found) == count and not found & without
+
+        until(is_shared, self.started.log.read_text)
+        return found
+
+    def stop(self, *processes):
+        for each in processes:
             each.terminate()
-            assert started.end(each) == 143, started.log.read_text()
+            assert self.started.end(each) == 143, self.started.log.read_text()
+
+
+def runs(connect, published):
+    """Hold the sink against what was published, and name the workers."""
     with connect() as con:
 
         def read(query):
             return con.execute(query).fetchall()
 
         published.check(read)
-        assert len(read("SELECT DISTINCT run_id FROM predictions")) > 1
+        return {run for (run,) in read("SELECT DISTINCT run_id FROM predictions")}
+
+
+@pytest.mark.parametrize("sink", ["in_duckdb", "in_postgres"])
+def test_workers_come_and_go(sink, server, flights, request):
+    to, connect = request.getfixturevalue(sink)
+    published = Published(server, flights, SUBJECTS)
+    definition = flights.define(server.url, stream=STREAM, source=SOURCE, most=20, sink=to)
+    with workers(flights.path, flights.registry) as started:
+        watched = Watched(started, published, definition)
+        killed, stopped, _ = (started.start() for _ in range(3))
+        published.publish(EACH)
+        watched.wait_for(EACH // 4)
+        assert started.kill(killed) == -signal.SIGKILL
+        published.publish(EACH)
+        started.start()
+        watched.wait_for(EACH)
+        stopped.terminate()
+        published.publish(EACH)
+        assert started.end(stopped) == 143, started.log.read_text()
+        watched.wait_for(published.count)
+        watched.stop(*started.processes[2:])
+    assert len(runs(connect, published)) > 1
+
+
+@pytest.mark.parametrize("sink", ["in_duckdb", "in_postgres"])
+def test_a_consumer_group_shares_a_topic_and_follows_its_dead(sink, broker, flights, request):
+    """One worker, then three that each have partitions; one is killed at work, another comes."""
+    to, connect = request.getfixturevalue(sink)
+    published = PublishedToTopic(broker, flights)
+    definition = flights.define(broker.url, stream=STREAM, source=GROUP, most=20, sink=to)
+    with workers(flights.path, flights.registry) as started:
+        watched = Watched(started, published, definition)
+        killed = started.start()
+        first = watched.wait_for_workers(1)
+        others = [started.start() for _ in range(2)]
+        three = watched.wait_for_workers(3)
+        assert first < three
+        done = published.count
+        published.publish(EACH)
+        watched.wait_for(done + EACH // 8)
+        assert started.kill(killed) == -signal.SIGKILL
+        others.append(started.start())
+        assert len(watched.wait_for_workers(3, without=first) & three) == 2
+        watched.stop(*others)
+    assert len(runs(connect, published)) == 4

@@ -1,14 +1,18 @@
 """Features over windows: each event once, and the bits of the batch, however events arrive."""
 
+import os
 from dataclasses import replace
 
 import pytest
 import windowed_events
+from mortal_workers import workers
 from windowed_events import Events, chance
 
 from foresql.errors import StreamError
 from foresql.streams.events.records import MovedError
 from foresql.streams.events.windows import features
+
+KILLS = int(os.environ.get("FORESQL_KILLS", "2"))
 
 
 @pytest.fixture(scope="session")
@@ -218,13 +222,17 @@ def test_another_time_of_the_events_is_refused(registry, tmp_path):
 
 def test_a_killed_worker_loses_and_repeats_nothing(registry, tmp_path):
     """Through the command, with real deaths; the file's order is the order of arrival."""
-    events = Events(11, count=90)
+    events = Events(11, count=45 * KILLS, seconds=1200 * KILLS)
     windowed_events.write_definition(tmp_path, window="[batch]\nmost = 15")
     windowed_events.write_files(tmp_path, events)
-    for deaths in range(2):
-        windowed_events.kill_at_work(tmp_path, registry, chance(deaths))
-    worker = windowed_events.start(tmp_path, registry)
-    assert worker.wait() == 0
+    with workers(tmp_path / "worker.toml", registry) as started:
+        died = [
+            windowed_events.kill_at_work(started, tmp_path, chance(life), KILLS)
+            for life in range(KILLS)
+        ]
+        worker = started.start("--until-empty", "--flush")
+        assert started.end(worker) == 0, started.log.read_text()
+    assert sum(died) >= KILLS / 2
     rows = [row for rows in events.by_partition.values() for row in rows]
     expected = windowed_events.in_batch(tmp_path, registry, rows)
     assert windowed_events.keyed(windowed_events.predicted(tmp_path)) == expected
