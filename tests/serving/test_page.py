@@ -1,5 +1,6 @@
 """The page in a real browser: by keyboard, quiet, alone, and never run by what the data says."""
 
+import json
 import re
 import shlex
 import shutil
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from browsing import Browser
+from endpoint_shop import JOINED, Shop
 from serving_process import Server, sha256
 from sklearn.ensemble import HistGradientBoostingRegressor
 
@@ -25,8 +27,35 @@ models = {{ "*" = ["read", "predict"] }}
 [caller]
 sha256 = "{sha256("callers-key")}"
 models = {{ delay = ["predict"] }}
+
+[guest]
+sha256 = "{sha256("guests-key")}"
+models = {{ every_type = ["predict"] }}
 """
 NARROW = 360
+COLUMNS = {
+    "id": "INTEGER", "far": "FLOAT", "word": "VARCHAR", "flag": "BOOLEAN", "day": "DATE",
+    "fee": "DECIMAL(9,2)", "small": "TINYINT", "moment": "TIMESTAMP",
+}  # fmt: skip
+TYPES = "[request.columns]\n" + "".join(f"{n} = '{t}'\n" for n, t in COLUMNS.items())
+EVERY_TYPE = """
+SELECT id, predict_delay(distance := far, "dep delay" := id) AS late, word AS "{}",
+    NOT flag AS other, day + 1 AS later, fee + 1 AS more, [word, ''] AS two, moment, small
+FROM trips WHERE id <> 9
+""".format(HOSTILE.replace('"', '""'))
+TYPED = [
+    ["7", "0.1", "naïve ☃", "true", "2013-01-31", "19.90", "-3", "2013-01-31T23:59:59"],
+    ["9", "1", "left out", "", "", "", "", ""],
+    ["-2147483648", "1e3", "", "false", "", "", "", ""],
+]
+SENT = [
+    dict(zip(COLUMNS, values, strict=True))
+    for values in (
+        (7, 0.1, "naïve ☃", True, "2013-01-31", "19.90", -3, "2013-01-31T23:59:59"),
+        (9, 1, "left out", None, None, None, None, None),
+        (-(2**31), 1e3, None, False, None, None, None, None),
+    )
+]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +64,11 @@ def server(published, tmp_path_factory):
     (folder / "keys.toml").write_text(KEYS)
     registry = shutil.copytree(published, folder / "registry")
     publish_hostile(registry)
-    server = Server(registry, "--keys", folder / "keys.toml")
+    shop = Shop(folder, registry)
+    shop.write(EVERY_TYPE, TYPES, "every_type")
+    shop.write(JOINED.format(join="LEFT JOIN"))
+    views = ("--endpoints", shop.folder, "--online", shop.online, "--database", shop.database)
+    server = Server(registry, "--keys", folder / "keys.toml", *views)
     yield server
     assert server.stop() == 0
     assert server.errors == ""
@@ -88,8 +121,16 @@ def ask(server, name, rows, **options):
     ).json()["answers"]
 
 
+def fill(page, rows):
+    page.run("".join(["at('add').click();"] * (len(rows) - 1)))
+    page.run(
+        "[...document.querySelectorAll('.row')].forEach((row, i) => row.querySelectorAll('.field')"
+        f".forEach((field, j) => field.value = {rows}[i][j]))"
+    )
+
+
 def answered(page):
-    page.wait_for("document.querySelector('.value') || at('problem').textContent")
+    page.wait_for("document.querySelector('.value, td') || at('problem').textContent")
     assert page.run("at('problem').textContent") == ""
 
 
@@ -133,16 +174,12 @@ def test_the_key_is_kept_nowhere(page):
 
 def test_several_rows_and_probabilities(page, server):
     choose(page, "kinds@champion")
-    page.run("at('add').click()")
     rows = [
         {'the "hour"': 7, "carrier": "naïve ☃", "weekend": True, "at": "2013-01-01"},
         {'the "hour"': 9007199254740993, "carrier": None, "weekend": None, "at": None},
     ]
     texts = [["7", "naïve ☃", "true", "2013-01-01"], ["9007199254740993", "", "", ""]]
-    page.run(
-        "[...document.querySelectorAll('.row')].forEach((row, i) => row.querySelectorAll('.field')"
-        f".forEach((field, j) => field.value = {texts}[i][j]))"
-    )
+    fill(page, texts)
     assert "9007199254740993" in page.run("body()")
     page.run("document.querySelector('button.main').click()")
     answered(page)
@@ -161,6 +198,114 @@ def test_who_may_only_predict_gets_a_form_too(page):
     ]
     page.run("document.querySelector('button.main').click()")
     answered(page)
+
+
+def cells(page):
+    """The table of an endpoint's answers: its rows, and the names above them first."""
+    return page.run(
+        "[...document.querySelectorAll('#answers tr')]"
+        ".map(row => [...row.children].map(each => each.textContent))"
+    )
+
+
+def shown(value):
+    match value:
+        case None:
+            return "missing"
+        case bool():
+            return str(value).lower()
+        case list():
+            return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        case _:
+            return str(value)
+
+
+def test_an_endpoint_of_every_type(page, server):
+    choose(page, "every_type")
+    assert page.run("[...at('model').options].map(each => each.value)")[-2:] == [
+        "every_type",
+        "late_flight",
+    ]
+    assert (
+        page.run("['explain', 'interval', 'options'].map(id => at(id).checkVisibility())")
+        == [False] * 3
+    )
+    fill(page, TYPED)
+    assert json.loads(page.run("body()")) == {"rows": SENT}
+    page.run("document.querySelector('button.main').click()")
+    answered(page)
+    expected = ask(server, "every_type", SENT)
+    assert [row["id"] for row in expected] == [7, -(2**31)]
+    head, *rows = cells(page)
+    assert head == ["Row", *expected[0]]
+    assert [row[0] for row in rows] == ["1", "3"]
+    assert [row[1:] for row in rows] == [[*map(shown, each.values())] for each in expected]
+    assert "nothing for row 2." in page.run("at('answers').innerText")
+    assert page.run("document.activeElement.id") == "answer-title"
+    assert "every_type'" in page.run("at('curl').textContent")
+    assert page.run("document.title") == "Try a model"
+    assert not [each for each in page.complaints if "401" not in str(each)]
+
+
+@pytest.mark.parametrize(("place", "name"), [(0, "id"), (1, "far"), (6, "small")])
+def test_what_an_endpoint_takes_as_a_number(page, place, name):
+    choose(page, "every_type")
+    page.run(f"document.querySelectorAll('.field')[{place}].value = '1, \"x\": 2'")
+    page.run("document.querySelector('button.main').click()")
+    assert page.run("at('problem').textContent").startswith(f'{name}: "1, \\"x\\": 2" is no ')
+
+
+def test_an_endpoint_that_leaves_all_rows_out(page):
+    choose(page, "every_type")
+    fill(page, TYPED[1:2])
+    page.run("document.querySelector('button.main').click()")
+    page.wait_for("at('answers').textContent")
+    assert "The query answers nothing for row 1." in page.run("at('answers').innerText")
+    assert cells(page) == []
+
+
+def test_an_endpoint_that_looks_features_up(page, server):
+    choose(page, "late_flight")
+    assert "Looks up weather by origin" in page.run("at('about').textContent")
+    fill(page, [["JFK", "700"]])
+    page.run("document.querySelector('button.main').click()")
+    answered(page)
+    [expected] = ask(server, "late_flight", [{"origin": "JFK", "distance": 700}])
+    assert expected["delay"] == 7.5
+    assert cells(page) == [["Row", *expected], ["1", *map(shown, expected.values())]]
+    assert "weather as of 20" in page.run("at('answers').innerText")
+    fill(page, [["none", "700"]])
+    page.run("document.querySelector('button.main').click()")
+    page.wait_for("at('problem').textContent")
+    assert "none" in page.run("at('problem').textContent")
+    assert cells(page) == []
+
+
+def test_who_may_only_ask_an_endpoint_gets_its_form_too(page, server):
+    choose(page, "every_type", "guests-key")
+    assert page.run("[...at('model').options].map(each => each.value)") == ["every_type"]
+    assert (
+        page.run("['explain', 'interval', 'options'].map(id => at(id).checkVisibility())")
+        == [False] * 3
+    )
+    fill(page, TYPED)
+    page.run("document.querySelector('button.main').click()")
+    answered(page)
+    expected = ask(server, "every_type", SENT)
+    assert [row[1:] for row in cells(page)[1:]] == [[*map(shown, e.values())] for e in expected]
+
+
+@pytest.mark.parametrize("width", [NARROW, 1280])
+def test_everybody_can_use_an_endpoint(page, width):
+    page.dress(width)
+    choose(page, "every_type")
+    fill(page, TYPED)
+    page.run("document.querySelector('button.main').click()")
+    answered(page)
+    assert page.run("document.documentElement.scrollWidth") <= width
+    sheet = "document.querySelector('.sheet')"
+    assert page.run(f"{sheet}.tabIndex === 0 && {sheet}.getAttribute('aria-label')") == "Answers"
+    page.dress(1280)
 
 
 def test_what_is_wrong_is_said(page):
