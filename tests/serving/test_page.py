@@ -43,6 +43,7 @@ SELECT id, predict_delay(distance := far, "dep delay" := id) AS late, word AS "{
     NOT flag AS other, day + 1 AS later, fee + 1 AS more, [word, ''] AS two, moment, small
 FROM trips WHERE id <> 9
 """.format(HOSTILE.replace('"', '""'))
+OFFERED = "['explain', 'interval', 'options'].some(id => at(id).checkVisibility())"
 TYPED = [
     ["7", "0.1", "naïve ☃", "true", "2013-01-31", "19.90", "-3", "2013-01-31T23:59:59"],
     ["9", "1", "left out", "", "", "", "", ""],
@@ -138,6 +139,7 @@ def test_by_keyboard_alone(page, server):
     assert "key" in page.run("at('models-problem').textContent")
     assert page.run("document.activeElement.id") == "key"
     choose(page, "delay@champion")
+    assert page.run(OFFERED)
     page.run("document.querySelector('.field').focus()")
     page.type("733.0000000000000001")
     page.press("Tab")
@@ -222,14 +224,9 @@ def shown(value):
 
 def test_an_endpoint_of_every_type(page, server):
     choose(page, "every_type")
-    assert page.run("[...at('model').options].map(each => each.value)")[-2:] == [
-        "every_type",
-        "late_flight",
-    ]
-    assert (
-        page.run("['explain', 'interval', 'options'].map(id => at(id).checkVisibility())")
-        == [False] * 3
-    )
+    names = page.run("[...at('model').options].map(each => each.value)")
+    assert names[-2:] == ["every_type", "late_flight"]
+    assert not page.run(OFFERED)
     fill(page, TYPED)
     assert json.loads(page.run("body()")) == {"rows": SENT}
     page.run("document.querySelector('button.main').click()")
@@ -245,6 +242,10 @@ def test_an_endpoint_of_every_type(page, server):
     assert "every_type'" in page.run("at('curl').textContent")
     assert page.run("document.title") == "Try a model"
     assert not [each for each in page.complaints if "401" not in str(each)]
+    assert page.run("document.querySelector('[role=region]').ariaLabel") == "Answers"
+    for width in (NARROW, 1280):
+        page.dress(width)
+        assert page.run("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize(("place", "name"), [(0, "id"), (1, "far"), (6, "small")])
@@ -259,8 +260,7 @@ def test_an_endpoint_that_leaves_all_rows_out(page):
     choose(page, "every_type")
     fill(page, TYPED[1:2])
     page.run("document.querySelector('button.main').click()")
-    page.wait_for("at('answers').textContent")
-    assert "The query answers nothing for row 1." in page.run("at('answers').innerText")
+    page.wait_for("at('answers').textContent.includes('answers nothing for row 1.')")
     assert cells(page) == []
 
 
@@ -276,36 +276,19 @@ def test_an_endpoint_that_looks_features_up(page, server):
     assert "weather as of 20" in page.run("at('answers').innerText")
     fill(page, [["none", "700"]])
     page.run("document.querySelector('button.main').click()")
-    page.wait_for("at('problem').textContent")
-    assert "none" in page.run("at('problem').textContent")
+    page.wait_for("at('problem').textContent.includes('none')")
     assert cells(page) == []
 
 
 def test_who_may_only_ask_an_endpoint_gets_its_form_too(page, server):
     choose(page, "every_type", "guests-key")
     assert page.run("[...at('model').options].map(each => each.value)") == ["every_type"]
-    assert (
-        page.run("['explain', 'interval', 'options'].map(id => at(id).checkVisibility())")
-        == [False] * 3
-    )
+    assert not page.run(OFFERED)
     fill(page, TYPED)
     page.run("document.querySelector('button.main').click()")
     answered(page)
     expected = ask(server, "every_type", SENT)
     assert [row[1:] for row in cells(page)[1:]] == [[*map(shown, e.values())] for e in expected]
-
-
-@pytest.mark.parametrize("width", [NARROW, 1280])
-def test_everybody_can_use_an_endpoint(page, width):
-    page.dress(width)
-    choose(page, "every_type")
-    fill(page, TYPED)
-    page.run("document.querySelector('button.main').click()")
-    answered(page)
-    assert page.run("document.documentElement.scrollWidth") <= width
-    sheet = "document.querySelector('.sheet')"
-    assert page.run(f"{sheet}.tabIndex === 0 && {sheet}.getAttribute('aria-label')") == "Answers"
-    page.dress(1280)
 
 
 def test_what_is_wrong_is_said(page):
