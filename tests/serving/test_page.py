@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from browsing import Browser
 from endpoint_shop import JOINED, Shop
+from every_type import EVERY_TYPE, SENT, TYPED, TYPES
 from serving_process import Server, sha256
 from sklearn.ensemble import HistGradientBoostingRegressor
 
@@ -33,30 +34,7 @@ sha256 = "{sha256("guests-key")}"
 models = {{ every_type = ["predict"] }}
 """
 NARROW = 360
-COLUMNS = {
-    "id": "INTEGER", "far": "FLOAT", "word": "VARCHAR", "flag": "BOOLEAN", "day": "DATE",
-    "fee": "DECIMAL(9,2)", "small": "TINYINT", "moment": "TIMESTAMP",
-}  # fmt: skip
-TYPES = "[request.columns]\n" + "".join(f"{n} = '{t}'\n" for n, t in COLUMNS.items())
-EVERY_TYPE = """
-SELECT id, predict_delay(distance := far, "dep delay" := id) AS late, word AS "{}",
-    NOT flag AS other, day + 1 AS later, fee + 1 AS more, [word, ''] AS two, moment, small
-FROM trips WHERE id <> 9
-""".format(HOSTILE.replace('"', '""'))
 OFFERED = "['explain', 'interval', 'options'].some(id => at(id).checkVisibility())"
-TYPED = [
-    ["7", "0.1", "naïve ☃", "true", "2013-01-31", "19.90", "-3", "2013-01-31T23:59:59"],
-    ["9", "1", "left out", "", "", "", "", ""],
-    ["-2147483648", "1e3", "", "false", "", "", "", ""],
-]
-SENT = [
-    dict(zip(COLUMNS, values, strict=True))
-    for values in (
-        (7, 0.1, "naïve ☃", True, "2013-01-31", "19.90", -3, "2013-01-31T23:59:59"),
-        (9, 1, "left out", None, None, None, None, None),
-        (-(2**31), 1e3, None, False, None, None, None, None),
-    )
-]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +44,7 @@ def server(published, tmp_path_factory):
     registry = shutil.copytree(published, folder / "registry")
     publish_hostile(registry)
     shop = Shop(folder, registry)
-    shop.write(EVERY_TYPE, TYPES, "every_type")
+    shop.write(EVERY_TYPE.format(name=HOSTILE.replace('"', '""')), TYPES, "every_type")
     shop.write(JOINED.format(join="LEFT JOIN"))
     views = ("--endpoints", shop.folder, "--online", shop.online, "--database", shop.database)
     server = Server(registry, "--keys", folder / "keys.toml", *views)
@@ -289,6 +267,29 @@ def test_who_may_only_ask_an_endpoint_gets_its_form_too(page, server):
     answered(page)
     expected = ask(server, "every_type", SENT)
     assert [row[1:] for row in cells(page)[1:]] == [[*map(shown, e.values())] for e in expected]
+
+
+def test_what_comes_too_late_is_not_shown(page):
+    choose(page, "delay@champion")
+    made = page.run("made")
+    page.run("Promise.all([openModel(), openModel()])")
+    assert page.run("made") == made + 2  # one form of two columns
+    page.run("Promise.all([predict(), predict()])")
+    assert page.run("document.querySelectorAll('article').length") == 1
+    # The answer to what was asked first comes last.
+    page.run(
+        "window.there = ask; window.put = v => document.querySelectorAll('.field')[1].value = v;"
+        "ask = (...what) => there(...what).then(found => new Promise(go => window.late = () =>"
+        " go(found))); put(-50); window.first = predict(); ask = there; put(50)"
+    )
+    page.run("predict()")
+    page.wait_for("window.late")
+    shown = page.run("document.querySelector('.value').textContent")
+    page.run("late(); first")
+    assert page.run("document.querySelector('.value').textContent") == shown
+    assert '"dep delay": 50' in page.run("at('curl').textContent")
+    page.run("put(-50); predict()")
+    assert page.run("document.querySelector('.value').textContent") != shown
 
 
 def test_what_is_wrong_is_said(page):
