@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from .access import Anyone, OnModel, OnServer, Verb
-from .endpoints.cards import described_answer
+from .endpoints.cards import NOT_TAKEN, described_answer
 from .http import json_response
 from .openapi_schemas import (
     BINARY,
@@ -56,6 +56,7 @@ async def document(request: Request, service: Service) -> Response:
             operation = _operation(row_route, has_keys, row=_row_schema(served))
             operation["operationId"] += f"_{served.name}"
             operation["parameters"] = []
+            operation["requestBody"]["content"][JSON]["schema"]["properties"] |= NOT_TAKEN
             operation["responses"]["200"] = described_answer(served)
             paths[f"/predict/{served.name}"] = {"post": operation}
     components: dict[str, Any] = {"schemas": SCHEMAS, "responses": refusals()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -77,6 +78,7 @@ def main() -> None:
         commit_every=MOST,
         commit_interval=PAUSE,
         topic_manager=TopicManager(Admin(address), group, auto_create_topics=False),
+        state_dir=Path(log).with_suffix(".state"),  # else it is written where the process runs
         loglevel=None,
     )
     sink = Scores(model, database)

@@ -21,6 +21,8 @@ _JSON: Mapping[str, Mapping[str, Any]] = {
     "BYTES": {"type": ["string", "null"]},
 }
 _INTEGER = {"type": ["integer", "null"]}
+NOT_TAKEN: Mapping[str, Any] = {"explain": {"const": False}, "interval": {"const": None}}
+"""The options of a request as an endpoint takes them: it answers the columns of its query."""
 
 
 def list_endpoints(shelf: EndpointShelf, principal: Principal) -> list[dict[str, Any]]:
@@ -56,6 +58,8 @@ def endpoint_card(served: ServedEndpoint) -> dict[str, Any]:
             for name, view in views.items()
         },
         "outputs": [{"name": each.name, "type": each.type} for each in served.query.outputs],
+        "explain": False,  # the query calls explain_<model> and interval_<model> itself
+        "interval": False,
     }
 
 

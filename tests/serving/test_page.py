@@ -1,5 +1,6 @@
 """The page in a real browser: by keyboard, quiet, alone, and never run by what the data says."""
 
+import json
 import re
 import shlex
 import shutil
@@ -9,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from browsing import Browser
+from endpoint_shop import JOINED, Shop
+from every_type import EVERY_TYPE, SENT, TYPED, TYPES
 from serving_process import Server, sha256
 from sklearn.ensemble import HistGradientBoostingRegressor
 
@@ -25,8 +28,13 @@ models = {{ "*" = ["read", "predict"] }}
 [caller]
 sha256 = "{sha256("callers-key")}"
 models = {{ delay = ["predict"] }}
+
+[guest]
+sha256 = "{sha256("guests-key")}"
+models = {{ every_type = ["predict"] }}
 """
 NARROW = 360
+OFFERED = "['explain', 'interval', 'options'].some(id => at(id).checkVisibility())"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +43,11 @@ def server(published, tmp_path_factory):
     (folder / "keys.toml").write_text(KEYS)
     registry = shutil.copytree(published, folder / "registry")
     publish_hostile(registry)
-    server = Server(registry, "--keys", folder / "keys.toml")
+    shop = Shop(folder, registry)
+    shop.write(EVERY_TYPE.format(name=HOSTILE.replace('"', '""')), TYPES, "every_type")
+    shop.write(JOINED.format(join="LEFT JOIN"))
+    views = ("--endpoints", shop.folder, "--online", shop.online, "--database", shop.database)
+    server = Server(registry, "--keys", folder / "keys.toml", *views)
     yield server
     assert server.stop() == 0
     assert server.errors == ""
@@ -88,8 +100,16 @@ def ask(server, name, rows, **options):
     ).json()["answers"]
 
 
+def fill(page, rows):
+    page.run("".join(["at('add').click();"] * (len(rows) - 1)))
+    page.run(
+        "[...document.querySelectorAll('.row')].forEach((row, i) => row.querySelectorAll('.field')"
+        f".forEach((field, j) => field.value = {rows}[i][j]))"
+    )
+
+
 def answered(page):
-    page.wait_for("document.querySelector('.value') || at('problem').textContent")
+    page.wait_for("document.querySelector('.value, td') || at('problem').textContent")
     assert page.run("at('problem').textContent") == ""
 
 
@@ -97,6 +117,7 @@ def test_by_keyboard_alone(page, server):
     assert "key" in page.run("at('models-problem').textContent")
     assert page.run("document.activeElement.id") == "key"
     choose(page, "delay@champion")
+    assert page.run(OFFERED)
     page.run("document.querySelector('.field').focus()")
     page.type("733.0000000000000001")
     page.press("Tab")
@@ -133,16 +154,12 @@ def test_the_key_is_kept_nowhere(page):
 
 def test_several_rows_and_probabilities(page, server):
     choose(page, "kinds@champion")
-    page.run("at('add').click()")
     rows = [
         {'the "hour"': 7, "carrier": "naïve ☃", "weekend": True, "at": "2013-01-01"},
         {'the "hour"': 9007199254740993, "carrier": None, "weekend": None, "at": None},
     ]
     texts = [["7", "naïve ☃", "true", "2013-01-01"], ["9007199254740993", "", "", ""]]
-    page.run(
-        "[...document.querySelectorAll('.row')].forEach((row, i) => row.querySelectorAll('.field')"
-        f".forEach((field, j) => field.value = {texts}[i][j]))"
-    )
+    fill(page, texts)
     assert "9007199254740993" in page.run("body()")
     page.run("document.querySelector('button.main').click()")
     answered(page)
@@ -161,6 +178,118 @@ def test_who_may_only_predict_gets_a_form_too(page):
     ]
     page.run("document.querySelector('button.main').click()")
     answered(page)
+
+
+def cells(page):
+    """The table of an endpoint's answers: its rows, and the names above them first."""
+    return page.run(
+        "[...document.querySelectorAll('#answers tr')]"
+        ".map(row => [...row.children].map(each => each.textContent))"
+    )
+
+
+def shown(value):
+    match value:
+        case None:
+            return "missing"
+        case bool():
+            return str(value).lower()
+        case list():
+            return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        case _:
+            return str(value)
+
+
+def test_an_endpoint_of_every_type(page, server):
+    choose(page, "every_type")
+    names = page.run("[...at('model').options].map(each => each.value)")
+    assert names[-2:] == ["every_type", "late_flight"]
+    assert not page.run(OFFERED)
+    fill(page, TYPED)
+    assert json.loads(page.run("body()")) == {"rows": SENT}
+    page.run("document.querySelector('button.main').click()")
+    answered(page)
+    expected = ask(server, "every_type", SENT)
+    assert [row["id"] for row in expected] == [7, -(2**31)]
+    head, *rows = cells(page)
+    assert head == ["Row", *expected[0]]
+    assert [row[0] for row in rows] == ["1", "3"]
+    assert [row[1:] for row in rows] == [[*map(shown, each.values())] for each in expected]
+    assert "nothing for row 2." in page.run("at('answers').innerText")
+    assert page.run("document.activeElement.id") == "answer-title"
+    assert "every_type'" in page.run("at('curl').textContent")
+    assert page.run("document.title") == "Try a model"
+    assert not [each for each in page.complaints if "401" not in str(each)]
+    assert page.run("document.querySelector('[role=region]').ariaLabel") == "Answers"
+    for width in (NARROW, 1280):
+        page.dress(width)
+        assert page.run("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize(("place", "name"), [(0, "id"), (1, "far"), (6, "small")])
+def test_what_an_endpoint_takes_as_a_number(page, place, name):
+    choose(page, "every_type")
+    page.run(f"document.querySelectorAll('.field')[{place}].value = '1, \"x\": 2'")
+    page.run("document.querySelector('button.main').click()")
+    assert page.run("at('problem').textContent").startswith(f'{name}: "1, \\"x\\": 2" is no ')
+
+
+def test_an_endpoint_that_leaves_all_rows_out(page):
+    choose(page, "every_type")
+    fill(page, TYPED[1:2])
+    page.run("document.querySelector('button.main').click()")
+    page.wait_for("at('answers').textContent.includes('answers nothing for row 1.')")
+    assert cells(page) == []
+
+
+def test_an_endpoint_that_looks_features_up(page, server):
+    choose(page, "late_flight")
+    assert "Looks up weather by origin" in page.run("at('about').textContent")
+    fill(page, [["JFK", "700"]])
+    page.run("document.querySelector('button.main').click()")
+    answered(page)
+    [expected] = ask(server, "late_flight", [{"origin": "JFK", "distance": 700}])
+    assert expected["delay"] == 7.5
+    assert cells(page) == [["Row", *expected], ["1", *map(shown, expected.values())]]
+    assert "weather as of 20" in page.run("at('answers').innerText")
+    fill(page, [["none", "700"]])
+    page.run("document.querySelector('button.main').click()")
+    page.wait_for("at('problem').textContent.includes('none')")
+    assert cells(page) == []
+
+
+def test_who_may_only_ask_an_endpoint_gets_its_form_too(page, server):
+    choose(page, "every_type", "guests-key")
+    assert page.run("[...at('model').options].map(each => each.value)") == ["every_type"]
+    assert not page.run(OFFERED)
+    fill(page, TYPED)
+    page.run("document.querySelector('button.main').click()")
+    answered(page)
+    expected = ask(server, "every_type", SENT)
+    assert [row[1:] for row in cells(page)[1:]] == [[*map(shown, e.values())] for e in expected]
+
+
+def test_what_comes_too_late_is_not_shown(page):
+    choose(page, "delay@champion")
+    made = page.run("made")
+    page.run("Promise.all([openModel(), openModel()])")
+    assert page.run("made") == made + 2  # one form of two columns
+    page.run("Promise.all([predict(), predict()])")
+    assert page.run("document.querySelectorAll('article').length") == 1
+    # The answer to what was asked first comes last.
+    page.run(
+        "window.there = ask; window.put = v => document.querySelectorAll('.field')[1].value = v;"
+        "ask = (...what) => there(...what).then(found => new Promise(go => window.late = () =>"
+        " go(found))); put(-50); window.first = predict(); ask = there; put(50)"
+    )
+    page.run("predict()")
+    page.wait_for("window.late")
+    shown = page.run("document.querySelector('.value').textContent")
+    page.run("late(); first")
+    assert page.run("document.querySelector('.value').textContent") == shown
+    assert '"dep delay": 50' in page.run("at('curl').textContent")
+    page.run("put(-50); predict()")
+    assert page.run("document.querySelector('.value').textContent") != shown
 
 
 def test_what_is_wrong_is_said(page):

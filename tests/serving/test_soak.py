@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import threading
@@ -20,6 +21,7 @@ import grpc
 import httpx
 import numpy as np
 import pytest
+from children import PATIENCE
 from raw_http import Connection, request
 from serving_process import call, of, sha256
 from soaked_views import ROWS as TRIPS
@@ -32,6 +34,7 @@ KEY, OTHER = "the-key-of-the-soak", "the-key-that-comes-and-goes"
 ROWS = 64
 NOISE = 16 * 2**20
 """Bytes by which memory may differ between two moments: stacks, batches, another version."""
+PROCESSES = 2
 LEAK = 10.0
 """Bytes a request that count as growth: the least object of Python has more."""
 
@@ -60,10 +63,12 @@ def world(published, publish_another, tmp_path_factory):
 class Load:
     """Threads that ask in turn, by every way there is, and hold each answer against the batch's."""
 
-    def __init__(self, server, rows, answers, *, may_lose_connections=False) -> None:
+    def __init__(self, server, rows, answers) -> None:
         self.server, self.rows, self.answers = server, rows, answers
-        self.may_lose_connections = may_lose_connections
-        self.seen, self.failures, self.lost = Counter(), [], 0
+        self.seen, self.failures = Counter(), []
+        self.kills = self.deaths = 0
+        self._is_quiet = threading.Event()
+        self._is_quiet.set()
         self.joined: set[tuple[str, int, str]] = set()
         self._end = threading.Event()
         ways = [self.by_name, self.in_json, self.in_bytes, self.over_grpc, self.explained]
@@ -75,18 +80,23 @@ class Load:
     def _go(self, ways, number) -> None:
         rng = random.Random(number)  # noqa: S311 - the same load in every run
         while not self._end.is_set():
+            self._is_quiet.wait()  # so that none connects to a process that is dying
+            # Of each connection, how many processes were dead before what it answered was asked.
+            lives = dict.fromkeys((True, False), self.deaths)
+            is_grpc = False
             with (
                 httpx.Client(base_url=self.server.url, headers=of(KEY), timeout=60) as client,
                 grpc.insecure_channel(self.server.announced["grpc"]) as channel,
             ):
                 try:
                     while not self._end.is_set():
-                        way = rng.choice(ways)
-                        way(rng, channel if way == self.over_grpc else client)
+                        way, deaths = rng.choice(ways), self.deaths
+                        is_grpc = way == self.over_grpc
+                        way(rng, channel if is_grpc else client)
+                        lives[is_grpc] = deaths
                         self.seen[way.__name__] += 1
                 except (httpx.TransportError, grpc.RpcError, OSError) as error:
-                    self.lost += 1
-                    if not self.may_lose_connections:
+                    if self.kills == lives[is_grpc]:  # no process was killed that had it
                         self.failures.append(error)
                         return
                 except Exception as error:  # noqa: BLE001 - shown at the end
@@ -204,6 +214,24 @@ class Load:
         assert status in {200, 401}
         self.seen[f"other key {status}"] += 1
 
+    def kill_a_worker(self, rng) -> None:
+        """End one of the processes that answer, without a chance to end well.
+
+        Each thread may lose what it has under way, once for each kill, and nothing else.
+        """
+        pid = rng.choice(family(self.server.process.pid)[1:])
+        self._is_quiet.clear()
+        self.kills += 1
+        try:
+            os.kill(pid, signal.SIGKILL)
+            end = time.monotonic() + PATIENCE
+            while Path(f"/proc/{pid}").exists():  # its sockets are closed before it is reaped
+                assert time.monotonic() < end, f"{pid} is not reaped"
+                time.sleep(0.01)
+            self.deaths += 1
+        finally:
+            self._is_quiet.set()
+
     def end(self) -> None:
         self._end.set()
         for thread in self._threads:
@@ -211,26 +239,43 @@ class Load:
 
 
 class Usage:
-    """What the processes of a server have of memory, files and threads, moment by moment."""
+    """What the processes of a server have of memory, files and threads together, by and by."""
 
     def __init__(self, server) -> None:
-        self.server = server
+        self.server, self.processes = server, 1
         self.samples: list[tuple[int, int, int, int]] = []
+        self._before: list[int] = []
 
-    def note(self, requests: int) -> None:
-        found = np.array([measured(pid) for pid in family(self.server.process.pid)])
-        self.samples.append((requests, *found.sum(axis=0).tolist()))
+    def note(self, requests: int) -> bool:
+        """Note a moment in which all processes answer; tell whether it is one."""
+        pids = family(self.server.process.pid)
+        is_whole, self._before = pids == self._before and self._all_serve(), pids
+        if is_whole:
+            found = np.array([measured(pid) for pid in pids])
+            self.processes = len(pids)
+            self.samples.append((requests, *found.sum(axis=0).tolist()))
+        return is_whole
+
+    def _all_serve(self) -> bool:
+        try:
+            text = httpx.get(self.server.url + "/metrics", headers=of(KEY), timeout=PATIENCE).text
+        except httpx.TransportError:  # to a process that was killed
+            return False
+        found = re.search("^foresql_processes_serving (.*)$", text, re.MULTILINE)
+        return found is None or float(found[1]) == PROCESSES
 
     def check_flat(self) -> None:
         """Compare the middle with the end, when all has been loaded and every pool is full."""
         third = len(self.samples) // 3
+        assert third, "they never answered all at once"
         early, late = self.samples[third : 2 * third], self.samples[2 * third :]
         asked, memory, files, threads = (
             median(each[i] for each in late) - median(each[i] for each in early) for i in range(4)
         )
-        assert memory <= NOISE + LEAK * asked, (memory, asked, self.samples)
-        assert files <= 8, self.samples
-        assert threads <= 4, self.samples
+        noise = NOISE * self.processes  # one that was killed begins anew, and small
+        assert memory <= noise + LEAK * asked, (memory, asked, self.samples)
+        assert files <= 8 * self.processes, self.samples
+        assert threads <= 4 * self.processes, self.samples
 
 
 def family(pid: int) -> list[int]:
@@ -254,6 +299,7 @@ def measured(pid: int) -> tuple[int, int, int]:
 def write_keys(path: Path, *, with_other: bool) -> None:
     """Replace the file of keys as a whole."""
     text = f'[one]\nsha256 = "{sha256(KEY)}"\nmodels = {{ "*" = ["predict", "read"] }}\n'
+    text += 'server = ["metrics"]\n'
     if with_other:
         text += f'[other]\nsha256 = "{sha256(OTHER)}"\nmodels = {{ delay = ["read"] }}\n'
     path.with_suffix(".new").write_text(text)
@@ -269,17 +315,9 @@ def move(store, turn: int) -> None:
         store.move_alias("delay", "champion", 3 - there, expected=there)
 
 
-def kill_a_worker(server, rng) -> None:
-    """End one of the processes that answer, without a chance to end well."""
-    workers = family(server.process.pid)[1:]
-    if workers:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(rng.choice(workers), signal.SIGKILL)
-
-
 CASES = [
     pytest.param((), id="one process"),
-    pytest.param(("--processes", "2"), id="two processes that are killed"),
+    pytest.param(("--processes", str(PROCESSES)), id="two processes that are killed"),
 ]
 
 
@@ -291,21 +329,22 @@ def test_soak(world, serve, tmp_path, options):
     write_keys(keys, with_other=True)
     views = SoakedViews(tmp_path, registry)
     server = serve(registry, "--grpc-port", "0", "--keys", keys, *views.options, *options)
-    load = Load(server, rows, answers, may_lose_connections=bool(options))
+    load = Load(server, rows, answers)
     usage, rng = Usage(server), random.Random(1)  # noqa: S311
-    end, turn = time.monotonic() + SECONDS, 0
+    end, turn, is_whole, killed_at = time.monotonic() + SECONDS, 0, True, 0
     try:
-        while time.monotonic() < end and not load.failures:
+        while time.monotonic() < (end if is_whole else end + PATIENCE) and not load.failures:
             if turn % 4 == 0:
                 move(store, turn // 4)
             if turn % 6 == 0:
                 write_keys(keys, with_other=turn % 12 == 0)
             if turn % 5 == 4:
                 views.replace(turn)
-            if options and turn % 10 == 9:
-                kill_a_worker(server, rng)
+            if options and is_whole and turn >= killed_at + 10:
+                load.kill_a_worker(rng)
+                killed_at = turn
             time.sleep(0.4)
-            usage.note(sum(load.seen.values()))
+            is_whole = usage.note(sum(load.seen.values()))
             turn += 1
     finally:
         load.end()
@@ -315,7 +354,8 @@ def test_soak(world, serve, tmp_path, options):
     wanted |= {"wrong", "gone"}
     wanted |= {"version 1", "version 2", "other key 200", "other key 401"}
     assert wanted <= set(load.seen), load.seen
-    if not options:  # a worker that was killed begins anew, and small
-        usage.check_flat()
+    assert bool(load.kills) == bool(options)
+    assert is_whole, "a process that was killed was not replaced"
+    usage.check_flat()
     assert server.stop() == 0, server.errors
     assert "Traceback" not in server.errors
