@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .bench import bench
+from .bus import bus
 from .compiling import compile_command
 from .dbt_macros import dbt_macros_command
 from .dbt_package import dbt_package_command
@@ -72,6 +73,7 @@ for command in (
     stream,
     task,
     worker,
+    bus,
     serve,
     endpoint,
     traffic,

@@ -121,7 +121,7 @@ class Turn:
             if held is None or _held.get(str(self.path)) is not held:
                 return False
             try:
-                if not _lock(held.wanted):
+                if not try_lock(held.wanted):
                     return True
                 _unlock(held.wanted)
             except OSError:  # such as one of a network's server: to let go is never wrong
@@ -181,7 +181,7 @@ class Turn:
 
     def _try(self, suffix: str, descriptor: int) -> bool:
         try:
-            return _lock(descriptor)
+            return try_lock(descriptor)
         except OSError as error:
             raise self._unusable(suffix, error) from error
 
@@ -194,7 +194,7 @@ class Turn:
         )
 
 
-def _lock(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
     """Lock a file, unless another one has."""
     try:
         if sys.platform == "win32":

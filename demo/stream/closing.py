@@ -34,9 +34,7 @@ _NEXT = {
     ),
     "What was no reading, or came too late": "foresql worker dead {definition}",
     "How far the worker is": "foresql worker status {definition}",
-    "Go on: the bus as it was, and the worker": (
-        "nats-server -a 127.0.0.1 -p {port} -js -sd {bus}"
-    ),
+    "Go on: the bus as it was, and the worker": "foresql bus run --store {bus} --port {port}",
     "": "foresql worker run {definition} --registry {registry}",
 }
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from ...streams.events.bus import ending_with_terminal, running_bus
 from ..errors import DemoError
 from ..requirements import check_installed
 from ..steps import Steps
 from .board import Board
-from .bus import ending_with_terminal, running_bus
 from .check import check_all, read_found
 from .closing import Result, describe, print_next_commands, print_result
 from .folder import opened_folder
@@ -119,9 +119,9 @@ def _prepare(folder: Folder, steps: Steps, readings: int) -> Traffic:
 def _stream(folder: Folder, traffic: Traffic, console: Console, seconds: float) -> Result:
     with ExitStack() as stack:
         stack.enter_context(ending_with_terminal())
-        address = stack.enter_context(running_bus(folder.bus, folder.logs / "bus.log"))
-        metrics = Metrics(folder.write_definition(address))
-        sensors = Sensors(address, traffic.messages, traffic.last / seconds)
+        bus = stack.enter_context(running_bus(folder.bus, folder.logs / "bus.log"))
+        metrics = Metrics(folder.write_definition(bus.url))
+        sensors = Sensors(bus.url, traffic.messages, traffic.last / seconds)
         stack.callback(sensors.stop)
         worker = Worker(folder)
         stack.callback(worker.stop)

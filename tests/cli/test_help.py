@@ -10,9 +10,10 @@ COMMANDS = sorted(main.commands)
 
 def test_all_commands_are_there():
     named = (
-        "bench certify compile dbt-macros dbt-package demo demo-stream deploy deploy-sql doctor "
-        "endpoint import materialize models online promote publish publish-serving report rollback "
-        "schedule score serve serve-files setup show sql status stream task traffic undeploy worker"
+        "bench bus certify compile dbt-macros dbt-package demo demo-stream deploy deploy-sql "
+        "doctor endpoint import materialize models online promote publish publish-serving report "
+        "rollback schedule score serve serve-files setup show sql status stream task traffic "
+        "undeploy worker"
     )
     assert named.split() == COMMANDS
 

@@ -1,7 +1,6 @@
 """The case on a real bus with a real worker that is really killed, as short as its story allows."""
 
 import json
-import os
 import shlex
 import signal
 import subprocess
@@ -13,18 +12,19 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from children import child
 from click.testing import CliRunner
 from rich.console import Console
 
 from foresql.cli import main
 from foresql.demo import DemoError
 from foresql.demo.stream import run_stream_demo
-from foresql.demo.stream.bus import running_bus
 from foresql.demo.stream.check import check_all, read_found
 from foresql.demo.stream.closing import print_next_commands
 from foresql.demo.stream.folder import Folder
 from foresql.demo.stream.machines import MACHINES
 from foresql.demo.stream.traffic import PARTITIONS, Story, plan_traffic
+from foresql.streams.events.bus import running_bus
 
 SECONDS, RATE = 8, 500
 FAILING = MACHINES[Story().failing]
@@ -113,8 +113,8 @@ def test_the_printed_commands_work(run):
     commands = [
         line for line in console.file.getvalue().splitlines() if line.startswith("foresql ")
     ]
-    assert len(commands) == 5
-    for command in commands[:-1]:
+    assert len(commands) == 6
+    for command in commands[:-2]:  # the last two go on until they are ended
         done = CliRunner().invoke(main, shlex.split(command)[1:])
         assert done.exit_code == 0, done.output
 
@@ -123,20 +123,13 @@ def test_the_worker_can_go_on(run):
     """The bus as it was, and the same definition: what was scored stays as it is."""
     figures, folder = run
     go_on = ["worker", "run", folder.definition, "--registry", folder.registry, "--until-empty"]
-    serve = ["nats-server", "-a", "127.0.0.1", "-p", folder.port, "-js", "-sd", str(folder.bus)]
-    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    with subprocess.Popen(
-        serve, env=os.environ | {"PATH": scripts}, stderr=subprocess.DEVNULL
-    ) as server:
-        try:
-            done = subprocess.run(
-                [sys.executable, "-m", "foresql.cli", *go_on],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        finally:
-            server.terminate()
+    bus = ["bus", "run", "--store", str(folder.bus), "--port", folder.port]
+    foresql = [sys.executable, "-m", "foresql.cli"]
+    with child([*foresql, *bus], stdout=subprocess.PIPE, text=True) as server:
+        assert folder.port in server.stdout.readline()  # it listens
+        done = subprocess.run([*foresql, *go_on], capture_output=True, text=True, check=False)
+        server.terminate()
+    assert server.returncode == 0
     assert done.returncode == 0, done.stderr
     with duckdb.connect(str(folder.database), read_only=True) as connection:
         counted = connection.execute("SELECT count(*) FROM predictions").fetchone()
@@ -152,7 +145,7 @@ def test_the_server_ends_with_the_block(tmp_path):
 CLOSED = """
 import sys, time
 from pathlib import Path
-from foresql.demo.stream.bus import ending_with_terminal, running_bus
+from foresql.streams.events.bus import ending_with_terminal, running_bus
 
 with ending_with_terminal(), running_bus(Path(sys.argv[1]) / "bus", Path(sys.argv[1]) / "log"):
     print("runs", flush=True)
